@@ -1,0 +1,148 @@
+/**
+ * The vocabulary of the replicated log: what a frame may say. Every change to presence is one of these
+ * commands, and a fold is nothing but their application in log order.
+ */
+
+export type Region = string;
+export type UserId = string;
+export type SessionId = string;
+/** Minted when a log's stream is created. A position without it means nothing. */
+export type LogId = string;
+/** Place of a frame in one log, 1-based and dense. 0 means "nothing yet". */
+export type Position = number;
+
+export const SESSION_STATUSES = ["online", "away", "busy"] as const;
+export type SessionStatus = (typeof SESSION_STATUSES)[number];
+
+export const PREFERRED_STATUSES = ["automatic", "away", "busy", "invisible"] as const;
+export type PreferredStatus = (typeof PREFERRED_STATUSES)[number];
+
+export const END_REASONS = ["expired", "logout", "kicked", "replaced", "forced"] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+export const LINK_STATES = ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun"] as const;
+export type LinkState = (typeof LINK_STATES)[number];
+
+/** One login of one user on one device. `region` is where it is connected, whatever the user's home. */
+export interface Session {
+  readonly session: SessionId;
+  readonly region: Region;
+  readonly device: string;
+  readonly platform: string;
+  readonly status: SessionStatus;
+  /** Client-defined state as JSON text, at most `LIMITS.stateBytesMax` bytes; empty when there is none. */
+  readonly state: string;
+  /** Wall-clock milliseconds of the login, by the connected region's clock. Shown, never compared. */
+  readonly sinceMs: number;
+}
+
+/** Puts the session into the user's record, replacing a session of the same id or the same non-empty device. */
+export interface Open {
+  readonly kind: "open";
+  readonly user: UserId;
+  readonly session: Session;
+}
+
+/** Changes status and state of a session that exists; does nothing to one that does not. */
+export interface Update {
+  readonly kind: "update";
+  readonly user: UserId;
+  readonly session: SessionId;
+  readonly status: SessionStatus;
+  readonly state: string;
+}
+
+export interface Close {
+  readonly kind: "close";
+  readonly user: UserId;
+  readonly session: SessionId;
+  readonly reason: EndReason;
+  /** Who ended it, where that is not the session itself: the replacing session, or an operator's name; else empty. */
+  readonly by: string;
+}
+
+/** Sets the user's preferred status on all devices. */
+export interface Prefer {
+  readonly kind: "prefer";
+  readonly user: UserId;
+  readonly preferred: PreferredStatus;
+  /** Wall-clock milliseconds at which the home returns it to `automatic`; 0 for no end. */
+  readonly untilMs: number;
+}
+
+/** A command about one user, which only the log of the user's home may apply. */
+export type UserCommand = Open | Update | Close | Prefer;
+
+/** A command about a user homed in `to`, carried there by this log. It gets the next ordinal of this log towards `to`. */
+export interface Forward {
+  readonly kind: "forward";
+  readonly to: Region;
+  readonly command: UserCommand;
+}
+
+/**
+ * The home's acceptance of the forward with ordinal `at` from the log `logId` of region `from` (the `via`).
+ * It takes effect if `after <= processed < at`, so it applies once however often it is appended, and never out of
+ * order: the forwards between `after` and `at` were superseded by newer ones about the same session.
+ */
+export interface Accept {
+  readonly kind: "accept";
+  readonly from: Region;
+  readonly logId: LogId;
+  readonly after: number;
+  readonly at: number;
+  readonly command: UserCommand;
+}
+
+/** The loser of a double claim gives the user up to `to`, after forwarding the record's live sessions. */
+export interface Drop {
+  readonly kind: "drop";
+  readonly user: UserId;
+  readonly to: Region;
+}
+
+/** What a node knows of one peer's log and of the link that brings it; part of a watermark. */
+export interface PeerProgress {
+  readonly region: Region;
+  /** Identity of the peer's log as folded; empty before its first frame. */
+  readonly logId: LogId;
+  /** Folded up to here. */
+  readonly position: Position;
+  /** The newest position known to exist at the origin. */
+  readonly head: Position;
+  /** Commit time of the newest folded watermark of that peer, by the peer's clock; 0 before the first. */
+  readonly watermarkMs: number;
+  /** When that watermark was folded here, by this node's clock; 0 before the first. */
+  readonly heardMs: number;
+  readonly state: LinkState;
+  /** When the link entered `state`, by this node's clock. */
+  readonly sinceMs: number;
+  /** Why it is in `state`; empty when `live`. */
+  readonly reason: string;
+  /** Loop lag of this node's own log towards that peer, in milliseconds; -1 before the first echo. */
+  readonly loopLagMs: number;
+  /** Commit→visible of the peer's frames at this node, in milliseconds; -1 before the first frame. */
+  readonly visibleP50Ms: number;
+  readonly visibleP99Ms: number;
+  readonly visibleP999Ms: number;
+}
+
+/** Appended every 250 ms, busy or idle. Its time is the frame's `committedAtMs`. */
+export interface Watermark {
+  readonly kind: "watermark";
+  readonly peers: readonly PeerProgress[];
+}
+
+export type Command = UserCommand | Forward | Accept | Drop | Watermark;
+
+/** A batch of commands appended to a log as one message. Its position is given by the log, not written in it. */
+export interface Frame {
+  /** The region whose log this is: the only one with the authority to write it. */
+  readonly region: Region;
+  readonly logId: LogId;
+  /** Name of the node that appended it. */
+  readonly node: string;
+  /** Wall-clock milliseconds at which the oldest command of the frame was committed to. Never orders anything. */
+  readonly committedAtMs: number;
+  readonly commands: readonly Command[];
+}

@@ -1,0 +1,114 @@
+/**
+ * The port through which everything else sees logs: one `LogStore` is one region's NATS (or its in-memory twin), holding that
+ * region's own log `LOG_<region>` and a copy `COPY_<peer>` of each peer's.
+ * Rule: an acknowledged append is at its position for good; positions are dense; every append is fenced or carries a message id.
+ */
+import type { LogId, Position, Region } from "../core/commands.ts";
+
+/** Names one message of a log: `position` is where it stands in the *origin's* log, in a copy too. */
+export interface Entry {
+  readonly position: Position;
+  readonly logId: LogId;
+  /** One encoded frame. */
+  readonly bytes: Uint8Array;
+}
+
+export interface Extent {
+  readonly logId: LogId;
+  /** First position held; `head + 1` when empty. */
+  readonly first: Position;
+  /** Newest position held; 0 when empty. */
+  readonly head: Position;
+}
+
+export type AppendFailure =
+  /** The server did not answer in time or is not connected: the append may or may not have happened; retry with the same message id. */
+  | "unavailable"
+  /** Another writer was first (copies only): reload the checkpoint. */
+  | "fenced"
+  /** The server refuses for good: too large, full, wrong stream. */
+  | "rejected";
+
+export type AppendResult =
+  | { readonly ok: true; readonly position: Position; readonly duplicate: boolean }
+  | { readonly ok: false; readonly reason: AppendFailure; readonly detail: string };
+
+export type OpenFailure =
+  | "unavailable"
+  /** The stream does not exist (and was not to be created). */
+  | "absent"
+  /** The stream exists and is not one of Rollcall's: wrong subjects, storage, retention or description. */
+  | "wrong-shape";
+
+export type Opened<T> =
+  | { readonly ok: true; readonly log: T }
+  | { readonly ok: false; readonly reason: OpenFailure; readonly detail: string };
+
+export interface ReadHandlers {
+  /** Called in order, each position once. Must not throw. May return a promise: the next entry waits for it (backpressure). */
+  entry(entry: Entry): void | Promise<void>;
+  /**
+   * The reader stands still and tries again by itself: link or server down, stream missing. Called once per spell, with the reason.
+   */
+  interrupted(detail: string): void;
+  /** Entries flow again, or the end is reached again, after `interrupted`. */
+  resumed(): void;
+  /**
+   * The position asked for is not held any more (`missing`), or the log has another identity than before (`identity-changed`), or it
+   * holds a message that is not an entry (`malformed`). The reader has stopped for good.
+   */
+  broken(reason: "missing" | "identity-changed" | "malformed", detail: string): void;
+}
+
+export interface Reader {
+  /** Ends reading; resolves when no handler will be called any more. */
+  stop(): Promise<void>;
+}
+
+export interface ReadableLog {
+  readonly region: Region;
+  /** Asks the server; `unavailable` when it does not answer in time. */
+  extent(): Promise<{ ok: true; extent: Extent } | { ok: false; reason: OpenFailure; detail: string }>;
+  /** Reads from `from` on, for ever, across reconnects and server restarts. Needs round trips only to start, never per entry. */
+  read(from: Position, handlers: ReadHandlers): Reader;
+}
+
+/** The region's own log. */
+export interface OriginLog extends ReadableLog {
+  readonly logId: LogId;
+  /** Appends at the end. Retried with the same `messageId` within two minutes it takes effect once (`duplicate: true`). */
+  append(bytes: Uint8Array, messageId: string): Promise<AppendResult>;
+}
+
+/** A copy of a peer's log. Its last message is the replicator's checkpoint. */
+export interface CopyLog extends ReadableLog {
+  /** The origin position and identity of the last message, and this stream's own last sequence (the fence for the next append). */
+  checkpoint(): Promise<
+    | { ok: true; logId: LogId; position: Position; sequence: number }
+    | { ok: false; reason: OpenFailure; detail: string }
+  >;
+  /**
+   * Appends the origin's entry unchanged if this stream's last sequence is `fence`, else fails with `fenced`.
+   * Calls may be pipelined: they reach the server in the order made. `position` in the result is the stream's new last sequence.
+   */
+  append(entry: Entry, fence: number): Promise<AppendResult>;
+}
+
+export interface LogStore {
+  /** True while the server can be spoken to. */
+  connected(): boolean;
+  /** Server software and version for operators, e.g. `nats-server 2.9.10`, or `memory`. */
+  describe(): string;
+  /** Opens, or with `create` creates with a fresh identity, the region's own log. */
+  openLog(region: Region, options: { create: boolean }): Promise<Opened<OriginLog>>;
+  /** Opens, or with `create` creates, the copy of `origin`'s log. */
+  openCopy(origin: Region, options: { create: boolean }): Promise<Opened<CopyLog>>;
+  /** Sends a small message to whoever listens in this region now; lost when nobody does. For link reports. */
+  announce(topic: string, payload: Uint8Array): void;
+  /** Listens to announcements until the returned function is called. Survives reconnects. */
+  listen(topic: string, handler: (payload: Uint8Array) => void): () => void;
+  /** Called at each loss and return of the connection, with a reason for people. */
+  onConnection(handler: (connected: boolean, detail: string) => void): void;
+  /** Ends readers, flushes, closes the connection. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,212 @@
+/**
+ * What a presence node can do, as its HTTP routes see it. Times are wall-clock milliseconds; conversion to the API's
+ * formats, validation of shapes, and roles are the routes' business.
+ * Rule: a failure is a value that names its problem; nothing here throws for bad input.
+ */
+import type {
+  EndReason,
+  LinkState,
+  Position,
+  PreferredStatus,
+  Region,
+  SessionId,
+  SessionStatus,
+  UserId,
+} from "../../replicator/core/commands.ts";
+import type { Token } from "../../replicator/core/token.ts";
+
+/** Stable last path segment of the RFC 9457 `type`. */
+export type ProblemName =
+  | "session-ended"
+  | "unknown-session"
+  | "unknown-region"
+  | "unsupported-policy"
+  | "token-log-replaced"
+  | "log-unavailable"
+  | "overloaded"
+  | "not-ready";
+
+export interface Problem {
+  readonly name: ProblemName;
+  readonly detail: string;
+  /** Extra members of the problem object, e.g. `{reason, by}` of an ended session. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  /** Sent as `Retry-After`; for `log-unavailable`, `overloaded` and `not-ready`. */
+  readonly retryAfterSeconds?: number;
+}
+
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problem: Problem };
+
+export type Freshness = "live" | "stale" | "unknown";
+export type PresenceStatus = "online" | "away" | "busy" | "offline" | "unknown";
+
+export interface SessionView {
+  readonly session: SessionId;
+  readonly region: Region;
+  readonly device: string;
+  readonly platform: string;
+  readonly status: SessionStatus;
+  readonly sinceMs: number;
+  /** JSON text; empty when there is none. */
+  readonly state: string;
+  readonly provisional: boolean;
+  readonly freshness: Freshness;
+}
+
+export interface PresenceView {
+  readonly user: UserId;
+  readonly status: PresenceStatus;
+  /** Absent for a user that was never seen. */
+  readonly home?: Region;
+  readonly epoch: { readonly generation: number; readonly count: number };
+  /** Position in the home's log of the newest change; 0 for a user that was never seen. */
+  readonly version: Position;
+  readonly sessions: readonly SessionView[];
+  readonly lastSeenMs?: number;
+  readonly asOfMs: number;
+  /** Age of the oldest watermark this answer rests on. */
+  readonly stalenessMs: number;
+  readonly freshness: Freshness;
+}
+
+export interface OpenInput {
+  readonly user: UserId;
+  readonly device?: string;
+  readonly platform?: string;
+  readonly status?: SessionStatus;
+  /** JSON text. */
+  readonly state?: string;
+  readonly home?: Region;
+}
+
+export interface OpenedSession {
+  readonly session: SessionId;
+  readonly user: UserId;
+  readonly home: Region;
+  readonly region: Region;
+  readonly ttlSeconds: number;
+  /** With the server's jitter. */
+  readonly heartbeatSeconds: number;
+  /** True while the user's home has not processed this login yet. */
+  readonly provisional: boolean;
+  readonly token: Token;
+}
+
+/** `unknown`: no such session here, now or recently. */
+export type HeartbeatRefusal = { readonly reason: EndReason | "unknown"; readonly by: string };
+
+/** How a read was met. `missing` counts positions, per region; absent when satisfied. */
+export interface Consistency {
+  readonly mode: "any" | "token";
+  readonly satisfied: boolean;
+  readonly waitedMs: number;
+  readonly servedBy: string;
+  readonly applied: Readonly<Record<Region, Position>>;
+  readonly missing?: Readonly<Record<Region, number>>;
+}
+
+export interface OnlinePage {
+  readonly users: readonly PresenceView[];
+  /** Opaque; absent on the last page. A user online during the whole walk appears exactly once. */
+  readonly cursor?: string;
+}
+
+export interface Occupancy {
+  readonly users: number;
+  readonly sessions: number;
+  readonly byRegion: Readonly<Record<Region, { users: number; sessions: number; freshness: Freshness }>>;
+}
+
+/** One cell of the origin × replica matrix. `null` is "no data", never 0. */
+export interface ReplicationLink {
+  readonly origin: Region;
+  readonly replica: Region;
+  /** `unknown` when the replica has not reported lately. */
+  readonly state: LinkState | "unknown";
+  readonly reason: string;
+  readonly sinceMs: number | null;
+  /** Frames of the origin's log that the replica has not folded. */
+  readonly eventsBehind: number | null;
+  readonly watermarkAgeMs: number | null;
+  readonly loopLagMs: number | null;
+  readonly visibleMs: { readonly p50: number; readonly p99: number; readonly p999: number } | null;
+  /** Replica's clock minus origin's, with its error; only for links that this node is an end of. */
+  readonly clockOffsetMs: number | null;
+  readonly clockErrorMs: number | null;
+  /** Age of the report this row rests on; 0 for rows this node measures itself. */
+  readonly reportAgeMs: number | null;
+}
+
+export interface ReplicationView {
+  readonly region: Region;
+  readonly applied: Readonly<Record<Region, { logId: string; position: Position }>>;
+  readonly links: readonly ReplicationLink[];
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface ReadOptions {
+  readonly token?: Token;
+  /** 0 to `LIMITS.waitMsMax`. */
+  readonly waitMs: number;
+}
+
+export interface PresenceService {
+  readonly region: Region;
+  readonly regions: readonly Region[];
+  openSession(input: OpenInput): Promise<Outcome<OpenedSession>>;
+  /** The hot path: `undefined` when renewed. */
+  heartbeat(session: SessionId): HeartbeatRefusal | undefined;
+  /** Weak presence. The hot path: `undefined` when a live implicit session was renewed, else a promise of having opened one. */
+  touch(user: UserId, device: string): undefined | Promise<Outcome<undefined>>;
+  updateSession(
+    session: SessionId,
+    change: { status?: SessionStatus; state?: string },
+  ): Promise<Outcome<{ token: Token }>>;
+  /** Idempotent: closing an ended or unknown session is ok, with the node's applied vector as token. */
+  closeSession(session: SessionId): Promise<Outcome<{ token: Token }>>;
+  forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>>;
+  prefer(user: UserId, preferred: PreferredStatus, untilMs: number): Promise<Outcome<{ token: Token }>>;
+  presence(user: UserId): PresenceView;
+  online(filter: {
+    region?: Region;
+    home?: Region;
+    limit: number;
+    cursor?: string;
+  }): OnlinePage | { invalidCursor: true };
+  occupancy(): Occupancy;
+  /** Waits until the token is applied or `waitMs` is over; answers how it was met. */
+  consistency(options: ReadOptions): Promise<Outcome<Consistency>>;
+  replication(): ReplicationView;
+  /** This replica's applied vector. */
+  applied(): Token;
+  /** The checks of `/readyz`; ready when all are ok. A peer's lag is never one of them. */
+  health(): readonly HealthCheck[];
+  /** Gauges and counters for `/metrics`. */
+  counters(): Counters;
+}
+
+export interface Counters {
+  readonly liveSessions: number;
+  readonly heartbeats: number;
+  readonly sessionsOpened: number;
+  /** By reason. */
+  readonly sessionsEnded: Readonly<Record<EndReason, number>>;
+  readonly appendedFrames: number;
+  readonly appendedCommands: number;
+  readonly appendFailures: Readonly<Record<string, number>>;
+  readonly appendQueueBytes: number;
+  readonly foldedFrames: Readonly<Record<Region, number>>;
+  readonly foldedCommands: Readonly<Record<Region, number>>;
+  /** Commands a fold refused, by reason, e.g. `unknown-session`, `already-processed`. */
+  readonly refusedCommands: Readonly<Record<string, number>>;
+  readonly refusedFrames: Readonly<Record<string, number>>;
+  readonly pendingForwards: number;
+  readonly reconciled: Readonly<Record<"reopened" | "orphaned", number>>;
+}
