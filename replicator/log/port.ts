@@ -17,7 +17,7 @@ export interface Extent {
   readonly logId: LogId;
   /** First position held; `head + 1` when empty. */
   readonly first: Position;
-  /** Newest position held; 0 when empty. */
+  /** Newest position ever given, truncated or not; 0 before the first. */
   readonly head: Position;
 }
 
@@ -44,6 +44,8 @@ export type Opened<T> =
   | { readonly ok: true; readonly log: T }
   | { readonly ok: false; readonly reason: OpenFailure; readonly detail: string };
 
+export type BrokenReason = "missing" | "identity-changed" | "malformed";
+
 export interface ReadHandlers {
   /** Called in order, each position once. Must not throw. May return a promise: the next entry waits for it (backpressure). */
   entry(entry: Entry): void | Promise<void>;
@@ -57,7 +59,7 @@ export interface ReadHandlers {
    * The position asked for is not held any more (`missing`), or the log has another identity than before (`identity-changed`), or it
    * holds a message that is not an entry (`malformed`). The reader has stopped for good.
    */
-  broken(reason: "missing" | "identity-changed" | "malformed", detail: string): void;
+  broken(reason: BrokenReason, detail: string): void;
 }
 
 export interface Reader {
@@ -69,7 +71,10 @@ export interface ReadableLog {
   readonly region: Region;
   /** Asks the server; `unavailable` when it does not answer in time. */
   extent(): Promise<{ ok: true; extent: Extent } | { ok: false; reason: OpenFailure; detail: string }>;
-  /** Reads from `from` on, for ever, across reconnects and server restarts. Needs round trips only to start, never per entry. */
+  /**
+   * Reads from `from` on, for ever, across reconnects and server restarts. Needs round trips only to start, never per entry.
+   * A `from` beyond the end waits until that position is written: whoever goes on from an old checkpoint compares `extent` first.
+   */
   read(from: Position, handlers: ReadHandlers): Reader;
 }
 
@@ -94,6 +99,9 @@ export interface CopyLog extends ReadableLog {
   append(entry: Entry, fence: number): Promise<AppendResult>;
 }
 
+/** `detail` is a reason for people. */
+export type ConnectionHandler = (connected: boolean, detail: string) => void;
+
 export interface LogStore {
   /** True while the server can be spoken to. */
   connected(): boolean;
@@ -107,8 +115,8 @@ export interface LogStore {
   announce(topic: string, payload: Uint8Array): void;
   /** Listens to announcements until the returned function is called. Survives reconnects. */
   listen(topic: string, handler: (payload: Uint8Array) => void): () => void;
-  /** Called at each loss and return of the connection, with a reason for people. */
-  onConnection(handler: (connected: boolean, detail: string) => void): void;
+  /** Called at each loss and return of the connection, with a reason. */
+  onConnection(handler: ConnectionHandler): void;
   /** Ends readers, flushes, closes the connection. */
   close(): Promise<void>;
 }

@@ -65,9 +65,10 @@ export interface PresenceView {
   readonly version: Position;
   readonly sessions: readonly SessionView[];
   readonly lastSeenMs?: number;
-  readonly asOfMs: number;
+  /** `null` together with `stalenessMs`: a region it rests on was never heard of. */
+  readonly asOfMs: number | null;
   /** Age of the oldest watermark this answer rests on. */
-  readonly stalenessMs: number;
+  readonly stalenessMs: number | null;
   readonly freshness: Freshness;
 }
 

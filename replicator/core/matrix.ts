@@ -1,0 +1,265 @@
+/**
+ * The origin × replica matrix: how far behind each region is of each other, as one node sees it. Its own row is measured here;
+ * the others' rows are what their watermarks say, or "no data" once they are silent.
+ * Rule (invariant 9): no row claims what nobody has measured lately; "no data" is `null`, never 0.
+ */
+import type { Frame, LinkState, PeerProgress, Position, Region } from "./commands.ts";
+import { PeerLag } from "./lag.ts";
+import type { ClockOffset, Now, Percentiles } from "./lag.ts";
+import { LIMITS } from "./limits.ts";
+import type { LinkReport } from "./link.ts";
+import type { Replica } from "./replica.ts";
+
+/** One cell. Times in milliseconds; `sinceMs` is wall-clock by the replica's clock. */
+export interface LinkRow {
+  readonly origin: Region;
+  readonly replica: Region;
+  readonly state: LinkState | "unknown";
+  readonly reason: string;
+  readonly sinceMs: number | null;
+  /** Frames; a lower bound of at least 1, or no data, while the link is out of contact. */
+  readonly eventsBehind: number | null;
+  readonly watermarkAgeMs: number | null;
+  readonly loopLagMs: number | null;
+  readonly visible: Percentiles | null;
+  readonly clock: ClockOffset | null;
+  readonly reportAgeMs: number | null;
+}
+
+interface State {
+  state: LinkState;
+  reason: string;
+  sinceMs: number;
+}
+
+/** What this node knows of one peer: as an origin it follows, and as a replica that reports. */
+class Peer {
+  readonly lag = new PeerLag();
+  link: LinkReport | undefined;
+  linkHeardMs = Number.NEGATIVE_INFINITY;
+  /** The fold here refused a frame: nothing of this log goes further until somebody looks. */
+  refused = "";
+  shown: State | undefined;
+  progress: readonly PeerProgress[] = [];
+}
+
+/** A replicator that has not reported for this long is not running. */
+const REPORT_SILENCE_MS = 900;
+
+export class LinkMatrix {
+  readonly #region: Region;
+  readonly #replica: Replica;
+  readonly #peers = new Map<Region, Peer>();
+
+  constructor(region: Region, replica: Replica) {
+    this.#region = region;
+    this.#replica = replica;
+    for (const peer of replica.regions) if (peer !== region) this.#peers.set(peer, new Peer());
+  }
+
+  /** A replicator of this region tells of its link from a peer. */
+  report(report: LinkReport, now: Now): void {
+    const peer = this.#peers.get(report.origin);
+    if (peer === undefined) return;
+    peer.link = report;
+    peer.linkHeardMs = now.monoMs;
+  }
+
+  refused(region: Region, reason: string, now: Now): void {
+    const peer = this.#peers.get(region);
+    if (peer === undefined) return;
+    peer.refused = reason;
+    this.#state(region, peer, now);
+  }
+
+  folded(region: Region, frame: Frame, now: Now): void {
+    const peer = this.#peers.get(region);
+    if (peer === undefined) return;
+    peer.refused = "";
+    peer.lag.frame(frame.committedAtMs, now);
+    for (const command of frame.commands) {
+      if (command.kind !== "watermark") continue;
+      peer.progress = command.peers;
+      const echo = command.peers.find((one) => one.region === this.#region);
+      peer.lag.watermark(frame.committedAtMs, echo, now);
+    }
+  }
+
+  /** Milliseconds since the region was last heard of, plus what its newest watermark took to come; 0 for this region. */
+  watermarkAgeMs(region: Region, now: Now): number {
+    return region === this.#region ? 0 : (this.#peers.get(region)?.lag.watermarkAgeMs(now) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Milliseconds of silence of the region by the monotonic clock alone; 0 for this region. */
+  silentMs(region: Region, now: Now): number {
+    return region === this.#region ? 0 : (this.#peers.get(region)?.lag.silentMs(now) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** What this node's next watermark says of every peer. */
+  progress(now: Now): PeerProgress[] {
+    return [...this.#peers].map(([region, peer]) => {
+      const fold = this.#replica.fold(region);
+      const { state, reason, sinceMs } = this.#state(region, peer, now);
+      const visible = peer.lag.visible();
+      return {
+        region,
+        logId: fold?.logId ?? "",
+        position: fold?.position ?? 0,
+        head: this.#head(region, peer),
+        watermarkMs: peer.lag.watermarkMs,
+        heardMs: peer.lag.heardWallMs,
+        state,
+        sinceMs,
+        reason: reason.slice(0, LIMITS.reasonBytesMax),
+        loopLagMs: Math.round(peer.lag.loopLagMs),
+        visibleP50Ms: Math.round(visible?.p50 ?? -1),
+        visibleP99Ms: Math.round(visible?.p99 ?? -1),
+        visibleP999Ms: Math.round(visible?.p999 ?? -1),
+      };
+    });
+  }
+
+  /** Every ordered pair of regions, worst first by state, then by age. */
+  rows(now: Now): LinkRow[] {
+    const rows: LinkRow[] = [];
+    for (const replica of this.#replica.regions) {
+      for (const origin of this.#replica.regions) {
+        if (origin !== replica) rows.push(this.#row(origin, replica, now));
+      }
+    }
+    return rows.toSorted((a, b) => badness(b) - badness(a) || (b.watermarkAgeMs ?? Infinity) - (a.watermarkAgeMs ?? Infinity) || 0);
+  }
+
+  #row(origin: Region, replica: Region, now: Now): LinkRow {
+    const loopLagMs = this.#loopLag(origin, replica, now);
+    if (replica === this.#region) {
+      const peer = this.#peers.get(origin) as Peer;
+      const fold = this.#replica.fold(origin);
+      const shown = this.#state(origin, peer, now);
+      return {
+        origin,
+        replica,
+        ...shown,
+        eventsBehind: behind(shown.state, this.#head(origin, peer), fold?.position ?? 0),
+        watermarkAgeMs: finite(peer.lag.watermarkAgeMs(now)),
+        loopLagMs,
+        visible: peer.lag.visible() ?? null,
+        clock: negated(peer.lag.clock()),
+        reportAgeMs: 0,
+      };
+    }
+    const reporter = this.#peers.get(replica) as Peer;
+    const clock = origin === this.#region ? (reporter.lag.clock() ?? null) : null;
+    const silentMs = reporter.lag.silentMs(now);
+    const report = reporter.progress.find((one) => one.region === origin);
+    if (report === undefined || silentMs > LIMITS.staleAfterMs) {
+      const reason = report === undefined ? `no report from ${replica} yet` : `no report from ${replica} for ${seconds(silentMs)}`;
+      return {
+        origin,
+        replica,
+        state: "unknown",
+        reason,
+        sinceMs: null,
+        eventsBehind: null,
+        watermarkAgeMs: null,
+        loopLagMs,
+        visible: null,
+        clock,
+        reportAgeMs: finite(silentMs),
+      };
+    }
+    const heardOrigin = report.watermarkMs !== 0;
+    return {
+      origin,
+      replica,
+      state: report.state,
+      reason: report.reason,
+      sinceMs: report.sinceMs,
+      eventsBehind: behind(report.state, report.head, report.position),
+      watermarkAgeMs: heardOrigin ? Math.max(0, reporter.lag.watermarkMs - report.heardMs) + silentMs : null,
+      loopLagMs,
+      visible:
+        report.visibleP50Ms < 0
+          ? null
+          : { p50: report.visibleP50Ms, p99: report.visibleP99Ms, p999: report.visibleP999Ms },
+      clock,
+      reportAgeMs: silentMs,
+    };
+  }
+
+  /** Loop lag is the origin's to measure: ours from our own echoes, a peer's from its watermark. It grows while no echo comes. */
+  #loopLag(origin: Region, replica: Region, now: Now): number | null {
+    if (origin === this.#region) {
+      const lag = this.#peers.get(replica)?.lag;
+      if (lag === undefined || lag.loopLagMs < 0) return null;
+      const silentMs = lag.silentMs(now);
+      return silentMs > LIMITS.stalledAfterMs ? lag.loopLagMs + silentMs : lag.loopLagMs;
+    }
+    const peer = this.#peers.get(origin);
+    const report = peer?.progress.find((one) => one.region === replica);
+    if (peer === undefined || report === undefined || report.loopLagMs < 0) return null;
+    return peer.lag.silentMs(now) > LIMITS.staleAfterMs ? null : report.loopLagMs;
+  }
+
+  #head(region: Region, peer: Peer): Position {
+    return Math.max(peer.link?.head ?? 0, this.#replica.fold(region)?.position ?? 0);
+  }
+
+  /** State from observed progress: the worst of what the replicator says and of what is folded here. */
+  #state(region: Region, peer: Peer, now: Now): State {
+    const { state, reason, sinceMs } = this.#observed(region, peer, now);
+    if (peer.shown?.state !== state) peer.shown = { state, reason, sinceMs };
+    else peer.shown.reason = reason;
+    return peer.shown;
+  }
+
+  #observed(region: Region, peer: Peer, now: Now): State {
+    const at = (state: LinkState, reason: string, sinceMs = now.wallMs): State => ({ state, reason, sinceMs });
+    if (peer.refused !== "") return at("blocked", peer.refused);
+    const { link } = peer;
+    const reportSilenceMs = now.monoMs - peer.linkHeardMs;
+    if (link === undefined) return at("disconnected", "no replicator has reported yet");
+    if (reportSilenceMs > REPORT_SILENCE_MS) {
+      return at("disconnected", `the replicator has not reported for ${seconds(reportSilenceMs)}`);
+    }
+    if (link.state !== "live") return at(link.state, link.reason, link.sinceMs);
+    const silentMs = peer.lag.silentMs(now);
+    if (silentMs > LIMITS.stalledAfterMs) {
+      return at("stalled", `no watermark of ${region} folded for ${seconds(silentMs)}`);
+    }
+    return at("live", "", link.sinceMs);
+  }
+}
+
+const BADNESS: Record<LinkState | "unknown", number> = {
+  live: 0,
+  "catching-up": 1,
+  unknown: 2,
+  stalled: 3,
+  disconnected: 4,
+  overrun: 5,
+  blocked: 6,
+};
+
+function badness(row: LinkRow): number {
+  return BADNESS[row.state];
+}
+
+/** In contact the difference is the truth; out of contact the origin may have gone on, so 0 would be a guess. */
+function behind(state: LinkState, head: Position, position: Position): number | null {
+  const known = head - position;
+  if (state === "live" || state === "catching-up") return known;
+  return known > 0 ? known : null;
+}
+
+function negated(clock: ClockOffset | undefined): ClockOffset | null {
+  return clock === undefined ? null : { offsetMs: -clock.offsetMs, errorMs: clock.errorMs };
+}
+
+function finite(ms: number): number | null {
+  return Number.isFinite(ms) ? ms : null;
+}
+
+function seconds(ms: number): string {
+  return Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : "ever";
+}

@@ -1,0 +1,225 @@
+/**
+ * The node's duties towards the logs, as `step(event, now) → effects`: fold what comes, accept what is forwarded here, give up
+ * lost claims, append watermarks, measure lag. Driven alike in production and in simulation; clock and IO are the driver's.
+ * Rule: every duty may be repeated harmlessly, so several nodes of a region may run it at once.
+ */
+import type { Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
+import type { FoldResult } from "./fold.ts";
+import type { Now } from "./lag.ts";
+import { LIMITS } from "./limits.ts";
+import type { LinkReport } from "./link.ts";
+import { LinkMatrix } from "./matrix.ts";
+import type { EndedSession } from "./record.ts";
+import { Replica } from "./replica.ts";
+
+/** What an append is for; handed back with its outcome. */
+export type Duty =
+  | { readonly kind: "watermark" }
+  | { readonly kind: "accept"; readonly from: Region }
+  | { readonly kind: "drop" }
+  | { readonly kind: "automatic" };
+
+export type NodeEvent =
+  | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }
+  /** All logs are folded up to where they stood when the node started. Duties begin. */
+  | { readonly kind: "caught-up" }
+  | { readonly kind: "link"; readonly report: LinkReport }
+  /** An append effect is acknowledged, or given up. */
+  | { readonly kind: "settled"; readonly duty: Duty; readonly ok: boolean }
+  | { readonly kind: "tick" };
+
+export type NodeEffect =
+  | { readonly kind: "append"; readonly duty: Duty; readonly commands: readonly Command[] }
+  /** A session connected to this region is in a log. */
+  | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
+  /** The home ended a session connected to this region. */
+  | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
+  /** The user's last session went, with the frame committed at `atMs`. */
+  | { readonly kind: "left"; readonly user: UserId; readonly atMs: number }
+  /** A frame changed nothing and never will; a `duplicate` is no refusal. */
+  | { readonly kind: "refused"; readonly region: Region; readonly position: Position; readonly reason: FoldResult };
+
+/** Accepts in one append: keeps one frame's worth at a time in flight per peer. */
+const ACCEPTS_MAX = 1_000;
+const DROPS_MAX = 1_000;
+/** A duty whose outcome was never folded is done again after this long. */
+const RETRY_MS = 5_000;
+
+interface Accepting {
+  /** Highest ordinal accepted in an append, whether folded yet or not. */
+  cursor: number;
+  inFlight: boolean;
+  sinceMs: number;
+}
+
+export class PresenceNode {
+  readonly region: Region;
+  readonly replica: Replica;
+  readonly matrix: LinkMatrix;
+  #caughtUp = false;
+  #effects: NodeEffect[] = [];
+  #committedAtMs = 0;
+  #watermarkInFlight = false;
+  #watermarkAtMs = Number.NEGATIVE_INFINITY;
+  readonly #accepting = new Map<Region, Accepting>();
+  readonly #dropping = new Map<UserId, number>();
+  /** Users homed here whose preferred status has an end, by wall clock. */
+  readonly #untilMs = new Map<UserId, number>();
+
+  /** `regions` are all regions, this one included, in any order. */
+  constructor(region: Region, regions: readonly Region[]) {
+    this.region = region;
+    const sorted = regions.toSorted();
+    this.replica = new Replica(sorted, {
+      opened: (user, session) => {
+        if (this.#caughtUp && session.region === region) this.#effects.push({ kind: "opened", user, session });
+      },
+      ended: (user, ended) => {
+        if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
+      },
+      left: (user) => this.#effects.push({ kind: "left", user, atMs: this.#committedAtMs }),
+      preferred: (user, log, untilMs) => {
+        if (log !== region) return;
+        if (untilMs === 0) this.#untilMs.delete(user);
+        else this.#untilMs.set(user, untilMs);
+      },
+    });
+    this.matrix = new LinkMatrix(region, this.replica);
+  }
+
+  get caughtUp(): boolean {
+    return this.#caughtUp;
+  }
+
+  /** Takes one event at `now`; the effects are the driver's to carry out, in order. */
+  step(event: NodeEvent, now: Now): readonly NodeEffect[] {
+    this.#effects = [];
+    switch (event.kind) {
+      case "frame":
+        this.#frame(event.region, event.position, event.frame, now);
+        break;
+      case "caught-up":
+        this.#catchUp(now);
+        break;
+      case "link":
+        this.matrix.report(event.report, now);
+        break;
+      case "settled":
+        this.#settled(event.duty, event.ok, now);
+        break;
+      case "tick":
+        this.#tick(now);
+        break;
+    }
+    return this.#effects;
+  }
+
+  #frame(region: Region, position: Position, frame: Frame, now: Now): void {
+    this.#committedAtMs = frame.committedAtMs;
+    const result = this.replica.apply(region, position, frame);
+    if (result === "applied") {
+      this.matrix.folded(region, frame, now);
+      if (region === this.region) {
+        for (const peer of this.#accepting.keys()) this.#accept(peer, now);
+      } else this.#accept(region, now);
+    } else if (result !== "duplicate") {
+      this.matrix.refused(region, `frame ${position}: ${result}`, now);
+      this.#effects.push({ kind: "refused", region, position, reason: result });
+    }
+  }
+
+  #catchUp(now: Now): void {
+    this.#caughtUp = true;
+    for (const fold of this.replica.folds) {
+      for (const user of fold.table.keys()) this.#announce(user);
+      for (const { region } of this.replica.folds) {
+        for (const { command } of this.replica.provisional.queue(fold.region, region)) this.#announce(command.user);
+      }
+    }
+    this.#tick(now);
+  }
+
+  #announce(user: UserId): void {
+    for (const { session } of this.replica.view(user)?.sessions ?? []) {
+      if (session.region === this.region) this.#effects.push({ kind: "opened", user, session });
+    }
+  }
+
+  #tick(now: Now): void {
+    if (!this.#caughtUp) return;
+    if (!this.#watermarkInFlight && now.monoMs - this.#watermarkAtMs >= LIMITS.watermarkMs) {
+      this.#watermarkInFlight = true;
+      this.#watermarkAtMs = now.monoMs;
+      this.#append({ kind: "watermark" }, [{ kind: "watermark", peers: this.matrix.progress(now) }]);
+    }
+    for (const { region } of this.replica.folds) if (region !== this.region) this.#accept(region, now);
+    this.#dropLost(now);
+    this.#endPreferences(now);
+  }
+
+  #settled(duty: Duty, ok: boolean, now: Now): void {
+    if (duty.kind === "watermark") this.#watermarkInFlight = false;
+    if (duty.kind === "accept") {
+      const state = this.#accepting.get(duty.from);
+      if (state === undefined) return;
+      state.inFlight = false;
+      state.sinceMs = now.monoMs;
+      if (!ok) state.cursor = 0;
+      else this.#accept(duty.from, now);
+    }
+  }
+
+  /** Appends the next forwards from `from`, in their order, each tagged with where it stands. */
+  #accept(from: Region, now: Now): void {
+    const origin = this.replica.fold(from);
+    const own = this.replica.fold(this.region);
+    if (!this.#caughtUp || origin === undefined || own === undefined) return;
+    const state = this.#accepting.get(from) ?? { cursor: 0, inFlight: false, sinceMs: now.monoMs };
+    this.#accepting.set(from, state);
+    const done = own.processedOf(origin.logId);
+    if (state.inFlight) return;
+    if (state.cursor < done || now.monoMs - state.sinceMs > RETRY_MS) state.cursor = done;
+    const commands: Command[] = [];
+    for (const { ordinal, command } of this.replica.provisional.queue(from, this.region)) {
+      if (ordinal <= state.cursor) continue;
+      commands.push({ kind: "accept", from, logId: origin.logId, after: state.cursor, at: ordinal, command });
+      state.cursor = ordinal;
+      if (commands.length === ACCEPTS_MAX) break;
+    }
+    if (commands.length === 0) return;
+    state.inFlight = true;
+    this.#append({ kind: "accept", from }, commands);
+  }
+
+  /** Gives up the users that another region has won. The fold of the drop forwards their sessions before it forgets them. */
+  #dropLost(now: Now): void {
+    for (const [user, sinceMs] of this.#dropping) {
+      const gone = !this.replica.contested.has(user);
+      if (gone || now.monoMs - sinceMs > RETRY_MS) this.#dropping.delete(user);
+    }
+    const commands: Command[] = [];
+    for (const user of this.replica.contested) {
+      const to = this.replica.winner(user);
+      const held = this.replica.fold(this.region)?.homed(user) !== undefined;
+      if (to === undefined || to === this.region || !held || this.#dropping.has(user)) continue;
+      this.#dropping.set(user, now.monoMs);
+      commands.push({ kind: "drop", user, to });
+      if (commands.length === DROPS_MAX) break;
+    }
+    if (commands.length > 0) this.#append({ kind: "drop" }, commands);
+  }
+
+  #endPreferences(now: Now): void {
+    const commands: Command[] = [];
+    for (const [user, untilMs] of this.#untilMs) {
+      if (untilMs > now.wallMs) continue;
+      this.#untilMs.set(user, now.wallMs + RETRY_MS);
+      commands.push({ kind: "prefer", user, preferred: "automatic", untilMs: 0 });
+    }
+    if (commands.length > 0) this.#append({ kind: "automatic" }, commands);
+  }
+
+  #append(duty: Duty, commands: readonly Command[]): void {
+    this.#effects.push({ kind: "append", duty, commands });
+  }
+}

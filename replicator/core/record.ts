@@ -1,0 +1,99 @@
+/**
+ * One user's record and what each command does to it. The same function serves the fold of the home's log and the
+ * provisional overlay, so that a login looks alike before and after its home has processed it.
+ */
+import type { EndReason, PreferredStatus, Region, Session, UserCommand, UserId } from "./commands.ts";
+import type { Position } from "./commands.ts";
+import type { Epoch } from "./homing.ts";
+import { LIMITS } from "./limits.ts";
+
+/** What a command may change. Arrays are replaced, never mutated: a view may keep one. */
+export interface PresenceState {
+  sessions: readonly Session[];
+  preferred: PreferredStatus;
+  preferredUntilMs: number;
+}
+
+export interface UserRecord extends PresenceState {
+  readonly user: UserId;
+  readonly epoch: Epoch;
+  /** Position in the home's log of the newest command that changed this record. */
+  version: Position;
+  /** Set once this log gave the user up: later commands are redirected there. Empty while homed here. */
+  movedTo: Region;
+}
+
+export interface EndedSession {
+  readonly session: Session;
+  readonly reason: EndReason;
+  readonly by: string;
+}
+
+export type Refusal =
+  | "unknown-user"
+  | "unknown-session"
+  | "already-processed"
+  | "out-of-order"
+  | "not-homed"
+  | "forward-to-self"
+  | "accept-from-self";
+
+export const EMPTY_STATE: Readonly<PresenceState> = {
+  sessions: [],
+  preferred: "automatic",
+  preferredUntilMs: 0,
+};
+
+/** Applies `command` to `state` in place; sessions it ends are added to `ended`. Returns why it changed nothing, if so. */
+export function applyToState(
+  state: PresenceState,
+  command: UserCommand,
+  ended: EndedSession[],
+): Refusal | undefined {
+  switch (command.kind) {
+    case "open":
+      open(state, command.session, ended);
+      return undefined;
+    case "update": {
+      const index = state.sessions.findIndex((held) => held.session === command.session);
+      const held = state.sessions[index];
+      if (held === undefined) return "unknown-session";
+      state.sessions = state.sessions.with(index, { ...held, status: command.status, state: command.state });
+      return undefined;
+    }
+    case "close": {
+      const held = state.sessions.find((one) => one.session === command.session);
+      if (held === undefined) return "unknown-session";
+      state.sessions = state.sessions.filter((one) => one !== held);
+      ended.push({ session: held, reason: command.reason, by: command.by });
+      return undefined;
+    }
+    case "prefer":
+      state.preferred = command.preferred;
+      state.preferredUntilMs = command.untilMs;
+      return undefined;
+  }
+}
+
+function open(state: PresenceState, session: Session, ended: EndedSession[]): void {
+  if (state.sessions.length === 0) {
+    state.sessions = [session];
+    return;
+  }
+  const kept: Session[] = [];
+  for (const held of state.sessions) {
+    if (held.session === session.session) continue;
+    if (held.device !== "" && held.device === session.device) end(held);
+    else kept.push(held);
+  }
+  while (kept.length >= LIMITS.sessionsPerUserMax) {
+    const oldest = kept.shift();
+    if (oldest !== undefined) end(oldest);
+  }
+  kept.push(session);
+  state.sessions = kept;
+
+  function end(held: Session): void {
+    ended.push({ session: held, reason: "replaced", by: session.session });
+  }
+}

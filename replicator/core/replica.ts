@@ -1,0 +1,107 @@
+/**
+ * One node's copy of the world: a fold per region's log, the provisional overlay, and the index of who is online.
+ * Passive: it is told frames and answers questions; it decides nothing and appends nothing.
+ */
+import type { Command, Frame, LogId, Position, Region, Session, UserCommand, UserId } from "./commands.ts";
+import { Fold } from "./fold.ts";
+import type { FoldListener, FoldResult } from "./fold.ts";
+import { OnlineIndex } from "./online.ts";
+import { Provisional } from "./provisional.ts";
+import type { EndedSession, Refusal } from "./record.ts";
+import type { Token } from "./token.ts";
+import { claimants, sessionsOf, viewOf } from "./view.ts";
+import type { View } from "./view.ts";
+
+export interface ReplicaListener {
+  /** A log put the session into its user's record, or forwarded it there. */
+  opened(user: UserId, session: Session): void;
+  /** The user's home ended the session: final, unlike a forward that asks for it. */
+  ended(user: UserId, ended: EndedSession): void;
+  /** The user's last session went; `sessions` are the user's last. */
+  left(user: UserId): void;
+  preferred(user: UserId, log: Region, untilMs: number): void;
+}
+
+export class Replica {
+  readonly regions: readonly Region[];
+  readonly folds: readonly Fold[];
+  readonly online = new OnlineIndex();
+  readonly provisional = new Provisional();
+  /** Users with a record in more than one log: a double claim that its loser has still to give up. */
+  readonly contested = new Set<UserId>();
+  readonly refusals = new Map<Refusal, number>();
+  readonly #byRegion = new Map<Region, Fold>();
+  readonly #listener: ReplicaListener;
+
+  constructor(regions: readonly Region[], listener: ReplicaListener) {
+    this.regions = regions;
+    this.#listener = listener;
+    const foldListener = this.#foldListener();
+    this.folds = regions.map((region) => new Fold(region, foldListener));
+    for (const fold of this.folds) this.#byRegion.set(fold.region, fold);
+  }
+
+  fold(region: Region): Fold | undefined {
+    return this.#byRegion.get(region);
+  }
+
+  apply(region: Region, position: Position, frame: Frame): FoldResult {
+    const fold = this.#byRegion.get(region);
+    return fold === undefined ? "authority" : fold.apply(position, frame);
+  }
+
+  view(user: UserId): View | undefined {
+    return viewOf(this.folds, this.provisional, user);
+  }
+
+  /** The region that would win the user now; `undefined` while no log has claimed the user. */
+  winner(user: UserId): Region | undefined {
+    return claimants(this.folds, user)?.winner.region;
+  }
+
+  /** The vector of positions folded. */
+  applied(): Token {
+    return new Map(this.folds.map((fold) => [fold.region, { logId: fold.logId, position: fold.position }]));
+  }
+
+  #foldListener(): FoldListener {
+    return {
+      changed: (_fold: Fold, user: UserId, appeared: boolean) => {
+        if (appeared || this.contested.has(user)) this.#contest(user);
+        this.#place(user);
+      },
+      applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[]) => {
+        for (const one of ended) this.#listener.ended(command.user, one);
+        if (command.kind === "open") this.#listener.opened(command.user, command.session);
+        else if (command.kind === "prefer") this.#listener.preferred(command.user, fold.region, command.untilMs);
+      },
+      forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
+        const home = this.#byRegion.get(to);
+        if (home !== undefined && ordinal <= home.processedOf(fold.logId)) return;
+        this.provisional.add({ from: fold.region, to, ordinal, command, position: fold.position });
+        if (command.kind === "open") this.#listener.opened(command.user, command.session);
+        this.#place(command.user);
+      },
+      processed: (fold: Fold, from: Region, logId: LogId, ordinal: number) => {
+        if (this.#byRegion.get(from)?.logId !== logId) return;
+        for (const user of this.provisional.settle(from, fold.region, ordinal)) this.#place(user);
+      },
+      refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
+        this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
+      },
+    };
+  }
+
+  #contest(user: UserId): void {
+    let claims = 0;
+    for (const fold of this.folds) if (fold.homed(user) !== undefined) claims += 1;
+    if (claims > 1) this.contested.add(user);
+    else this.contested.delete(user);
+  }
+
+  #place(user: UserId): void {
+    const { sessions, preferred } = sessionsOf(this.folds, this.provisional, user);
+    const shown = preferred === "invisible" ? [] : sessions;
+    if (this.online.place(user, shown.map((session) => session.region)) === "left") this.#listener.left(user);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The view: who and where a user is, as a pure function over the folds and the provisional overlay. Rule:
+ * `view(user) = records of the highest epoch + forwards about the user that the home has not processed yet`.
+ */
+import type { Position, PreferredStatus, Region, Session, UserId } from "./commands.ts";
+import type { Fold } from "./fold.ts";
+import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
+import type { Epoch } from "./homing.ts";
+import type { Pending, Provisional } from "./provisional.ts";
+import { EMPTY_STATE, applyToState } from "./record.ts";
+import type { PresenceState, UserRecord } from "./record.ts";
+
+export interface ViewedSession {
+  readonly session: Session;
+  /** The home has not processed it yet. */
+  readonly provisional: boolean;
+}
+
+export interface View {
+  readonly user: UserId;
+  readonly home: Region;
+  readonly epoch: Epoch;
+  /** Position in the home's log of the newest change to the record; 0 while the home has none. */
+  readonly version: Position;
+  readonly preferred: PreferredStatus;
+  readonly preferredUntilMs: number;
+  readonly sessions: readonly ViewedSession[];
+}
+
+export interface Homed {
+  readonly region: Region;
+  readonly record: UserRecord;
+}
+
+/** The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. */
+export function claimants(folds: readonly Fold[], user: UserId): { winner: Homed; equals: Homed[] } | undefined {
+  let winner: Homed | undefined;
+  let equals: Homed[] = [];
+  for (const fold of folds) {
+    const record = fold.homed(user);
+    if (record === undefined) continue;
+    const homed = { region: fold.region, record };
+    const order = winner === undefined ? 1 : compareEpochs(record.epoch, winner.record.epoch);
+    if (order < 0) continue;
+    if (order > 0) equals = [];
+    equals.push(homed);
+    if (winner === undefined || order > 0 || beats(user, claimOf(homed), claimOf(winner))) winner = homed;
+  }
+  if (winner === undefined) return undefined;
+  const home = winner;
+  return { winner, equals: equals.filter((one) => one !== home) };
+}
+
+function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
+  return { region: homed.region, epoch: homed.record.epoch };
+}
+
+/** `undefined` for a user that no log has ever spoken of. */
+export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
+  const claimed = claimants(folds, user);
+  const pending = provisional.of(user);
+  if (claimed === undefined && pending.length === 0) return undefined;
+  const record = claimed?.winner.record;
+  const base = union(claimed);
+  const state = overlaid(base, pending);
+  return {
+    user,
+    home: claimed?.winner.region ?? provisionalHome(user, pending),
+    epoch: record?.epoch ?? FIRST_EPOCH,
+    version: record?.version ?? 0,
+    preferred: state.preferred,
+    preferredUntilMs: state.preferredUntilMs,
+    sessions: state.sessions.map((session) => ({ session, provisional: !base.sessions.includes(session) })),
+  };
+}
+
+/** The user's sessions alone: what counting needs, without building a view. */
+export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
+  const pending = provisional.of(user);
+  const base = union(claimants(folds, user));
+  return pending.length === 0 ? base : overlaid(base, pending);
+}
+
+function union(claimed: { winner: Homed; equals: Homed[] } | undefined): PresenceState {
+  if (claimed === undefined) return EMPTY_STATE;
+  const { winner, equals } = claimed;
+  if (equals.length === 0) return winner.record;
+  const sessions = [...winner.record.sessions];
+  for (const { record } of equals) {
+    for (const session of record.sessions) {
+      if (!sessions.some((held) => held.session === session.session)) sessions.push(session);
+    }
+  }
+  return { ...winner.record, sessions };
+}
+
+function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceState {
+  if (pending.length === 0) return base;
+  const state: PresenceState = {
+    sessions: base.sessions,
+    preferred: base.preferred,
+    preferredUntilMs: base.preferredUntilMs,
+  };
+  for (const { command } of pending) applyToState(state, command, []);
+  return state;
+}
+
+/** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */
+function provisionalHome(user: UserId, pending: readonly Pending[]): Region {
+  return pending.reduce((best, { to }) => (rank(user, to) > rank(user, best) ? to : best), pending[0]?.to ?? "");
+}

@@ -1,0 +1,41 @@
+/**
+ * The numbers that stand for kinds and enumerated values on the wire.
+ * Rule: a number, once released, keeps its meaning. They are spelled here, not derived from the order of core's arrays, so
+ * that reordering those cannot change what stored frames say.
+ */
+import type { EndReason, LinkState, PreferredStatus, SessionStatus } from "../core/commands.ts";
+
+/** First byte of a command. 0 is no kind, so that zeroed bytes are never a command. */
+export const KIND = {
+  open: 1,
+  update: 2,
+  close: 3,
+  prefer: 4,
+  forward: 5,
+  accept: 6,
+  drop: 7,
+  watermark: 8,
+} as const;
+
+/** Values by their code: the place in the list. Never empty, so that a reader always has a value to go on with. */
+export interface Codes<T> {
+  readonly name: string;
+  readonly values: readonly [T, ...T[]];
+}
+
+export const STATUS_CODES: Codes<SessionStatus> = { name: "status", values: ["online", "away", "busy"] };
+
+export const PREFERRED_CODES: Codes<PreferredStatus> = {
+  name: "preferred",
+  values: ["automatic", "away", "busy", "invisible"],
+};
+
+export const END_REASON_CODES: Codes<EndReason> = {
+  name: "end reason",
+  values: ["expired", "logout", "kicked", "replaced", "forced"],
+};
+
+export const LINK_STATE_CODES: Codes<LinkState> = {
+  name: "link state",
+  values: ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun"],
+};

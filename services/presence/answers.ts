@@ -1,0 +1,93 @@
+/**
+ * From the service's values to the API's: wall-clock milliseconds become ISO 8601, JSON text becomes JSON, tokens text.
+ * Rule: what is unknown is left out or null, never a made-up value.
+ */
+import type { Static } from "typebox";
+
+import type { Region } from "../../replicator/core/commands.ts";
+import type {
+  Consistency,
+  Occupancy,
+  PresenceView,
+  ReplicationLink,
+  ReplicationView,
+  SessionView,
+} from "./service.ts";
+import type * as schemas from "./schemas.ts";
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+/** A session's state as an object; absent when empty, or when the text of a foreign writer is no JSON object. */
+function stateOf(text: string): Record<string, unknown> | undefined {
+  if (text === "") return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sessionAnswer(view: SessionView): Static<typeof schemas.Presence>["sessions"][number] {
+  const state = stateOf(view.state);
+  return {
+    session: view.session,
+    region: view.region,
+    platform: view.platform,
+    status: view.status,
+    since: iso(view.sinceMs),
+    ...(state !== undefined && { state }),
+    ...(view.provisional && { provisional: true }),
+    freshness: view.freshness,
+  };
+}
+
+export function presenceAnswer(view: PresenceView): Static<typeof schemas.Presence> {
+  return {
+    user: view.user,
+    status: view.status,
+    ...(view.home !== undefined && { home: view.home }),
+    epoch: view.epoch,
+    version: view.version,
+    sessions: view.sessions.map(sessionAnswer),
+    ...(view.lastSeenMs !== undefined && { lastSeenAt: iso(view.lastSeenMs) }),
+    asOf: view.asOfMs === null ? null : iso(view.asOfMs),
+    stalenessMs: view.stalenessMs,
+    freshness: view.freshness,
+  };
+}
+
+export function userSessionsAnswer(
+  view: PresenceView,
+  consistency: Consistency,
+): Static<typeof schemas.UserSessions> {
+  return {
+    user: view.user,
+    sessions: view.sessions.map((s) => ({
+      ...sessionAnswer(s),
+      ...(s.device !== "" && { device: s.device }),
+    })),
+    asOf: view.asOfMs === null ? null : iso(view.asOfMs),
+    stalenessMs: view.stalenessMs,
+    freshness: view.freshness,
+    consistency,
+  };
+}
+
+function linkAnswer({ sinceMs, ...link }: ReplicationLink): Static<typeof schemas.Link> {
+  return { ...link, since: sinceMs === null ? null : iso(sinceMs) };
+}
+
+export function replicationAnswer(view: ReplicationView): Static<typeof schemas.Replication> {
+  return { region: view.region, applied: view.applied, links: view.links.map(linkAnswer) };
+}
+
+/** Every configured region, also one that nothing is known of. */
+export function regionsAnswer(
+  region: Region,
+  regions: readonly Region[],
+  { byRegion }: Occupancy,
+): Static<typeof schemas.Regions> {
+  const nothing = { users: null, sessions: null, freshness: "unknown" } as const;
+  return { region, regions: regions.map((name) => ({ region: name, ...(byRegion[name] ?? nothing) })) };
+}

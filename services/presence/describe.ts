@@ -1,0 +1,88 @@
+/**
+ * From the core's view to what a reader is told: one status out of many sessions, and how sure we are.
+ * Rule: freshness is that of the least fresh region the answer rests on; a region we have lost is `unknown`, its users are never
+ * declared offline by our guess.
+ *
+ *   preferred  | sessions            | status
+ *   -----------+---------------------+-------------------------------------------------
+ *   invisible  | any                 | offline, and no sessions
+ *   any        | none                | offline; unknown if the home is unknown
+ *   any        | all in unknown regions | unknown
+ *   away, busy | some                | as preferred
+ *   automatic  | some                | online before busy before away
+ */
+import type { PreferredStatus, Region, Session } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type { View } from "../../replicator/core/view.ts";
+import type { Freshness, PresenceStatus, PresenceView, SessionView } from "./service.ts";
+
+/** What is known of the regions at the moment of the answer. */
+export interface RegionTimes {
+  readonly wallMs: number;
+  readonly regions: readonly Region[];
+  /** Age of the region's newest watermark; 0 for this region, infinite before the first. */
+  ageMs(region: Region): number;
+}
+
+export function freshnessOf(ageMs: number): Freshness {
+  if (ageMs <= LIMITS.staleAfterMs) return "live";
+  return ageMs <= LIMITS.unknownAfterMs ? "stale" : "unknown";
+}
+
+/** `unlogged` are live sessions of this region that no log has yet. */
+export function describePresence(
+  user: string,
+  view: View | undefined,
+  unlogged: readonly Session[],
+  lastSeenMs: number | undefined,
+  times: RegionTimes,
+): PresenceView {
+  const shown = view?.preferred === "invisible" ? [] : sessionViews(view, unlogged, times);
+  const restsOn = view === undefined ? times.regions : [view.home, ...shown.map((one) => one.region)];
+  const stalenessMs = Math.max(0, ...restsOn.map((region) => times.ageMs(region)));
+  const freshness = freshnessOf(stalenessMs);
+  const homeUnknown = view !== undefined && freshnessOf(times.ageMs(view.home)) === "unknown";
+  const status = statusOf(view?.preferred ?? "automatic", shown, homeUnknown);
+  return {
+    user,
+    status,
+    ...(view === undefined ? {} : { home: view.home }),
+    epoch: view?.epoch ?? { generation: 0, count: 0 },
+    version: view?.version ?? 0,
+    sessions: shown,
+    ...(status === "offline" && lastSeenMs !== undefined ? { lastSeenMs } : {}),
+    asOfMs: Number.isFinite(stalenessMs) ? Math.round(times.wallMs - stalenessMs) : null,
+    stalenessMs: Number.isFinite(stalenessMs) ? Math.round(stalenessMs) : null,
+    freshness,
+  };
+}
+
+function sessionViews(
+  view: View | undefined,
+  unlogged: readonly Session[],
+  times: RegionTimes,
+): SessionView[] {
+  const shown: SessionView[] = [];
+  for (const { session, provisional } of view?.sessions ?? [])
+    shown.push(describe(session, provisional, times));
+  for (const session of unlogged) {
+    if (!shown.some((one) => one.session === session.session)) shown.push(describe(session, true, times));
+  }
+  return shown;
+}
+
+function describe(session: Session, provisional: boolean, times: RegionTimes): SessionView {
+  return { ...session, provisional, freshness: freshnessOf(times.ageMs(session.region)) };
+}
+
+function statusOf(
+  preferred: PreferredStatus,
+  sessions: readonly SessionView[],
+  homeUnknown: boolean,
+): PresenceStatus {
+  if (sessions.length === 0) return homeUnknown ? "unknown" : "offline";
+  if (sessions.every((one) => one.freshness === "unknown")) return "unknown";
+  if (preferred === "away" || preferred === "busy") return preferred;
+  const statuses = sessions.map((one) => one.status);
+  return statuses.find((one) => one === "online") ?? statuses.find((one) => one === "busy") ?? "away";
+}

@@ -1,0 +1,61 @@
+/** The presence node's configuration, from the environment. */
+import { Type } from "typebox";
+
+import type { Region } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import { ENVIRONMENT, parseRegions, readEnvironment } from "../../replicator/runtime/environment.ts";
+import { bindHost, parseKeys } from "./auth.ts";
+import type { ApiKeys } from "./auth.ts";
+
+const SCHEMA = Type.Object({
+  ROLLCALL_REGION: Type.String(ENVIRONMENT.region),
+  ROLLCALL_PEERS: Type.String({ default: "" }),
+  ROLLCALL_NATS_URL: Type.String({ default: "nats://127.0.0.1:4222" }),
+  ROLLCALL_HTTP_HOST: Type.String({ default: "127.0.0.1" }),
+  ROLLCALL_HTTP_PORT: Type.Integer({ default: 7080, minimum: 0, maximum: 65_535 }),
+  ROLLCALL_NODE: Type.String({ default: `node-${process.pid}`, maxLength: LIMITS.nodeBytesMax }),
+  ROLLCALL_KEYS: Type.String({ default: "" }),
+  ROLLCALL_LOG_LEVEL: Type.Enum([...ENVIRONMENT.logLevel], { default: "info" }),
+  ROLLCALL_TTL_MS: Type.Integer({ default: LIMITS.ttlMs, minimum: 1_000, maximum: 3_600_000 }),
+  ROLLCALL_HEARTBEAT_MS: Type.Integer({ default: LIMITS.heartbeatMs, minimum: 100, maximum: 1_200_000 }),
+  ROLLCALL_EXIT_WITH_PARENT: Type.Enum(["0", "1"], { default: "0" }),
+});
+
+export interface NodeEnv {
+  readonly region: Region;
+  readonly peers: readonly Region[];
+  readonly natsUrl: string;
+  readonly host: string;
+  readonly port: number;
+  readonly node: string;
+  readonly keys: ApiKeys;
+  readonly logLevel: string;
+  readonly ttlMs: number;
+  readonly heartbeatMs: number;
+  readonly exitWithParent: boolean;
+}
+
+/** Throws with the name of the variable that does not fit; without keys only a loopback host is taken. */
+export function readNodeEnv(): NodeEnv {
+  const env = readEnvironment(SCHEMA);
+  const keys = parseKeys(env.ROLLCALL_KEYS);
+  if (!keys.ok) throw new Error(`ROLLCALL_KEYS: ${keys.errors.join("; ")}`);
+  const host = bindHost(keys.keys, env.ROLLCALL_HTTP_HOST);
+  if (!host.ok) throw new Error(`ROLLCALL_HTTP_HOST: ${host.reason}`);
+  if (env.ROLLCALL_TTL_MS <= 2 * env.ROLLCALL_HEARTBEAT_MS) {
+    throw new Error("ROLLCALL_TTL_MS must be more than twice ROLLCALL_HEARTBEAT_MS, so that one lost heartbeat ends nobody");
+  }
+  return {
+    region: env.ROLLCALL_REGION,
+    peers: parseRegions(env.ROLLCALL_PEERS, env.ROLLCALL_REGION),
+    natsUrl: env.ROLLCALL_NATS_URL,
+    host: host.host,
+    port: env.ROLLCALL_HTTP_PORT,
+    node: env.ROLLCALL_NODE,
+    keys: keys.keys,
+    logLevel: env.ROLLCALL_LOG_LEVEL,
+    ttlMs: env.ROLLCALL_TTL_MS,
+    heartbeatMs: env.ROLLCALL_HEARTBEAT_MS,
+    exitWithParent: env.ROLLCALL_EXIT_WITH_PARENT === "1",
+  };
+}

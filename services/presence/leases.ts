@@ -1,0 +1,130 @@
+/**
+ * Leases of the sessions connected to this region: soft state, in memory, renewed by heartbeats, on a timing wheel (Varghese & Lauck,
+ * 1987) with lazy re-filing: a renewal only writes a time. Rule (invariants 6, 7): a lease ends `ttlMs` after the last renewal that
+ * could reach us. Time during which this process stood still does not count: nobody could be heard then.
+ */
+import type { Session, SessionId, UserId } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+
+export interface Lease {
+  readonly user: UserId;
+  session: Session;
+  /** In lease time. */
+  expiresAtMs: number;
+  /** The open of this session is on its way to the log: reconcile leaves it alone. */
+  settling: boolean;
+  removed: boolean;
+}
+
+const SLOT_MS = 1_000;
+/** A gap between two advances longer than this is a stall, not a slow tick. */
+const STALL_MS = 1_000;
+
+export class Leases {
+  readonly #ttlMs: number;
+  readonly #bySession = new Map<SessionId, Lease>();
+  readonly #byDevice = new Map<string, Lease>();
+  readonly #wheel: Lease[][];
+  #slot: number;
+  #advancedAtMs: number;
+  #stalledMs = 0;
+  #nowMs: number;
+
+  constructor(monoMs: number, ttlMs: number = LIMITS.ttlMs) {
+    this.#ttlMs = ttlMs;
+    this.#wheel = Array.from({ length: Math.ceil(ttlMs / SLOT_MS) + 2 }, () => []);
+    this.#advancedAtMs = monoMs;
+    this.#nowMs = monoMs;
+    this.#slot = Math.floor(monoMs / SLOT_MS);
+  }
+
+  get size(): number {
+    return this.#bySession.size;
+  }
+
+  /** Total milliseconds this process stood still. */
+  get stalledMs(): number {
+    return this.#stalledMs;
+  }
+
+  get(session: SessionId): Lease | undefined {
+    return this.#bySession.get(session);
+  }
+
+  ofDevice(user: UserId, device: string): Lease | undefined {
+    return this.#byDevice.get(deviceKey(user, device));
+  }
+
+  all(): IterableIterator<Lease> {
+    return this.#bySession.values();
+  }
+
+  /** Gives the session a full TTL, whether it had a lease or not. */
+  open(user: UserId, session: Session): Lease {
+    const held = this.#bySession.get(session.session);
+    if (held !== undefined) {
+      held.session = session;
+      this.renew(held);
+      return held;
+    }
+    const lease: Lease = {
+      user,
+      session,
+      expiresAtMs: this.#nowMs + this.#ttlMs,
+      settling: false,
+      removed: false,
+    };
+    this.#bySession.set(session.session, lease);
+    if (session.device !== "") this.#byDevice.set(deviceKey(user, session.device), lease);
+    this.#file(lease);
+    return lease;
+  }
+
+  /** The hot path: one store. Time is that of the last advance, at most a tick old. */
+  renew(lease: Lease): void {
+    lease.expiresAtMs = this.#nowMs + this.#ttlMs;
+  }
+
+  remove(session: SessionId): Lease | undefined {
+    const lease = this.#bySession.get(session);
+    if (lease === undefined) return undefined;
+    lease.removed = true;
+    this.#bySession.delete(session);
+    const key = deviceKey(lease.user, lease.session.device);
+    if (this.#byDevice.get(key) === lease) this.#byDevice.delete(key);
+    return lease;
+  }
+
+  /** Moves time on; returns the leases that are over, removed. */
+  advance(monoMs: number): Lease[] {
+    const gapMs = monoMs - this.#advancedAtMs;
+    if (gapMs > STALL_MS) this.#stalledMs += gapMs;
+    this.#advancedAtMs = monoMs;
+    this.#nowMs = monoMs - this.#stalledMs;
+    const expired: Lease[] = [];
+    const until = Math.floor(this.#nowMs / SLOT_MS);
+    for (; this.#slot < until; this.#slot++) {
+      const index = this.#slot % this.#wheel.length;
+      const due = this.#wheel[index] as Lease[];
+      this.#wheel[index] = [];
+      for (const lease of due) {
+        if (lease.removed) continue;
+        if (lease.expiresAtMs > this.#nowMs) this.#file(lease);
+        else {
+          this.remove(lease.session.session);
+          expired.push(lease);
+        }
+      }
+    }
+    return expired;
+  }
+
+  #file(lease: Lease): void {
+    const slot = Math.max(this.#slot + 1, Math.ceil(lease.expiresAtMs / SLOT_MS));
+    (this.#wheel[slot % this.#wheel.length] as Lease[]).push(lease);
+  }
+}
+
+function deviceKey(user: UserId, device: string): string {
+  return `${user} ${device}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * The hot paths. A renewal changes a lease in memory and nothing else.
+ * Rule: a renewal answers in the same turn of the event loop, without promises, hooks (but the key check) or logging.
+ */
+import { Type } from "typebox";
+
+import { LIMITS } from "../../../replicator/core/limits.ts";
+import { Refusal, unwrap } from "../problems.ts";
+import * as schemas from "../schemas.ts";
+import type { HeartbeatRefusal, Outcome } from "../service.ts";
+import type { RouteContext, Scope } from "./scope.ts";
+
+const tags = ["heartbeats"];
+const WEAK_DEVICE = "web";
+const SESSION = new RegExp(schemas.SESSION_PATTERN);
+const NO_CONTENT = { 204: Type.Unsafe<undefined>({ type: "null", description: "Renewed" }) };
+
+export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
+  app.put(
+    "/v1/users/:user/heartbeat",
+    {
+      schema: {
+        tags,
+        summary: "Weak presence: open the device's implicit session, or renew it",
+        params: schemas.UserPath,
+        querystring: schemas.TouchQuery,
+        response: NO_CONTENT,
+      },
+    },
+    (request, reply) => {
+      const opening = service.touch(request.params.user, request.query.device ?? WEAK_DEVICE);
+      if (opening !== undefined) return opened(opening, reply);
+      reply.code(204).send(undefined);
+      return undefined;
+    },
+  );
+
+  app.post(
+    "/v1/sessions/:session/heartbeat",
+    {
+      schema: {
+        tags,
+        summary: "Renew a session",
+        params: schemas.SessionPath,
+        querystring: schemas.NoQuery,
+        response: NO_CONTENT,
+      },
+    },
+    (request, reply) => {
+      const refused = service.heartbeat(request.params.session);
+      if (refused !== undefined) throw refusalOf(refused);
+      reply.code(204).send(undefined);
+    },
+  );
+
+  app.post(
+    "/v1/heartbeats",
+    {
+      schema: {
+        tags,
+        summary: `Renew up to ${LIMITS.batchSessionsMax} sessions; one bad id fails alone`,
+        querystring: schemas.NoQuery,
+        body: schemas.Heartbeats,
+        response: { 200: schemas.HeartbeatsAnswer },
+      },
+    },
+    (request, reply) => {
+      const { sessions } = request.body;
+      const ended: { session: string; reason: HeartbeatRefusal["reason"] }[] = [];
+      for (const session of sessions) {
+        const refused = SESSION.test(session) ? service.heartbeat(session) : MALFORMED;
+        if (refused !== undefined) ended.push({ session, reason: refused.reason });
+      }
+      reply.code(200).send({ renewed: sessions.length - ended.length, ended });
+    },
+  );
+}
+
+async function opened(
+  opening: Promise<Outcome<undefined>>,
+  reply: { code(status: 204): unknown },
+): Promise<undefined> {
+  unwrap(await opening);
+  reply.code(204);
+  return undefined;
+}
+
+/** No session has such an id. */
+const MALFORMED: HeartbeatRefusal = { reason: "unknown", by: "" };
+
+function refusalOf({ reason, by }: HeartbeatRefusal): Refusal {
+  if (reason === "unknown") {
+    return new Refusal({ name: "unknown-session", detail: "This region knows no such session." });
+  }
+  const detail = `The session has ended: ${reason}.`;
+  return new Refusal({ name: "session-ended", detail, members: { reason, by } });
+}
