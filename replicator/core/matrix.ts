@@ -95,6 +95,12 @@ export class LinkMatrix {
     return region === this.#region ? 0 : (this.#peers.get(region)?.lag.silentMs(now) ?? Number.POSITIVE_INFINITY);
   }
 
+  /** State of the link from `origin` to this region. */
+  linkState(origin: Region, now: Now): LinkState | undefined {
+    const peer = this.#peers.get(origin);
+    return peer === undefined ? undefined : this.#state(origin, peer, now).state;
+  }
+
   /** What this node's next watermark says of every peer. */
   progress(now: Now): PeerProgress[] {
     return [...this.#peers].map(([region, peer]) => {
@@ -110,7 +116,7 @@ export class LinkMatrix {
         heardMs: peer.lag.heardWallMs,
         state,
         sinceMs,
-        reason: reason.slice(0, LIMITS.reasonBytesMax),
+        reason: reason.replace(/[^\x20-\x7e]/g, "?").slice(0, LIMITS.reasonBytesMax),
         loopLagMs: Math.round(peer.lag.loopLagMs),
         visibleP50Ms: Math.round(visible?.p50 ?? -1),
         visibleP99Ms: Math.round(visible?.p99 ?? -1),

@@ -25,6 +25,15 @@ export class OnlineIndex {
   readonly totals: Totals = { users: 0, sessions: 0 };
   readonly byRegion = new Map<Region, Totals>();
 
+  get buckets(): number {
+    return BUCKETS;
+  }
+
+  /** Users of one bucket with a session in `region`. */
+  *usersOf(bucket: number, region: Region): Generator<UserId> {
+    for (const [user, placement] of this.#buckets[bucket] ?? []) if (placement.byRegion.has(region)) yield user;
+  }
+
   has(user: UserId): boolean {
     return this.#bucket(user).has(user);
   }

@@ -318,6 +318,7 @@ export class MemoryLogStore implements port.LogStore {
       };
     const stream = existing ?? new MemoryStream(kind);
     this.#server.streams.set(name, stream);
+    if (existing === undefined) this.#server.wake();
     return { ok: true, stream };
   }
 }

@@ -10,6 +10,7 @@ import type {
   Command,
   EndReason,
   Frame,
+  LinkState,
   Open,
   Position,
   PreferredStatus,
@@ -85,7 +86,9 @@ export class Presence {
   #closingInFlight = false;
   /** Weak opens under way, by user and device: beats that come meanwhile join them. */
   readonly #touching = new Map<string, Promise<Outcome<undefined>>>();
-  readonly #linkStates = new Map<Region, string>();
+  /** The home chosen for users whose first open is not folded yet: what follows goes the same way. */
+  readonly #claiming = new Map<UserId, Region>();
+  readonly #linkStates = new Map<Region, LinkState | undefined>();
 
   constructor(options: PresenceOptions) {
     this.region = options.region;
@@ -93,7 +96,7 @@ export class Presence {
     this.node = new PresenceNode(options.region, options.regions);
     this.regions = this.node.replica.regions;
     this.#leases = new Leases(options.clock().monoMs, options.ttlMs);
-    this.#reconcile = new Reconcile(this.#leases, this.node.replica);
+    this.#reconcile = new Reconcile(options.region, this.#leases, this.node.replica);
     this.#waiters = new Waiters(() => this.applied());
   }
 
@@ -117,7 +120,8 @@ export class Presence {
     this.#watchLinks(now);
     if (!this.#options.canAppend()) return;
     this.#close();
-    this.#reopen(this.#reconcile.next(now.monoMs));
+    this.#reopen(this.#reconcile.missing(now.monoMs));
+    for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session);
   }
 
   step(event: NodeEvent): void {
@@ -146,23 +150,29 @@ export class Presence {
 
   /** A log has a session of this region: it gets a lease, unless this region ended it before; then it is an orphan. */
   #opened(user: UserId, session: Session): void {
-    const ended = this.#ended.get(session.session);
-    if (ended === undefined) {
+    this.#claiming.delete(user);
+    if (this.#ended.get(session.session) === undefined) {
       const held = this.#leases.get(session.session);
       if (held === undefined) this.#leases.open(user, session);
       else this.#forgetUnlogged(held);
       return;
     }
+    this.#orphan(user, session.session);
+  }
+
+  /** A log says that the session is here, and it is not: it is closed, with the reason it ended for if that is still known. */
+  #orphan(user: UserId, session: SessionId): void {
+    if (this.#closing.has(session)) return;
     this.tally.reconciled.orphaned += 1;
-    const reason = ended.reason === "unknown" ? "expired" : ended.reason;
-    this.#closing.set(session.session, { kind: "close", user, session: session.session, reason, by: ended.by });
+    const { reason, by } = this.#ended.get(session) ?? UNKNOWN_SESSION;
+    this.#closing.set(session, { kind: "close", user, session, reason: reason === "unknown" ? "expired" : reason, by });
   }
 
   /** The session is over: its heartbeats are refused from now on. */
   #end(session: SessionId, reason: EndReason, by: string): void {
     const lease = this.#leases.remove(session);
     if (lease !== undefined) this.#forgetUnlogged(lease);
-    if (this.#ended.get(session)?.reason !== reason) this.tally.ended[reason] += 1;
+    if (this.node.caughtUp && this.#ended.get(session)?.reason !== reason) this.tally.ended[reason] += 1;
     this.#ended.set(session, { reason, by });
     this.#closing.delete(session);
   }
@@ -174,8 +184,9 @@ export class Presence {
   }
 
   #watchLinks(now: Now): void {
-    for (const { origin, replica, state } of this.node.matrix.rows(now)) {
-      if (replica !== this.region) continue;
+    for (const origin of this.regions) {
+      if (origin === this.region) continue;
+      const state = this.node.matrix.linkState(origin, now);
       if (state === "live" && this.#linkStates.get(origin) !== "live") this.#reconcile.request();
       this.#linkStates.set(origin, state);
     }
@@ -218,8 +229,10 @@ export class Presence {
     };
     const open: Open = { kind: "open", user, session };
     const lease = this.#leases.open(user, session);
+    this.#claiming.set(user, home);
     const outcome = await this.#settle([lease], this.#options.append([towards(region, home, open)]));
     if (!outcome.ok) {
+      this.#claiming.delete(user);
       this.#leases.remove(session.session);
       this.#ended.set(session.session, { reason: "logout", by: "" });
       return failed(outcome);
@@ -234,7 +247,7 @@ export class Presence {
         home,
         region,
         ttlSeconds: Math.round((ttlMs ?? LIMITS.ttlMs) / 1000),
-        heartbeatSeconds: ((heartbeatMs ?? LIMITS.heartbeatMs) / 1000) * (1 + JITTER * (2 * random() - 1)),
+        heartbeatSeconds: Math.round(((heartbeatMs ?? LIMITS.heartbeatMs) / 100) * (1 + JITTER * (2 * random() - 1))) / 10,
         provisional: home !== region,
         token: this.#tokenOf(outcome),
       },
@@ -333,7 +346,7 @@ export class Presence {
   }
 
   #homeOf(user: UserId): Region | undefined {
-    return this.node.replica.view(user)?.home;
+    return this.node.replica.view(user)?.home ?? this.#claiming.get(user);
   }
 
   #remember(lease: Lease): void {

@@ -1,8 +1,9 @@
 /**
- * Reconcile, the healer: every live lease must be in a log, and every session that a log places in this region must have a lease. It
- * looks at the leases a slice at a time, round after round, and starts a round at once when something happened (a start, a link that
- * came back). Orphans are found where they arise: a session that is opened in a log after this region ended it is closed again.
+ * Reconcile, the healer: every live lease must be in a log, and every session that the view places in this region must have a lease.
+ * It looks at both a slice at a time, round after round; at the leases at once when something happened (a start, a link that came
+ * back). The caller opens what is missing again and closes what is orphaned.
  */
+import type { Region, SessionId, UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { Lease, Leases } from "./leases.ts";
@@ -13,11 +14,14 @@ const REOPENED_MAX = 500;
 
 export class Reconcile {
   readonly #leases: Leases;
+  readonly #region: Region;
   readonly #replica: Replica;
+  #bucket = 0;
   #round: IterableIterator<Lease> | undefined;
   #startedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(leases: Leases, replica: Replica) {
+  constructor(region: Region, leases: Leases, replica: Replica) {
+    this.#region = region;
     this.#leases = leases;
     this.#replica = replica;
   }
@@ -28,8 +32,8 @@ export class Reconcile {
     this.#round = undefined;
   }
 
-  /** Live leases that no log has, of the next slice; the caller opens them again. */
-  next(monoMs: number): Lease[] {
+  /** Live leases that no log has, of the next slice. */
+  missing(monoMs: number): Lease[] {
     if (this.#round === undefined) {
       if (monoMs - this.#startedAtMs < LIMITS.reconcileMs) return [];
       this.#startedAtMs = monoMs;
@@ -45,6 +49,20 @@ export class Reconcile {
       if (!lease.settling && !isInLog(this.#replica, lease)) missing.push(lease);
     }
     return missing;
+  }
+
+  /** Sessions that the view places here and that have no lease, of the next bucket of users: a round takes 4,096 ticks. */
+  orphans(): { user: UserId; session: SessionId }[] {
+    const { online } = this.#replica;
+    const orphans: { user: UserId; session: SessionId }[] = [];
+    for (const user of online.usersOf(this.#bucket, this.#region)) {
+      for (const { session } of this.#replica.view(user)?.sessions ?? []) {
+        const here = session.region === this.#region;
+        if (here && this.#leases.get(session.session) === undefined) orphans.push({ user, session: session.session });
+      }
+    }
+    this.#bucket = (this.#bucket + 1) % online.buckets;
+    return orphans;
   }
 }
 

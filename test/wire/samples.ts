@@ -1,0 +1,214 @@
+/** Frames and commands that tests start from, and arbitrary ones for properties: everything the format can say. */
+import { crc32 } from "node:zlib";
+import * as fc from "fast-check";
+import {
+  type Accept,
+  type Close,
+  type Command,
+  END_REASONS,
+  type Forward,
+  type Frame,
+  LINK_STATES,
+  type Open,
+  type PeerProgress,
+  PREFERRED_STATUSES,
+  type Region,
+  SESSION_STATUSES,
+  type Update,
+  type UserCommand,
+} from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+
+const NOW_MS = 1_767_225_600_000;
+
+export const OPEN: Open = {
+  kind: "open",
+  user: "user-00042",
+  session: {
+    session: "Zk3_x-9QfA01",
+    region: "cn",
+    device: "web",
+    platform: "web",
+    status: "online",
+    state: "",
+    sinceMs: NOW_MS + 2,
+  },
+};
+export const UPDATE: Update = {
+  kind: "update",
+  user: OPEN.user,
+  session: OPEN.session.session,
+  status: "busy",
+  state: '{"room":7}',
+};
+export const CLOSE: Close = {
+  kind: "close",
+  user: OPEN.user,
+  session: OPEN.session.session,
+  reason: "logout",
+  by: "",
+};
+export const FORWARD: Forward = { kind: "forward", to: "us", command: OPEN };
+export const ACCEPT: Accept = {
+  kind: "accept",
+  from: "us",
+  logId: "UsLog1",
+  after: 6,
+  at: 7,
+  command: CLOSE,
+};
+export const PEER: PeerProgress = {
+  region: "us",
+  logId: "UsLog1",
+  position: 812,
+  head: 815,
+  watermarkMs: NOW_MS - 120,
+  heardMs: NOW_MS - 40,
+  state: "catching-up",
+  sinceMs: NOW_MS - 5_000,
+  reason: "3 frames behind",
+  loopLagMs: 181,
+  visibleP50Ms: 92,
+  visibleP99Ms: 140,
+  visibleP999Ms: -1,
+};
+
+export const HEADER = { region: "cn", logId: "CnLog1", node: "cn-1", committedAtMs: NOW_MS } as const;
+
+export function frameOf(...commands: Command[]): Frame {
+  return { ...HEADER, commands };
+}
+
+/** The same bytes with a checksum that fits them, so that a test reaches what lies behind it. */
+export function withChecksum(bytes: Uint8Array): Uint8Array {
+  const fixed = Uint8Array.from(bytes);
+  if (fixed.length >= 6) new DataView(fixed.buffer).setUint32(2, crc32(fixed.subarray(6)), true);
+  return fixed;
+}
+
+const DIGITS_AND_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const id = (alphabet: string, maxLength: number, minLength = 1): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...alphabet.split("")), minLength, maxLength });
+const text = (bytesMax: number, bytesMin = 0): fc.Arbitrary<string> =>
+  fc
+    .oneof(
+      fc.string({ unit: "grapheme-ascii", maxLength: bytesMax, size: "max" }),
+      fc.string({ unit: "binary", maxLength: bytesMax }),
+    )
+    .filter((value) => Buffer.byteLength(value) <= bytesMax && Buffer.byteLength(value) >= bytesMin);
+
+const user = fc.oneof(
+  id(`${DIGITS_AND_LETTERS}._:@-`, LIMITS.userBytesMax),
+  fc.constantFrom("__proto__", "constructor"),
+);
+const session = id(`${DIGITS_AND_LETTERS}_-`, LIMITS.sessionBytesMax);
+const logId = id(`${DIGITS_AND_LETTERS}_-`, LIMITS.logIdBytesMax);
+const safe = fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -70, max: 20_000 }), fc.constant(-1));
+const safeFrom0 = fc.oneof(fc.maxSafeNat(), fc.nat(20_000));
+
+function arbitraryUserCommand(
+  region: fc.Arbitrary<Region>,
+  committedAtMs: number,
+): fc.Arbitrary<UserCommand> {
+  const status = fc.constantFrom(...SESSION_STATUSES);
+  const state = text(LIMITS.stateBytesMax);
+  const sinceMs = safe.filter((ms) => Number.isSafeInteger(ms - committedAtMs));
+  return fc.oneof(
+    fc.record({
+      kind: fc.constant("open" as const),
+      user,
+      session: fc.record({
+        session,
+        region,
+        device: text(LIMITS.deviceBytesMax),
+        platform: text(LIMITS.platformBytesMax),
+        status,
+        state,
+        sinceMs,
+      }),
+    }),
+    fc.record({ kind: fc.constant("update" as const), user, session, status, state }),
+    fc.record({
+      kind: fc.constant("close" as const),
+      user,
+      session,
+      reason: fc.constantFrom(...END_REASONS),
+      by: text(LIMITS.userBytesMax),
+    }),
+    fc.record({
+      kind: fc.constant("prefer" as const),
+      user,
+      preferred: fc.constantFrom(...PREFERRED_STATUSES),
+      untilMs: safe,
+    }),
+  );
+}
+
+function arbitraryPeer(region: fc.Arbitrary<Region>): fc.Arbitrary<PeerProgress> {
+  return fc.record({
+    region,
+    logId: fc.oneof(fc.constant(""), logId),
+    position: safeFrom0,
+    head: safeFrom0,
+    watermarkMs: safe,
+    heardMs: safe,
+    state: fc.constantFrom(...LINK_STATES),
+    sinceMs: safe,
+    reason: text(LIMITS.reasonBytesMax),
+    loopLagMs: safe,
+    visibleP50Ms: safe,
+    visibleP99Ms: safe,
+    visibleP999Ms: safe,
+  });
+}
+
+function arbitraryCommand(
+  region: fc.Arbitrary<Region>,
+  logs: fc.Arbitrary<string>,
+  committedAtMs: number,
+): fc.Arbitrary<Command> {
+  const command = arbitraryUserCommand(region, committedAtMs);
+  const ordinals = fc.uniqueArray(safeFrom0, { minLength: 2, maxLength: 2 });
+  return fc.oneof(
+    command,
+    fc.record({ kind: fc.constant("forward" as const), to: region, command }),
+    fc.record({ from: region, logId: logs, ordinals, command }).map(({ ordinals: pair, ...rest }) => ({
+      kind: "accept" as const,
+      ...rest,
+      after: Math.min(...pair),
+      at: Math.max(...pair),
+    })),
+    fc.record({ kind: fc.constant("drop" as const), user, to: region }),
+    fc.record({
+      kind: fc.constant("watermark" as const),
+      peers: fc.uniqueArray(arbitraryPeer(region), { maxLength: 4, selector: (peer) => peer.region }),
+    }),
+  );
+}
+
+/** Any frame of up to `commandsMax` commands that the format can carry. */
+export function arbitraryFrame(commandsMax: number): fc.Arbitrary<Frame> {
+  const regionName = fc
+    .tuple(id("abcdefghijklmnopqrstuvwxyz", 1), id("abcxyz019-", LIMITS.regionBytesMax - 1, 0))
+    .map(([first, rest]) => first + rest);
+  return fc
+    .record({
+      regions: fc.uniqueArray(regionName, { minLength: 1, maxLength: LIMITS.regionsMax }),
+      logs: fc.uniqueArray(logId, { minLength: 1, maxLength: 3 }),
+      logId,
+      node: text(LIMITS.nodeBytesMax, 1),
+      committedAtMs: safe,
+    })
+    .chain(({ regions, logs, ...header }) =>
+      fc.record({
+        region: fc.constant(regions[0] ?? "cn"),
+        logId: fc.constant(header.logId),
+        node: fc.constant(header.node),
+        committedAtMs: fc.constant(header.committedAtMs),
+        commands: fc.array(
+          arbitraryCommand(fc.constantFrom(...regions), fc.constantFrom(...logs), header.committedAtMs),
+          { maxLength: commandsMax },
+        ),
+      }),
+    );
+}

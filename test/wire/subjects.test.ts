@@ -1,0 +1,21 @@
+/** Names on NATS are a contract with streams that already exist. */
+import { expect, it } from "vitest";
+import {
+  announceSubject,
+  copyStream,
+  copySubject,
+  HEADER_LOG,
+  HEADER_POSITION,
+  logStream,
+  logSubject,
+} from "../../replicator/wire/subjects.ts";
+
+it("streams, subjects and headers are named as documented, the region kept as it is", () => {
+  expect(logStream("eu-west-1")).toBe("LOG_eu-west-1");
+  expect(logSubject("eu-west-1")).toBe("rollcall.log.eu-west-1");
+  expect(copyStream("cn")).toBe("COPY_cn");
+  expect(copySubject("cn")).toBe("rollcall.copy.cn");
+  expect(announceSubject("links")).toBe("rollcall.announce.links");
+  expect(HEADER_POSITION).toBe("Rollcall-Position");
+  expect(HEADER_LOG).toBe("Rollcall-Log");
+});
