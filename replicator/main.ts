@@ -10,11 +10,18 @@ const { region, node } = env;
 const logger = createLogger({ level: env.logLevel, service: "replicator", region, node });
 const local = connectLogStore({ servers: env.natsUrl, name: `${node}@${region}` });
 const peers = new Map(
-  [...env.peers].map(([peer, servers]) => [peer, connectLogStore({ servers, name: `${node}@${region}→${peer}` })]),
+  [...env.peers].map(([peer, servers]) => [
+    peer,
+    connectLogStore({ servers, name: `${node}@${region}→${peer}` }),
+  ]),
 );
 for (const [peer, store] of [[region, local] as const, ...peers]) {
   store.onConnection((connected, detail) => {
-    logger[connected ? "info" : "warn"]({ event: connected ? "nats-connected" : "nats-lost", nats: peer, detail });
+    logger[connected ? "info" : "warn"]({
+      event: connected ? "nats-connected" : "nats-lost",
+      nats: peer,
+      detail,
+    });
   });
 }
 const replicator = startReplicator({ region, local, peers, logger });

@@ -38,7 +38,10 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   const ticking = setInterval(() => {
     for (const driver of drivers) driver.dispatch({ kind: "tick" });
   }, LIMITS.tickMs);
-  const announcing = setInterval(() => local.announce(LINKS_TOPIC, encodeReports(reports())), LIMITS.watermarkMs);
+  const announcing = setInterval(
+    () => local.announce(LINKS_TOPIC, encodeReports(reports())),
+    LIMITS.watermarkMs,
+  );
   const polling = setInterval(() => {
     for (const driver of drivers) void driver.pollHead();
   }, HEAD_POLL_MS);
@@ -118,13 +121,15 @@ class LinkDriver {
         return;
       case "append": {
         const { attempt, entry, logId, fence } = effect;
-        void this.#ends?.copy.append({ ...entry, logId }, fence).then((result) =>
-          this.dispatch(
-            result.ok
-              ? { kind: "appended", attempt, position: entry.position, bytes: entry.bytes.byteLength }
-              : { kind: "append-failed", attempt, reason: result.reason, detail: result.detail },
-          ),
-        );
+        void this.#ends?.copy
+          .append({ ...entry, logId }, fence)
+          .then((result) =>
+            this.dispatch(
+              result.ok
+                ? { kind: "appended", attempt, position: entry.position, bytes: entry.bytes.byteLength }
+                : { kind: "append-failed", attempt, reason: result.reason, detail: result.detail },
+            ),
+          );
         return;
       }
     }

@@ -8,3 +8,9 @@ export class InvariantError extends Error {
 export function assert(condition: boolean, invariant: string): asserts condition {
   if (!condition) throw new InvariantError(invariant);
 }
+
+/** The value, which by construction is there. Throws {@link InvariantError} where it is not. */
+export function defined<T>(value: T | undefined, invariant: string): T {
+  assert(value !== undefined, invariant);
+  return value;
+}

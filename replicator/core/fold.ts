@@ -10,7 +10,17 @@
  *   update, close    | refuse             | apply                 | becomes a forward to R
  *   drop to R        | refuse             | every session and the preference become forwards to R, then moved to R | refuse
  */
-import type { Accept, Command, Drop, Frame, LogId, Position, Region, UserCommand, UserId } from "./commands.ts";
+import type {
+  Accept,
+  Command,
+  Drop,
+  Frame,
+  LogId,
+  Position,
+  Region,
+  UserCommand,
+  UserId,
+} from "./commands.ts";
 import { FIRST_EPOCH } from "./homing.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { EndedSession, Refusal, UserRecord } from "./record.ts";
@@ -136,7 +146,8 @@ export class Fold {
 
   #drop(drop: Drop): void {
     const record = this.homed(drop.user);
-    if (record === undefined || drop.to === this.region) return this.#listener.refused(this, drop, "not-homed");
+    if (record === undefined || drop.to === this.region)
+      return this.#listener.refused(this, drop, "not-homed");
     const { user, sessions, preferred, preferredUntilMs } = record;
     for (const session of sessions) this.#forward(drop.to, { kind: "open", user, session });
     if (preferred !== "automatic") {

@@ -6,6 +6,7 @@
  * fold that one (t0, t3 by our clock, t1, t2 by the peer's): loop lag = t3 − t0; the peer's clock is ahead by
  * ((t1 − t0) + (t2 − t3)) / 2, off by at most ((t3 − t0) − (t2 − t1)) / 2 (RFC 5905, section 8).
  */
+import { defined } from "./assert.ts";
 import type { PeerProgress } from "./commands.ts";
 
 /** Both clocks at one moment: `monoMs` measures durations, `wallMs` is for people and for other regions. */
@@ -46,7 +47,8 @@ export class Window {
     const held = Math.min(this.#count, SAMPLES);
     if (held === 0) return undefined;
     const sorted = this.#values.slice(0, held).toSorted();
-    const at = (share: number): number => sorted[Math.ceil(share * held) - 1] as number;
+    const at = (share: number): number =>
+      defined(sorted[Math.ceil(share * held) - 1], "a share of the window is in the window");
     return { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
   }
 }

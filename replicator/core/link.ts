@@ -55,9 +55,23 @@ export type LinkEvent =
   | { readonly kind: "open-failed"; readonly detail: string }
   | { readonly kind: "entry"; readonly entry: LinkEntry; readonly inspection: Inspection }
   | { readonly kind: "interrupted"; readonly detail: string }
-  | { readonly kind: "broken"; readonly reason: "missing" | "identity-changed" | "malformed"; readonly detail: string }
-  | { readonly kind: "appended"; readonly attempt: number; readonly position: Position; readonly bytes: number }
-  | { readonly kind: "append-failed"; readonly attempt: number; readonly reason: string; readonly detail: string }
+  | {
+      readonly kind: "broken";
+      readonly reason: "missing" | "identity-changed" | "malformed";
+      readonly detail: string;
+    }
+  | {
+      readonly kind: "appended";
+      readonly attempt: number;
+      readonly position: Position;
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: "append-failed";
+      readonly attempt: number;
+      readonly reason: string;
+      readonly detail: string;
+    }
   /** The origin said where its log ends. */
   | { readonly kind: "head"; readonly position: Position }
   | { readonly kind: "tick" };
@@ -68,7 +82,13 @@ export type LinkEffect =
   | { readonly kind: "read"; readonly from: Position }
   | { readonly kind: "stop" }
   /** Pipelined in this order; answer with `appended` or `append-failed` and the same attempt. */
-  | { readonly kind: "append"; readonly attempt: number; readonly entry: LinkEntry; readonly logId: LogId; readonly fence: number };
+  | {
+      readonly kind: "append";
+      readonly attempt: number;
+      readonly entry: LinkEntry;
+      readonly logId: LogId;
+      readonly fence: number;
+    };
 
 /** Appends under way at most: 256 full frames are 16 MiB, twice a bandwidth-delay product of 300 ms at 200 Mbit/s. */
 export const IN_FLIGHT_MAX = 256;
@@ -165,13 +185,28 @@ export class Link {
     this.#head = origin.head;
     this.#copied = copy.position;
     if (copy.logId !== "" && copy.logId !== origin.logId) {
-      return this.#halt("blocked", `identity changed: the copy is of log ${copy.logId}, the origin has ${origin.logId}`, "identity", now);
+      return this.#halt(
+        "blocked",
+        `identity changed: the copy is of log ${copy.logId}, the origin has ${origin.logId}`,
+        "identity",
+        now,
+      );
     }
     if (origin.head < copy.position) {
-      return this.#halt("blocked", `the origin's log was rewound to ${origin.head}; the copy has ${copy.position}`, "rewound", now);
+      return this.#halt(
+        "blocked",
+        `the origin's log was rewound to ${origin.head}; the copy has ${copy.position}`,
+        "rewound",
+        now,
+      );
     }
     if (origin.first > copy.position + 1) {
-      return this.#halt("overrun", `positions ${copy.position + 1} to ${origin.first - 1} are gone at the origin`, "overrun", now);
+      return this.#halt(
+        "overrun",
+        `positions ${copy.position + 1} to ${origin.first - 1} are gone at the origin`,
+        "overrun",
+        now,
+      );
     }
     this.#phase = "reading";
     this.#logId = origin.logId;
@@ -195,7 +230,13 @@ export class Link {
     this.#head = Math.max(this.#head, entry.position);
     this.#progressAtMs = now.monoMs;
     this.#inFlight += 1;
-    const effect: LinkEffect = { kind: "append", attempt: this.#attempt, entry, logId: this.#logId, fence: this.#fence };
+    const effect: LinkEffect = {
+      kind: "append",
+      attempt: this.#attempt,
+      entry,
+      logId: this.#logId,
+      fence: this.#fence,
+    };
     this.#fence += 1;
     return [effect];
   }
@@ -203,11 +244,13 @@ export class Link {
   #refusal(entry: LinkEntry, inspection: Inspection): { reason: string; detail: string } | undefined {
     const at = `frame ${entry.position} of ${this.origin}`;
     if (!inspection.ok) return { reason: inspection.reason, detail: `${at} is broken: ${inspection.reason}` };
-    if (inspection.region !== this.origin) return { reason: "authority", detail: `${at} claims to be of ${inspection.region}` };
+    if (inspection.region !== this.origin)
+      return { reason: "authority", detail: `${at} claims to be of ${inspection.region}` };
     if (inspection.logId !== this.#logId) {
       return { reason: "identity", detail: `${at} is of log ${inspection.logId}, not ${this.#logId}` };
     }
-    if (entry.position !== this.#received + 1) return { reason: "gap", detail: `${at} follows ${this.#received}` };
+    if (entry.position !== this.#received + 1)
+      return { reason: "gap", detail: `${at} follows ${this.#received}` };
     return undefined;
   }
 
@@ -236,7 +279,8 @@ export class Link {
   #observe(now: Now): void {
     const silentMs = now.monoMs - this.#progressAtMs;
     if (silentMs > LIMITS.stalledAfterMs) {
-      if (this.#state !== "disconnected") this.#show("stalled", `nothing from ${this.origin} for ${(silentMs / 1000).toFixed(1)} s`, now);
+      if (this.#state !== "disconnected")
+        this.#show("stalled", `nothing from ${this.origin} for ${(silentMs / 1000).toFixed(1)} s`, now);
       return;
     }
     const behind = this.#head - this.#copied;

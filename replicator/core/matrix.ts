@@ -3,6 +3,7 @@
  * the others' rows are what their watermarks say, or "no data" once they are silent.
  * Rule (invariant 9): no row claims what nobody has measured lately; "no data" is `null`, never 0.
  */
+import { defined } from "./assert.ts";
 import type { Frame, LinkState, PeerProgress, Position, Region } from "./commands.ts";
 import { PeerLag } from "./lag.ts";
 import type { ClockOffset, Now, Percentiles } from "./lag.ts";
@@ -87,12 +88,16 @@ export class LinkMatrix {
 
   /** Milliseconds since the region was last heard of, plus what its newest watermark took to come; 0 for this region. */
   watermarkAgeMs(region: Region, now: Now): number {
-    return region === this.#region ? 0 : (this.#peers.get(region)?.lag.watermarkAgeMs(now) ?? Number.POSITIVE_INFINITY);
+    return region === this.#region
+      ? 0
+      : (this.#peers.get(region)?.lag.watermarkAgeMs(now) ?? Number.POSITIVE_INFINITY);
   }
 
   /** Milliseconds of silence of the region by the monotonic clock alone; 0 for this region. */
   silentMs(region: Region, now: Now): number {
-    return region === this.#region ? 0 : (this.#peers.get(region)?.lag.silentMs(now) ?? Number.POSITIVE_INFINITY);
+    return region === this.#region
+      ? 0
+      : (this.#peers.get(region)?.lag.silentMs(now) ?? Number.POSITIVE_INFINITY);
   }
 
   /** State of the link from `origin` to this region. */
@@ -133,13 +138,16 @@ export class LinkMatrix {
         if (origin !== replica) rows.push(this.#row(origin, replica, now));
       }
     }
-    return rows.toSorted((a, b) => badness(b) - badness(a) || (b.watermarkAgeMs ?? Infinity) - (a.watermarkAgeMs ?? Infinity) || 0);
+    return rows.toSorted(
+      (a, b) =>
+        badness(b) - badness(a) || (b.watermarkAgeMs ?? Infinity) - (a.watermarkAgeMs ?? Infinity) || 0,
+    );
   }
 
   #row(origin: Region, replica: Region, now: Now): LinkRow {
     const loopLagMs = this.#loopLag(origin, replica, now);
     if (replica === this.#region) {
-      const peer = this.#peers.get(origin) as Peer;
+      const peer = this.#peer(origin);
       const fold = this.#replica.fold(origin);
       const shown = this.#state(origin, peer, now);
       return {
@@ -154,12 +162,15 @@ export class LinkMatrix {
         reportAgeMs: 0,
       };
     }
-    const reporter = this.#peers.get(replica) as Peer;
+    const reporter = this.#peer(replica);
     const clock = origin === this.#region ? (reporter.lag.clock() ?? null) : null;
     const silentMs = reporter.lag.silentMs(now);
     const report = reporter.progress.find((one) => one.region === origin);
     if (report === undefined || silentMs > LIMITS.staleAfterMs) {
-      const reason = report === undefined ? `no report from ${replica} yet` : `no report from ${replica} for ${seconds(silentMs)}`;
+      const reason =
+        report === undefined
+          ? `no report from ${replica} yet`
+          : `no report from ${replica} for ${seconds(silentMs)}`;
       return {
         origin,
         replica,
@@ -207,6 +218,10 @@ export class LinkMatrix {
     return peer.lag.silentMs(now) > LIMITS.staleAfterMs ? null : report.loopLagMs;
   }
 
+  #peer(region: Region): Peer {
+    return defined(this.#peers.get(region), "every other region is a peer");
+  }
+
   #head(region: Region, peer: Peer): Position {
     return Math.max(peer.link?.head ?? 0, this.#replica.fold(region)?.position ?? 0);
   }
@@ -220,7 +235,11 @@ export class LinkMatrix {
   }
 
   #observed(region: Region, peer: Peer, now: Now): State {
-    const at = (state: LinkState, reason: string, sinceMs = now.wallMs): State => ({ state, reason, sinceMs });
+    const at = (state: LinkState, reason: string, sinceMs = now.wallMs): State => ({
+      state,
+      reason,
+      sinceMs,
+    });
     if (peer.refused !== "") return at("blocked", peer.refused);
     const { link } = peer;
     const reportSilenceMs = now.monoMs - peer.linkHeardMs;

@@ -37,7 +37,12 @@ export type NodeEffect =
   /** The user's last session went, with the frame committed at `atMs`. */
   | { readonly kind: "left"; readonly user: UserId; readonly atMs: number }
   /** A frame changed nothing and never will; a `duplicate` is no refusal. */
-  | { readonly kind: "refused"; readonly region: Region; readonly position: Position; readonly reason: FoldResult };
+  | {
+      readonly kind: "refused";
+      readonly region: Region;
+      readonly position: Position;
+      readonly reason: FoldResult;
+    };
 
 /** Accepts in one append: keeps one frame's worth at a time in flight per peer. */
 const ACCEPTS_MAX = 1_000;
@@ -72,7 +77,8 @@ export class PresenceNode {
     const sorted = regions.toSorted();
     this.replica = new Replica(sorted, {
       opened: (user, session) => {
-        if (this.#caughtUp && session.region === region) this.#effects.push({ kind: "opened", user, session });
+        if (this.#caughtUp && session.region === region)
+          this.#effects.push({ kind: "opened", user, session });
       },
       ended: (user, ended) => {
         if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
@@ -133,7 +139,8 @@ export class PresenceNode {
     for (const fold of this.replica.folds) {
       for (const user of fold.table.keys()) this.#announce(user);
       for (const { region } of this.replica.folds) {
-        for (const { command } of this.replica.provisional.queue(fold.region, region)) this.#announce(command.user);
+        for (const { command } of this.replica.provisional.queue(fold.region, region))
+          this.#announce(command.user);
       }
     }
     this.#tick(now);

@@ -2,6 +2,7 @@
  * Who is online on this replica, counted as changes come: totals in O(regions), and a walk over all users whose cursor stays
  * good while users come and go. Rule: a user online during a whole walk appears in it exactly once.
  */
+import { defined } from "./assert.ts";
 import type { Region, UserId } from "./commands.ts";
 import { hash32 } from "./homing.ts";
 
@@ -31,7 +32,8 @@ export class OnlineIndex {
 
   /** Users of one bucket with a session in `region`. */
   *usersOf(bucket: number, region: Region): Generator<UserId> {
-    for (const [user, placement] of this.#buckets[bucket] ?? []) if (placement.byRegion.has(region)) yield user;
+    for (const [user, placement] of this.#buckets[bucket] ?? [])
+      if (placement.byRegion.has(region)) yield user;
   }
 
   has(user: UserId): boolean {
@@ -75,11 +77,11 @@ export class OnlineIndex {
   }
 
   #bucket(user: UserId): Map<UserId, Placement> {
-    return this.#buckets[bucketOf(user)] as Map<UserId, Placement>;
+    return defined(this.#buckets[bucketOf(user)], "every user has a bucket");
   }
 
   #placement(regions: readonly Region[]): Placement {
-    const key = regions.length === 1 ? (regions[0] as Region) : regions.toSorted().join(",");
+    const key = regions.toSorted().join(",");
     let placement = this.#placements.get(key);
     if (placement === undefined) {
       const byRegion = new Map<Region, number>();

@@ -87,7 +87,9 @@ function isRedundant(older: UserCommand, newer: UserCommand): boolean {
   if (sessionOf(older) !== sessionOf(newer)) return false;
   if (older.kind === "update") return true;
   if (older.kind !== "open") return false;
-  return newer.kind === "open" ? older.session.device === newer.session.device : newer.kind === "close" && older.session.device === "";
+  return newer.kind === "open"
+    ? older.session.device === newer.session.device
+    : newer.kind === "close" && older.session.device === "";
 }
 
 function sessionOf(command: Exclude<UserCommand, { kind: "prefer" }>): string {

@@ -73,7 +73,8 @@ export class Replica {
       applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[]) => {
         for (const one of ended) this.#listener.ended(command.user, one);
         if (command.kind === "open") this.#listener.opened(command.user, command.session);
-        else if (command.kind === "prefer") this.#listener.preferred(command.user, fold.region, command.untilMs);
+        else if (command.kind === "prefer")
+          this.#listener.preferred(command.user, fold.region, command.untilMs);
       },
       forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
         const home = this.#byRegion.get(to);
@@ -102,6 +103,12 @@ export class Replica {
   #place(user: UserId): void {
     const { sessions, preferred } = sessionsOf(this.folds, this.provisional, user);
     const shown = preferred === "invisible" ? [] : sessions;
-    if (this.online.place(user, shown.map((session) => session.region)) === "left") this.#listener.left(user);
+    if (
+      this.online.place(
+        user,
+        shown.map((session) => session.region),
+      ) === "left"
+    )
+      this.#listener.left(user);
   }
 }

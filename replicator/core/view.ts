@@ -33,7 +33,10 @@ export interface Homed {
 }
 
 /** The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. */
-export function claimants(folds: readonly Fold[], user: UserId): { winner: Homed; equals: Homed[] } | undefined {
+export function claimants(
+  folds: readonly Fold[],
+  user: UserId,
+): { winner: Homed; equals: Homed[] } | undefined {
   let winner: Homed | undefined;
   let equals: Homed[] = [];
   for (const fold of folds) {
@@ -107,5 +110,8 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 
 /** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */
 function provisionalHome(user: UserId, pending: readonly Pending[]): Region {
-  return pending.reduce((best, { to }) => (rank(user, to) > rank(user, best) ? to : best), pending[0]?.to ?? "");
+  return pending.reduce(
+    (best, { to }) => (rank(user, to) > rank(user, best) ? to : best),
+    pending[0]?.to ?? "",
+  );
 }

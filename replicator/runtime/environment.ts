@@ -34,7 +34,9 @@ function parsePairs(text: string, own: Region, withAddress: boolean): Map<Region
     if (region === own) throw new Error(`ROLLCALL_PEERS: "${region}" is this region itself`);
     if (pairs.has(region)) throw new Error(`ROLLCALL_PEERS: "${region}" is there twice`);
     if (withAddress === (address === "")) {
-      throw new Error(`ROLLCALL_PEERS: "${part}" should be ${withAddress ? "REGION=ADDRESS" : "a region name alone"}`);
+      throw new Error(
+        `ROLLCALL_PEERS: "${part}" should be ${withAddress ? "REGION=ADDRESS" : "a region name alone"}`,
+      );
     }
     pairs.set(region, address);
   }

@@ -5,7 +5,11 @@ import type { Logger } from "./logger.ts";
 
 const GRACE_MS = 10_000;
 
-export function endWith(options: { logger: Logger; stop: () => Promise<void>; exitWithParent: boolean }): void {
+export function endWith(options: {
+  logger: Logger;
+  stop: () => Promise<void>;
+  exitWithParent: boolean;
+}): void {
   const { logger } = options;
   const { close } = closeWithGrace({ delay: GRACE_MS, logger: false }, async ({ signal, err }) => {
     if (err === undefined) logger.info({ event: "stopping", signal: signal ?? "parent gone" });

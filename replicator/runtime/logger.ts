@@ -4,7 +4,12 @@ import type { Logger } from "pino";
 
 export type { Logger };
 
-export function createLogger(options: { level: string; service: string; region: string; node: string }): Logger {
+export function createLogger(options: {
+  level: string;
+  service: string;
+  region: string;
+  node: string;
+}): Logger {
   return pino({
     level: options.level,
     base: { service: options.service, region: options.region, node: options.node },

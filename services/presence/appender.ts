@@ -131,18 +131,8 @@ export class Appender {
   #pump(log: OriginLog): void {
     if (this.#sending) return;
     this.#sending = true;
-    this.#run(log).then(
-      () => {
-        this.#sending = false;
-        if (this.#open !== undefined || this.#sealed.length > 0) this.#pump(log);
-      },
-      (error: unknown) => {
-        // Nothing in the loop may throw: a bug here must end the process, not the appending alone.
-        queueMicrotask(() => {
-          throw error;
-        });
-      },
-    );
+    // Nothing in the loop throws but a broken invariant; then the rejection, handled nowhere, ends the process.
+    void this.#run(log);
   }
 
   async #run(log: OriginLog): Promise<void> {
@@ -153,10 +143,11 @@ export class Appender {
         if (this.#sealed.length === 0) this.#seal();
       }
       const batch = this.#sealed.shift();
-      if (batch === undefined) return;
+      if (batch === undefined) break;
       this.#sealedBytes -= batch.bytes.byteLength;
       await this.#deliver(log, batch);
     }
+    this.#sending = false;
   }
 
   async #deliver(log: OriginLog, batch: Batch): Promise<void> {

@@ -43,7 +43,9 @@ export function readNodeEnv(): NodeEnv {
   const host = bindHost(keys.keys, env.ROLLCALL_HTTP_HOST);
   if (!host.ok) throw new Error(`ROLLCALL_HTTP_HOST: ${host.reason}`);
   if (env.ROLLCALL_TTL_MS <= 2 * env.ROLLCALL_HEARTBEAT_MS) {
-    throw new Error("ROLLCALL_TTL_MS must be more than twice ROLLCALL_HEARTBEAT_MS, so that one lost heartbeat ends nobody");
+    throw new Error(
+      "ROLLCALL_TTL_MS must be more than twice ROLLCALL_HEARTBEAT_MS, so that one lost heartbeat ends nobody",
+    );
   }
   return {
     region: env.ROLLCALL_REGION,

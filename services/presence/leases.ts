@@ -3,6 +3,7 @@
  * 1987) with lazy re-filing: a renewal only writes a time. Rule (invariants 6, 7): a lease ends `ttlMs` after the last renewal that
  * could reach us. Time during which this process stood still does not count: nobody could be heard then.
  */
+import { defined } from "../../replicator/core/assert.ts";
 import type { Session, SessionId, UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 
@@ -105,7 +106,7 @@ export class Leases {
     const until = Math.floor(this.#nowMs / SLOT_MS);
     for (; this.#slot < until; this.#slot++) {
       const index = this.#slot % this.#wheel.length;
-      const due = this.#wheel[index] as Lease[];
+      const due = defined(this.#wheel[index], "the wheel has every slot");
       this.#wheel[index] = [];
       for (const lease of due) {
         if (lease.removed) continue;
@@ -121,7 +122,7 @@ export class Leases {
 
   #file(lease: Lease): void {
     const slot = Math.max(this.#slot + 1, Math.ceil(lease.expiresAtMs / SLOT_MS));
-    (this.#wheel[slot % this.#wheel.length] as Lease[]).push(lease);
+    defined(this.#wheel[slot % this.#wheel.length], "the wheel has every slot").push(lease);
   }
 }
 

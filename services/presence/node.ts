@@ -3,7 +3,6 @@
  * embedded demo and by tests.
  */
 import { randomBytes } from "node:crypto";
-import type { AddressInfo } from "node:net";
 
 import type { Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
@@ -70,7 +69,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     for (const report of reports ?? []) presence.step({ kind: "link", report });
   });
   const app = buildApp({ service: service(), keys: options.keys, logger });
-  await app.listen({ host: options.http.host, port: options.http.port });
+  const url = await app.listen({ host: options.http.host, port: options.http.port });
   for (const follower of followers) follower.start();
   const timer = setInterval(() => {
     presence.tick();
@@ -79,9 +78,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       logger.info({ event: "caught-up", applied: Object.fromEntries(presence.applied()) });
     }
   }, LIMITS.tickMs);
-  const { address, port } = app.server.address() as AddressInfo;
   return {
-    url: `http://${address.includes(":") ? `[${address}]` : address}:${port}`,
+    url,
     presence,
     stop: async () => {
       clearInterval(timer);
@@ -106,7 +104,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       fold: (position, frame) => presence.folded(origin, position, frame),
       trouble: (detail) => {
         if (detail !== (troubles.get(origin) ?? "")) {
-          logger[detail === "" ? "info" : "warn"]({ event: detail === "" ? "log-resumed" : "log-trouble", log: origin, detail });
+          logger[detail === "" ? "info" : "warn"]({
+            event: detail === "" ? "log-resumed" : "log-trouble",
+            log: origin,
+            detail,
+          });
         }
         troubles.set(origin, detail);
       },
@@ -132,7 +134,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const failingMs = appender.failingMs();
     return [
       { name: "nats", ok: store.connected(), detail: store.connected() ? store.describe() : "not connected" },
-      { name: "log", ok: trouble === "", detail: trouble === "" ? `LOG_${region} at ${positionOf(region)}` : trouble },
+      {
+        name: "log",
+        ok: trouble === "",
+        detail: trouble === "" ? `LOG_${region} at ${positionOf(region)}` : trouble,
+      },
       {
         name: "catch-up",
         ok: presence.node.caughtUp,

@@ -119,7 +119,7 @@ export class Presence {
     if (!this.node.caughtUp) return;
     this.#watchLinks(now);
     if (!this.#options.canAppend()) return;
-    this.#close();
+    void this.#close();
     this.#reopen(this.#reconcile.missing(now.monoMs));
     for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session);
   }
@@ -165,7 +165,13 @@ export class Presence {
     if (this.#closing.has(session)) return;
     this.tally.reconciled.orphaned += 1;
     const { reason, by } = this.#ended.get(session) ?? UNKNOWN_SESSION;
-    this.#closing.set(session, { kind: "close", user, session, reason: reason === "unknown" ? "expired" : reason, by });
+    this.#closing.set(session, {
+      kind: "close",
+      user,
+      session,
+      reason: reason === "unknown" ? "expired" : reason,
+      by,
+    });
   }
 
   /** The session is over: its heartbeats are refused from now on. */
@@ -192,14 +198,13 @@ export class Presence {
     }
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
     if (this.#closingInFlight || this.#closing.size === 0) return;
     const closes = [...this.#closing.values()].slice(0, LIMITS.batchUsersMax);
     this.#closingInFlight = true;
-    void this.#options.append(closes.map((close) => this.#towardsHome(close))).then((outcome) => {
-      this.#closingInFlight = false;
-      if (outcome.ok) for (const { session } of closes) this.#closing.delete(session);
-    });
+    const outcome = await this.#options.append(closes.map((close) => this.#towardsHome(close)));
+    this.#closingInFlight = false;
+    if (outcome.ok) for (const { session } of closes) this.#closing.delete(session);
   }
 
   #reopen(missing: readonly Lease[]): void {
@@ -247,7 +252,8 @@ export class Presence {
         home,
         region,
         ttlSeconds: Math.round((ttlMs ?? LIMITS.ttlMs) / 1000),
-        heartbeatSeconds: Math.round(((heartbeatMs ?? LIMITS.heartbeatMs) / 100) * (1 + JITTER * (2 * random() - 1))) / 10,
+        heartbeatSeconds:
+          Math.round(((heartbeatMs ?? LIMITS.heartbeatMs) / 100) * (1 + JITTER * (2 * random() - 1))) / 10,
         provisional: home !== region,
         token: this.#tokenOf(outcome),
       },
@@ -311,9 +317,13 @@ export class Presence {
   }
 
   async forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>> {
-    const closes = this.presence(user).sessions.map(
-      ({ session }): Close => ({ kind: "close", user, session, reason: "forced", by: "operator" }),
-    );
+    const closes = this.presence(user).sessions.map(({ session }): Close => ({
+      kind: "close",
+      user,
+      session,
+      reason: "forced",
+      by: "operator",
+    }));
     if (closes.length === 0) return { ok: true, value: { ended: 0, token: this.applied() } };
     const outcome = await this.#options.append(closes.map((close) => this.#towardsHome(close)));
     if (!outcome.ok) return failed(outcome);
@@ -329,7 +339,9 @@ export class Presence {
     untilMs: number,
   ): Promise<Outcome<{ token: Token }>> {
     if (!this.node.caughtUp) return NOT_READY;
-    const outcome = await this.#options.append([this.#towardsHome({ kind: "prefer", user, preferred, untilMs })]);
+    const outcome = await this.#options.append([
+      this.#towardsHome({ kind: "prefer", user, preferred, untilMs }),
+    ]);
     return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : failed(outcome);
   }
 
@@ -364,10 +376,16 @@ export class Presence {
   #refusal(session: SessionId): { ok: false; problem: Problem } {
     const ended = this.#ended.get(session);
     if (ended === undefined) {
-      return { ok: false, problem: { name: "unknown-session", detail: "No such session in this region, now or recently." } };
+      return {
+        ok: false,
+        problem: { name: "unknown-session", detail: "No such session in this region, now or recently." },
+      };
     }
     const { reason, by } = ended;
-    return { ok: false, problem: { name: "session-ended", detail: `The session ended: ${reason}.`, members: { reason, by } } };
+    return {
+      ok: false,
+      problem: { name: "session-ended", detail: `The session ended: ${reason}.`, members: { reason, by } },
+    };
   }
 
   #tokenOf(outcome: { logId: string; position: Position }): Token {
@@ -424,7 +442,10 @@ export class Presence {
     }
     if (check.kind === "replaced") {
       const detail = `The token is of a log of ${check.region} that has been replaced since.`;
-      return { ok: false, problem: { name: "token-log-replaced", detail, members: { region: check.region } } };
+      return {
+        ok: false,
+        problem: { name: "token-log-replaced", detail, members: { region: check.region } },
+      };
     }
     return {
       ok: true,

@@ -58,7 +58,8 @@ export class Reconcile {
     for (const user of online.usersOf(this.#bucket, this.#region)) {
       for (const { session } of this.#replica.view(user)?.sessions ?? []) {
         const here = session.region === this.#region;
-        if (here && this.#leases.get(session.session) === undefined) orphans.push({ user, session: session.session });
+        if (here && this.#leases.get(session.session) === undefined)
+          orphans.push({ user, session: session.session });
       }
     }
     this.#bucket = (this.#bucket + 1) % online.buckets;

@@ -124,7 +124,9 @@ const presenceFields = {
   sessions: Type.Array(object(sessionFields)),
   lastSeenAt: Type.Optional(dateTime("When the user was last online")),
   asOf: nullable(dateTime("This answer is complete up to here; null: a region was never heard of")),
-  stalenessMs: nullable(Type.Number({ description: "Age of the oldest watermark this rests on; null is no data" })),
+  stalenessMs: nullable(
+    Type.Number({ description: "Age of the oldest watermark this rests on; null is no data" }),
+  ),
   freshness: FreshnessName,
 };
 export const Presence = object(presenceFields, { $id: "Presence" });
