@@ -4,7 +4,7 @@
  * disconnected fails at once, and one in flight fails when the connection is lost.
  */
 import { connect, nkeyAuthenticator, type Msg, type MsgHdrs, type NatsConnection } from "nats";
-import type { NodeConnectionOptions, Payload, Status } from "nats";
+import type { NodeConnectionOptions, Payload, Status, Subscription } from "nats";
 import { LIMITS } from "../core/limits.ts";
 import type { ConnectionHandler } from "./port.ts";
 
@@ -16,6 +16,8 @@ const PING_INTERVAL_MS = 5_000;
 const PINGS_UNANSWERED_MAX = 2;
 const PROBE_MS = 2_000;
 const FLUSH_ON_CLOSE_MS = 1_000;
+/** The stream's limits are reached. */
+const STREAM_STORE_FAILED = 10_077;
 
 export interface ConnectOptions {
   /** Addresses of one NATS, comma-separated: `nats://10.0.0.1:4222,nats://10.0.0.2:4222`. May carry `user:password@`. */
@@ -42,10 +44,27 @@ interface Call {
 interface Listener {
   readonly subject: string;
   readonly handler: (payload: Uint8Array) => void;
+  subscription: Subscription | undefined;
 }
 
 export function unavailable(detail: string): Failure {
   return { ok: false, kind: "unavailable", code: 0, detail };
+}
+
+/**
+ * What a subscription's callback throws the client swallows, and hears nothing ever after. Thrown again from a microtask it ends the
+ * process, as a broken invariant must.
+ */
+export function fatal<A extends unknown[]>(callback: (...args: A) => void): (...args: A) => void {
+  return (...args) => {
+    try {
+      callback(...args);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
 }
 
 function messageOf(error: unknown): string {
@@ -88,7 +107,7 @@ export class Connection {
 
   /** The client, while connected. Only the readers use it, for subscriptions of their own. */
   client(): NatsConnection | undefined {
-    return this.#connected ? this.#client : undefined;
+    return this.#connected && this.#client?.isClosed() === false ? this.#client : undefined;
   }
 
   describe(): string {
@@ -111,10 +130,13 @@ export class Connection {
 
   /** Subscribes now and after every reconnect, until the returned function is called. */
   listen(subject: string, handler: (payload: Uint8Array) => void): () => void {
-    const listener: Listener = { subject, handler };
+    const listener: Listener = { subject, handler, subscription: undefined };
     this.#listeners.add(listener);
-    this.#client?.subscribe(subject, this.#subscription(listener));
-    return () => this.#listeners.delete(listener);
+    if (this.#client?.isClosed() === false) this.#subscribe(this.#client, listener);
+    return () => {
+      this.#listeners.delete(listener);
+      listener.subscription?.unsubscribe();
+    };
   }
 
   /** Sends at once, in the order of the calls, and waits at most `LIMITS.appendTimeoutMs` for the answer. */
@@ -147,7 +169,7 @@ export class Connection {
   /** A request to the JetStream API: `api<StreamInfo>("STREAM.INFO.LOG_cn", {})`. The shape of the answer is the server's word. */
   async api<T>(operation: string, body: object): Promise<Answer<T>> {
     const answer = await this.request(`$JS.API.${operation}`, Buffer.from(JSON.stringify(body)));
-    return answer.ok ? parseAnswer<T>(answer.value) : answer;
+    return answer.ok ? parseJetStreamAnswer<T>(answer.value) : answer;
   }
 
   /** Flushes, closes and fails whatever is in flight. */
@@ -182,7 +204,7 @@ export class Connection {
   async #useUntilClosed(client: NatsConnection): Promise<void> {
     if (this.#closing) return client.close();
     this.#client = client;
-    for (const listener of this.#listeners) client.subscribe(listener.subject, this.#subscription(listener));
+    for (const listener of this.#listeners) this.#subscribe(client, listener);
     const watching = this.#watch(client.status());
     this.#up("connected");
     const why = await client.closed();
@@ -240,13 +262,13 @@ export class Connection {
     });
   }
 
-  #subscription(listener: Listener) {
-    return {
-      callback: (error: Error | null, message: Msg) => {
+  #subscribe(client: NatsConnection, listener: Listener): void {
+    listener.subscription = client.subscribe(listener.subject, {
+      callback: fatal((error: Error | null, message: Msg) => {
         if (error !== null) this.#complaint = error.message;
         else if (this.#listeners.has(listener)) listener.handler(message.data);
-      },
-    };
+      }),
+    });
   }
 
   #pause(ms: number): Promise<void> {
@@ -281,7 +303,8 @@ export class Connection {
   }
 }
 
-function parseAnswer<T>(message: Msg): Answer<T> {
+/** The value in an answer of JetStream, or its error. Out of space counts as refused, a JetStream not ready as unavailable. */
+export function parseJetStreamAnswer<T>(message: Msg): Answer<T> {
   let body: T & { error?: { code: number; err_code?: number; description?: string } };
   try {
     body = message.json();
@@ -290,12 +313,9 @@ function parseAnswer<T>(message: Msg): Answer<T> {
   }
   if (body.error === undefined) return { ok: true, value: body };
   const { code, err_code = 0, description = "refused" } = body.error;
-  const storeFailed = err_code === 10077;
-  const kind = code === 503 && !storeFailed ? "unavailable" : "refused";
+  const kind = code === 503 && err_code !== STREAM_STORE_FAILED ? "unavailable" : "refused";
   return { ok: false, kind, code: err_code, detail: `${description} (${err_code})` };
 }
-
-export { parseAnswer as parseJetStreamAnswer };
 
 /** True if the server answers a ping within `withinMs`. */
 function answersPing(client: NatsConnection, withinMs: number): Promise<boolean> {

@@ -188,8 +188,14 @@ class MemoryLog {
 
   read(from: Position, handlers: port.ReadHandlers): port.Reader {
     const reader = new MemoryReader(this.server, this.name, from, handlers);
-    this.#readers.add(reader);
-    return reader;
+    const handle = {
+      stop: () => {
+        this.#readers.delete(handle);
+        return reader.stop();
+      },
+    };
+    this.#readers.add(handle);
+    return handle;
   }
 
   /** Why an entry of these bytes cannot be appended to this stream now, if so. */

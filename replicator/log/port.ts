@@ -81,7 +81,7 @@ export interface ReadableLog {
 /** The region's own log. */
 export interface OriginLog extends ReadableLog {
   readonly logId: LogId;
-  /** Appends at the end. Retried with the same `messageId` within two minutes it takes effect once (`duplicate: true`). */
+  /** Appends at the end. Retried with the same `messageId` within two minutes it takes effect once (`duplicate: true`). Leave `bytes` as they are until it settles. */
   append(bytes: Uint8Array, messageId: string): Promise<AppendResult>;
 }
 
@@ -95,6 +95,9 @@ export interface CopyLog extends ReadableLog {
   /**
    * Appends the origin's entry unchanged if this stream's last sequence is `fence`, else fails with `fenced`.
    * Calls may be pipelined: they reach the server in the order made. `position` in the result is the stream's new last sequence.
+   * When one is not stored, those chained behind it are fenced too, unless another writer put an entry where theirs expect one: then
+   * theirs follow. Two writers of one log agree on what belongs where, so a copy stays dense; after `fenced` let all calls settle, then
+   * reload the checkpoint.
    */
   append(entry: Entry, fence: number): Promise<AppendResult>;
 }

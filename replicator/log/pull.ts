@@ -5,11 +5,12 @@
  */
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "nats";
 import { LIMITS } from "../core/limits.ts";
+import { fatal } from "./connection.ts";
 
 const KIB = 1024;
-export const WINDOW_BYTES_MIN = 128 * KIB;
-const WINDOW_BYTES_START = 512 * KIB;
-export const WINDOW_BYTES_MAX = 4 * 1024 * KIB;
+const WINDOW_BYTES_MIN = 128 * KIB;
+const WINDOW_BYTES_START = 256 * KIB;
+const WINDOW_BYTES_MAX = 4 * 1024 * KIB;
 /** Room for the largest message with its subject, reply and headers. */
 const MESSAGE_BYTES_MAX = LIMITS.frameBytesMax + 16 * KIB;
 /** A window that passes in less is too small for the link; one that takes longer would queue seconds of stale data in the server. */
@@ -40,6 +41,12 @@ export class PullWindow {
     const tookMs = nowMs - this.#sinceMs;
     if (tookMs < WINDOW_MS_SHORT) this.bytes = Math.min(this.bytes * 2, WINDOW_BYTES_MAX);
     else if (tookMs > WINDOW_MS_LONG) this.bytes = Math.max(this.bytes / 2, WINDOW_BYTES_MIN);
+    this.#receivedBytes = 0;
+  }
+
+  /** The link went silent with the window on its way: begin again with less. */
+  lost(): void {
+    this.bytes = Math.max(this.bytes / 2, WINDOW_BYTES_MIN);
     this.#receivedBytes = 0;
   }
 }
@@ -88,7 +95,8 @@ export class Pull {
   #openRequests = 0;
   #grantedBytes = 0;
   #heldBytes = 0;
-  #tooSmall = false;
+  /** Requests the server ended because the next message did not fit, since the last message. */
+  #tooSmall = 0;
   #silentTicks = 0;
   #done = false;
 
@@ -104,11 +112,11 @@ export class Pull {
     this.#window = window;
     this.#handlers = handlers;
     this.#subscription = client.subscribe(`${this.#inbox}.*`, {
-      callback: (error, message) => {
+      callback: fatal((error: Error | null, message: Msg) => {
         if (this.#done) return;
         if (error !== null) this.fail(error.message);
         else this.#hear(message);
-      },
+      }),
     });
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#ask();
@@ -136,10 +144,12 @@ export class Pull {
   #ask(): void {
     if (this.#done) return;
     const outstanding = this.#grantedBytes + this.#heldBytes;
-    let bytes = this.#window.bytes - outstanding;
-    if (outstanding > 0 && bytes < this.#window.bytes / 4) return;
-    if (this.#tooSmall && outstanding === 0) bytes = Math.max(bytes, MESSAGE_BYTES_MAX);
-    this.#tooSmall = false;
+    // The end of a request is often too small for the next message. When all requests are, the message is larger than usual.
+    const stuck = this.#tooSmall > 0 && (outstanding === 0 || this.#tooSmall > 1);
+    const room = this.#window.bytes - outstanding;
+    if (!stuck && outstanding > 0 && room < this.#window.bytes / 4) return;
+    const bytes = stuck ? Math.max(room, MESSAGE_BYTES_MAX) : room;
+    if (stuck) this.#tooSmall = 0;
     this.#grantedBytes += bytes;
     const request = {
       batch: BATCH,
@@ -166,6 +176,7 @@ export class Pull {
     this.#window.received(size, pending > 0, performance.now());
     this.#grantedBytes = Math.max(0, this.#grantedBytes - size);
     this.#heldBytes += size;
+    this.#tooSmall = 0;
     this.#handlers.message({ message, sequence, size });
   }
 
@@ -182,7 +193,7 @@ export class Pull {
       this.fail(`${code} ${description}`.trim());
       return;
     }
-    this.#tooSmall ||= tooSmall;
+    if (tooSmall) this.#tooSmall += 1;
     const unused = message.headers?.get("Nats-Pending-Bytes") ?? "0";
     this.#openRequests -= 1;
     this.#grantedBytes = this.#openRequests <= 0 ? 0 : Math.max(0, this.#grantedBytes - Number(unused));

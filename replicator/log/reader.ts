@@ -150,6 +150,7 @@ export class LogReader implements Reader {
         },
         idle: () => this.#flowing(),
         failed: (detail) => {
+          this.#window.lost();
           this.#pull = undefined;
           this.#queue = [];
           this.#cursor = 0;
@@ -204,20 +205,7 @@ export class LogReader implements Reader {
     this.#delivered = entry.position;
     this.#wanted = entry.position + 1;
     this.#flowing();
-    return this.#stopped ? undefined : this.#hand(entry);
-  }
-
-  #hand(entry: Entry): Promise<void> | undefined {
-    try {
-      return this.#handlers.entry(entry) ?? undefined;
-    } catch (error) {
-      // The NATS client would swallow it and go deaf. Thrown from a microtask it ends the process, as a broken invariant must.
-      queueMicrotask(() => {
-        throw error;
-      });
-      this.#halt();
-      return undefined;
-    }
+    return this.#stopped ? undefined : (this.#handlers.entry(entry) ?? undefined);
   }
 
   #gap(position: Position): undefined {

@@ -4,11 +4,9 @@
  */
 import { LRUCache } from "lru-cache";
 
-import { assert } from "../../replicator/core/assert.ts";
 import type {
   Close,
   Command,
-  EndReason,
   Frame,
   LinkState,
   Open,
@@ -28,10 +26,14 @@ import type { NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { AppendOutcome } from "./appender.ts";
-import { describePresence, freshnessOf } from "./describe.ts";
+import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
+import { NOT_READY, appendFailed, sessionOver, unknownRegion } from "./failures.ts";
 import { Leases } from "./leases.ts";
 import type { Lease } from "./leases.ts";
+import { onlinePage, occupancyOf } from "./listing.ts";
+import type { OnlineFilter } from "./listing.ts";
+import { LocalSessions } from "./local-sessions.ts";
 import { Reconcile, isInLog } from "./reconcile.ts";
 import type {
   Consistency,
@@ -42,7 +44,6 @@ import type {
   OpenedSession,
   Outcome,
   PresenceView,
-  Problem,
   ReadOptions,
   ReplicationView,
 } from "./service.ts";
@@ -65,6 +66,8 @@ export interface PresenceOptions {
   readonly heartbeatMs?: number;
 }
 
+/** Closes in one append. */
+const CLOSES_MAX = 1_000;
 /** Heartbeat intervals differ by up to this share, so that clients do not beat in step. */
 const JITTER = 0.1;
 
@@ -75,14 +78,10 @@ export class Presence {
   readonly tally = new Tally();
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
+  readonly #local: LocalSessions;
   readonly #reconcile: Reconcile;
   readonly #waiters: Waiters;
-  readonly #ended = new LRUCache<SessionId, HeartbeatRefusal>({ max: LIMITS.endedSessionsMax });
   readonly #lastSeen = new LRUCache<UserId, number>({ max: LIMITS.lastSeenMax });
-  /** Live sessions that are acknowledged but not folded yet, or that a log lost. */
-  readonly #unlogged = new Map<UserId, Lease[]>();
-  /** Sessions ended here whose close is not in the log yet. */
-  readonly #closing = new Map<SessionId, Close>();
   #closingInFlight = false;
   /** Weak opens under way, by user and device: beats that come meanwhile join them. */
   readonly #touching = new Map<string, Promise<Outcome<undefined>>>();
@@ -96,8 +95,9 @@ export class Presence {
     this.node = new PresenceNode(options.region, options.regions);
     this.regions = this.node.replica.regions;
     this.#leases = new Leases(options.clock().monoMs, options.ttlMs);
+    this.#local = new LocalSessions(this.#leases, this.tally);
     this.#reconcile = new Reconcile(options.region, this.#leases, this.node.replica);
-    this.#waiters = new Waiters(() => this.applied());
+    this.#waiters = new Waiters(options.region, options.clock, () => this.applied());
   }
 
   get liveSessions(): number {
@@ -114,14 +114,14 @@ export class Presence {
 
   tick(): void {
     const now = this.#options.clock();
-    for (const lease of this.#leases.advance(now.monoMs)) this.#expire(lease);
+    for (const lease of this.#leases.advance(now.monoMs)) this.#local.expire(lease);
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
     this.#watchLinks(now);
     if (!this.#options.canAppend()) return;
     void this.#close();
     this.#reopen(this.#reconcile.missing(now.monoMs));
-    for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session);
+    for (const { user, session } of this.#reconcile.orphans()) this.#local.orphaned(user, session);
   }
 
   step(event: NodeEvent): void {
@@ -137,56 +137,16 @@ export class Presence {
         return;
       }
       case "opened":
-        return this.#opened(effect.user, effect.session);
+        this.#claiming.delete(effect.user);
+        return this.#local.opened(effect.user, effect.session);
       case "ended":
-        return this.#end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
+        return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
       case "left":
         this.#lastSeen.set(effect.user, effect.atMs);
         return;
       case "refused":
         return this.tally.refusedFrame(effect.reason);
     }
-  }
-
-  /** A log has a session of this region: it gets a lease, unless this region ended it before; then it is an orphan. */
-  #opened(user: UserId, session: Session): void {
-    this.#claiming.delete(user);
-    if (this.#ended.get(session.session) === undefined) {
-      const held = this.#leases.get(session.session);
-      if (held === undefined) this.#leases.open(user, session);
-      else this.#forgetUnlogged(held);
-      return;
-    }
-    this.#orphan(user, session.session);
-  }
-
-  /** A log says that the session is here, and it is not: it is closed, with the reason it ended for if that is still known. */
-  #orphan(user: UserId, session: SessionId): void {
-    if (this.#closing.has(session)) return;
-    this.tally.reconciled.orphaned += 1;
-    const { reason, by } = this.#ended.get(session) ?? UNKNOWN_SESSION;
-    this.#closing.set(session, {
-      kind: "close",
-      user,
-      session,
-      reason: reason === "unknown" ? "expired" : reason,
-      by,
-    });
-  }
-
-  /** The session is over: its heartbeats are refused from now on. */
-  #end(session: SessionId, reason: EndReason, by: string): void {
-    const lease = this.#leases.remove(session);
-    if (lease !== undefined) this.#forgetUnlogged(lease);
-    if (this.node.caughtUp && this.#ended.get(session)?.reason !== reason) this.tally.ended[reason] += 1;
-    this.#ended.set(session, { reason, by });
-    this.#closing.delete(session);
-  }
-
-  #expire(lease: Lease): void {
-    const { session } = lease.session;
-    this.#end(session, "expired", "");
-    this.#closing.set(session, { kind: "close", user: lease.user, session, reason: "expired", by: "" });
   }
 
   #watchLinks(now: Now): void {
@@ -199,18 +159,19 @@ export class Presence {
   }
 
   async #close(): Promise<void> {
-    if (this.#closingInFlight || this.#closing.size === 0) return;
-    const closes = [...this.#closing.values()].slice(0, LIMITS.batchUsersMax);
+    if (this.#closingInFlight) return;
+    const closes = this.#local.closes(CLOSES_MAX);
+    if (closes.length === 0) return;
     this.#closingInFlight = true;
     const outcome = await this.#options.append(closes.map((close) => this.#towardsHome(close)));
     this.#closingInFlight = false;
-    if (outcome.ok) for (const { session } of closes) this.#closing.delete(session);
+    if (outcome.ok) this.#local.closed(closes);
   }
 
   #reopen(missing: readonly Lease[]): void {
     if (missing.length === 0) return;
     this.tally.reconciled.reopened += missing.length;
-    for (const lease of missing) this.#remember(lease);
+    for (const lease of missing) this.#local.missing(lease);
     const commands = missing.map(({ user, session }) => this.#towardsHome({ kind: "open", user, session }));
     void this.#settle(missing, this.#options.append(commands));
   }
@@ -238,12 +199,11 @@ export class Presence {
     const outcome = await this.#settle([lease], this.#options.append([towards(region, home, open)]));
     if (!outcome.ok) {
       this.#claiming.delete(user);
-      this.#leases.remove(session.session);
-      this.#ended.set(session.session, { reason: "logout", by: "" });
-      return failed(outcome);
+      this.#local.abandon(lease);
+      return appendFailed(outcome);
     }
     this.tally.opened += 1;
-    if (!lease.removed && !isInLog(this.node.replica, lease)) this.#remember(lease);
+    if (!lease.removed && !isInLog(this.node.replica, lease)) this.#local.missing(lease);
     return {
       ok: true,
       value: {
@@ -262,7 +222,7 @@ export class Presence {
 
   heartbeat(session: SessionId): HeartbeatRefusal | undefined {
     const lease = this.#leases.get(session);
-    if (lease === undefined) return this.#ended.get(session) ?? UNKNOWN_SESSION;
+    if (lease === undefined) return this.#local.refusal(session);
     this.#leases.renew(lease);
     this.tally.heartbeats += 1;
     return undefined;
@@ -291,7 +251,7 @@ export class Presence {
     change: { status?: SessionStatus; state?: string },
   ): Promise<Outcome<{ token: Token }>> {
     const lease = this.#leases.get(session);
-    if (lease === undefined) return this.#refusal(session);
+    if (lease === undefined) return sessionOver(this.#local.refusal(session));
     const next: Session = {
       ...lease.session,
       status: change.status ?? lease.session.status,
@@ -301,7 +261,7 @@ export class Presence {
     const outcome = await this.#options.append([
       this.#towardsHome({ kind: "update", user, session, status: next.status, state: next.state }),
     ]);
-    if (!outcome.ok) return failed(outcome);
+    if (!outcome.ok) return appendFailed(outcome);
     lease.session = { ...lease.session, status: next.status, state: next.state };
     return { ok: true, value: { token: this.#tokenOf(outcome) } };
   }
@@ -311,8 +271,8 @@ export class Presence {
     if (lease === undefined) return { ok: true, value: { token: this.applied() } };
     const close: Close = { kind: "close", user: lease.user, session, reason: "logout", by: "" };
     const outcome = await this.#options.append([this.#towardsHome(close)]);
-    if (!outcome.ok) return failed(outcome);
-    this.#end(session, "logout", "");
+    if (!outcome.ok) return appendFailed(outcome);
+    this.#local.end(session, "logout", "");
     return { ok: true, value: { token: this.#tokenOf(outcome) } };
   }
 
@@ -326,9 +286,9 @@ export class Presence {
     }));
     if (closes.length === 0) return { ok: true, value: { ended: 0, token: this.applied() } };
     const outcome = await this.#options.append(closes.map((close) => this.#towardsHome(close)));
-    if (!outcome.ok) return failed(outcome);
+    if (!outcome.ok) return appendFailed(outcome);
     for (const { session, reason, by } of closes) {
-      if (this.#leases.get(session) !== undefined) this.#end(session, reason, by);
+      if (this.#leases.get(session) !== undefined) this.#local.end(session, reason, by);
     }
     return { ok: true, value: { ended: closes.length, token: this.#tokenOf(outcome) } };
   }
@@ -342,7 +302,7 @@ export class Presence {
     const outcome = await this.#options.append([
       this.#towardsHome({ kind: "prefer", user, preferred, untilMs }),
     ]);
-    return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : failed(outcome);
+    return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : appendFailed(outcome);
   }
 
   /** Marks the leases as on their way until the append settles, so that reconcile leaves them alone. */
@@ -361,33 +321,6 @@ export class Presence {
     return this.node.replica.view(user)?.home ?? this.#claiming.get(user);
   }
 
-  #remember(lease: Lease): void {
-    const held = this.#unlogged.get(lease.user) ?? [];
-    if (!held.includes(lease)) this.#unlogged.set(lease.user, [...held, lease]);
-  }
-
-  #forgetUnlogged(lease: Lease): void {
-    const held = this.#unlogged.get(lease.user)?.filter((one) => one !== lease);
-    if (held === undefined) return;
-    if (held.length === 0) this.#unlogged.delete(lease.user);
-    else this.#unlogged.set(lease.user, held);
-  }
-
-  #refusal(session: SessionId): { ok: false; problem: Problem } {
-    const ended = this.#ended.get(session);
-    if (ended === undefined) {
-      return {
-        ok: false,
-        problem: { name: "unknown-session", detail: "No such session in this region, now or recently." },
-      };
-    }
-    const { reason, by } = ended;
-    return {
-      ok: false,
-      problem: { name: "session-ended", detail: `The session ended: ${reason}.`, members: { reason, by } },
-    };
-  }
-
   #tokenOf(outcome: { logId: string; position: Position }): Token {
     return new Map([[this.region, { logId: outcome.logId, position: outcome.position }]]);
   }
@@ -395,69 +328,20 @@ export class Presence {
   // ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
   presence(user: UserId): PresenceView {
-    const unlogged = this.#unlogged.get(user)?.map((lease) => lease.session) ?? [];
     const view = this.node.replica.view(user);
-    return describePresence(user, view, unlogged, this.#lastSeen.get(user), this.#times());
+    return describePresence(user, view, this.#local.unlogged(user), this.#lastSeen.get(user), this.#times());
   }
 
-  online(filter: {
-    region?: Region;
-    home?: Region;
-    limit: number;
-    cursor?: string;
-  }): OnlinePage | { invalidCursor: true } {
-    const after = filter.cursor === undefined ? undefined : decodeCursor(filter.cursor);
-    if (filter.cursor !== undefined && after === undefined) return { invalidCursor: true };
-    const views: PresenceView[] = [];
-    const users = this.node.replica.online.page(after, filter.limit, (user) => {
-      const view = this.presence(user);
-      const wanted =
-        (filter.home === undefined || view.home === filter.home) &&
-        (filter.region === undefined || view.sessions.some((one) => one.region === filter.region));
-      if (wanted) views.push(view);
-      return wanted;
-    });
-    const last = users.length === filter.limit ? users.at(-1) : undefined;
-    return { users: views, ...(last === undefined ? {} : { cursor: encodeCursor(last) }) };
+  online(filter: OnlineFilter): OnlinePage | { invalidCursor: true } {
+    return onlinePage(this.node.replica.online, filter, (user) => this.presence(user));
   }
 
   occupancy(): Occupancy {
-    const { totals, byRegion } = this.node.replica.online;
-    const now = this.#options.clock();
-    const regions = this.regions.map((region) => {
-      const { users, sessions } = byRegion.get(region) ?? { users: 0, sessions: 0 };
-      const freshness = freshnessOf(this.node.matrix.watermarkAgeMs(region, now));
-      return [region, { users, sessions, freshness }] as const;
-    });
-    return { ...totals, byRegion: Object.fromEntries(regions) };
+    return occupancyOf(this.node.replica.online, this.#times());
   }
 
-  async consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    const startedMs = this.#options.clock().monoMs;
-    const token = options.token ?? new Map();
-    const check = await this.#waiters.wait(token, options.waitMs);
-    if (check === "overloaded") {
-      const detail = "Too many reads wait for a token.";
-      return { ok: false, problem: { name: "overloaded", detail, retryAfterSeconds: 1 } };
-    }
-    if (check.kind === "replaced") {
-      const detail = `The token is of a log of ${check.region} that has been replaced since.`;
-      return {
-        ok: false,
-        problem: { name: "token-log-replaced", detail, members: { region: check.region } },
-      };
-    }
-    return {
-      ok: true,
-      value: {
-        mode: options.token === undefined ? "any" : "token",
-        satisfied: check.kind === "satisfied",
-        waitedMs: Math.round(this.#options.clock().monoMs - startedMs),
-        servedBy: this.region,
-        applied: positions(this.applied()),
-        ...(check.kind === "missing" ? { missing: Object.fromEntries(check.missing) } : {}),
-      },
-    };
+  consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
+    return this.#waiters.consistency(options);
   }
 
   replication(): ReplicationView {
@@ -484,37 +368,7 @@ export class Presence {
   }
 }
 
-const UNKNOWN_SESSION: HeartbeatRefusal = { reason: "unknown", by: "" };
-
-const NOT_READY: { ok: false; problem: Problem } = {
-  ok: false,
-  problem: { name: "not-ready", detail: "This node is still folding the logs.", retryAfterSeconds: 1 },
-};
-
-function unknownRegion(region: string): { ok: false; problem: Problem } {
-  return { ok: false, problem: { name: "unknown-region", detail: `There is no region ${region}.` } };
-}
-
-function failed(outcome: Extract<AppendOutcome, { ok: false }>): { ok: false; problem: Problem } {
-  assert(!outcome.ok, "only failures become problems");
-  const name = outcome.reason === "overloaded" ? "overloaded" : "log-unavailable";
-  return { ok: false, problem: { name, detail: outcome.detail, retryAfterSeconds: 1 } };
-}
-
 /** The command as this region appends it: by itself when it is the user's home, else as a forward there. */
 function towards(region: Region, home: Region, command: UserCommand): Command {
   return home === region ? command : { kind: "forward", to: home, command };
-}
-
-function positions(token: Token): Record<Region, Position> {
-  return Object.fromEntries([...token].map(([region, at]) => [region, at.position]));
-}
-
-function encodeCursor(user: UserId): string {
-  return Buffer.from(user).toString("base64url");
-}
-
-function decodeCursor(cursor: string): UserId | undefined {
-  const user = Buffer.from(cursor, "base64url").toString();
-  return /^[A-Za-z0-9._:@-]{1,64}$/.test(user) && encodeCursor(user) === cursor ? user : undefined;
 }

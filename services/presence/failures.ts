@@ -1,0 +1,50 @@
+/** The failures of the presence service, as problems that name what to do. */
+import type { AppendOutcome } from "./appender.ts";
+import type { HeartbeatRefusal, Problem } from "./service.ts";
+
+export interface Failure {
+  readonly ok: false;
+  readonly problem: Problem;
+}
+
+const RETRY_AFTER_SECONDS = 1;
+
+export const NOT_READY: Failure = {
+  ok: false,
+  problem: {
+    name: "not-ready",
+    detail: "This node is still folding the logs.",
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  },
+};
+
+export function unknownRegion(region: string): Failure {
+  return { ok: false, problem: { name: "unknown-region", detail: `There is no region ${region}.` } };
+}
+
+/** `unavailable` is worth a retry: what was appended all the same is found and healed by reconcile. */
+export function appendFailed(outcome: Extract<AppendOutcome, { ok: false }>): Failure {
+  const name = outcome.reason === "overloaded" ? "overloaded" : "log-unavailable";
+  return { ok: false, problem: { name, detail: outcome.detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
+}
+
+export function tooManyWaiters(): Failure {
+  const detail = "Too many reads wait for a token.";
+  return { ok: false, problem: { name: "overloaded", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
+}
+
+export function logReplaced(region: string): Failure {
+  const detail = `The token is of a log of ${region} that has been replaced since.`;
+  return { ok: false, problem: { name: "token-log-replaced", detail, members: { region } } };
+}
+
+export function sessionOver({ reason, by }: HeartbeatRefusal): Failure {
+  if (reason === "unknown") {
+    const detail = "There is no such session in this region, now or recently.";
+    return { ok: false, problem: { name: "unknown-session", detail } };
+  }
+  return {
+    ok: false,
+    problem: { name: "session-ended", detail: `The session ended: ${reason}.`, members: { reason, by } },
+  };
+}
