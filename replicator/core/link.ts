@@ -153,7 +153,10 @@ export class Link {
       case "entry":
         return this.#phase === "reading" ? this.#entry(event.entry, event.inspection, now) : [];
       case "interrupted":
-        if (this.#phase === "reading") this.#show("disconnected", event.detail, now);
+        if (this.#phase !== "reading") return [];
+        // Until the next entry there is no progress to judge by.
+        this.#progressAtMs = Number.NEGATIVE_INFINITY;
+        this.#show("disconnected", event.detail, now);
         return [];
       case "broken":
         return this.#phase === "reading" ? this.#broken(event.reason, event.detail, now) : [];

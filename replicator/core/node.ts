@@ -218,8 +218,14 @@ export class PresenceNode {
 
   #endPreferences(now: Now): void {
     const commands: Command[] = [];
+    const own = this.replica.fold(this.region);
     for (const [user, untilMs] of this.#untilMs) {
       if (untilMs > now.wallMs) continue;
+      if (own?.homed(user) === undefined) {
+        // Given up since: the drop forwarded the preference, and ending it is for the new home.
+        this.#untilMs.delete(user);
+        continue;
+      }
       this.#untilMs.set(user, now.wallMs + RETRY_MS);
       commands.push({ kind: "prefer", user, preferred: "automatic", untilMs: 0 });
     }

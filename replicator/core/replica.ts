@@ -8,6 +8,7 @@ import type { FoldListener, FoldResult } from "./fold.ts";
 import { OnlineIndex } from "./online.ts";
 import { Provisional } from "./provisional.ts";
 import type { EndedSession, Refusal } from "./record.ts";
+import { routeOf } from "./route.ts";
 import type { Token } from "./token.ts";
 import { claimants, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
@@ -57,6 +58,11 @@ export class Replica {
   /** The region that would win the user now; `undefined` while no log has claimed the user. */
   winner(user: UserId): Region | undefined {
     return claimants(this.folds, user)?.winner.region;
+  }
+
+  /** Where region `own` sends the command; `undefined` while no log has spoken of the user. */
+  route(own: Region, command: UserCommand): Region | undefined {
+    return routeOf(this.folds, this.provisional, own, command);
   }
 
   /** The vector of positions folded. */

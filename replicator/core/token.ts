@@ -47,9 +47,12 @@ export function checkToken(token: Token, applied: Token): TokenCheck {
   return missing.size === 0 ? { kind: "satisfied" } : { kind: "missing", missing };
 }
 
-/** The text clients carry, e.g. `1.cn:Qm3x…:812,us:…:40`: regions in order, so that equal tokens are equal texts. */
+/**
+ * The text clients carry, e.g. `1.cn:Qm3x…:812,us:…:40`: regions in order, so that equal tokens are equal texts. A position of 0 asks
+ * for nothing and is left out.
+ */
 export function formatToken(token: Token): string {
-  const entries = [...token].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const entries = [...token].filter(([, { position }]) => position > 0).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return `${TEXT_VERSION}.${entries.map(([region, at]) => `${region}:${at.logId}:${at.position}`).join(",")}`;
 }
 

@@ -61,7 +61,7 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 /** `undefined` for a user that no log has ever spoken of. */
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
-  const pending = provisional.of(user);
+  const pending = inOrder(folds, user, provisional.of(user));
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
   const base = union(claimed);
@@ -79,7 +79,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
-  const pending = provisional.of(user);
+  const pending = inOrder(folds, user, provisional.of(user));
   const base = union(claimants(folds, user));
   return pending.length === 0 ? base : overlaid(base, pending);
 }
@@ -106,6 +106,25 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
   };
   for (const { command } of pending) applyToState(state, command, []);
   return state;
+}
+
+/**
+ * A forward to a region that gave the user up is forwarded once more, after what that region has forwarded already: the further
+ * from the home, the later.
+ */
+function inOrder(folds: readonly Fold[], user: UserId, pending: readonly Pending[]): readonly Pending[] {
+  if (pending.length < 2) return pending;
+  return pending.toSorted((a, b) => hops(folds, user, a.to) - hops(folds, user, b.to));
+}
+
+/** How often a command about the user is forwarded on from `region`: at most once by each. */
+function hops(folds: readonly Fold[], user: UserId, region: Region): number {
+  let count = 0;
+  for (let at = region; count < folds.length; count++) {
+    at = folds.find((fold) => fold.region === at)?.table.get(user)?.movedTo ?? "";
+    if (at === "") break;
+  }
+  return count;
 }
 
 /** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */

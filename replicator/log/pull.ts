@@ -97,6 +97,8 @@ export class Pull {
   #heldBytes = 0;
   /** Requests the server ended because the next message did not fit, since the last message. */
   #tooSmall = 0;
+  /** The most that was left of one of them. */
+  #refusedBytes = 0;
   #silentTicks = 0;
   #done = false;
 
@@ -148,7 +150,7 @@ export class Pull {
     const stuck = this.#tooSmall > 0 && (outstanding === 0 || this.#tooSmall > 1);
     const room = this.#window.bytes - outstanding;
     if (!stuck && outstanding > 0 && room < this.#window.bytes / 4) return;
-    const bytes = stuck ? Math.max(room, MESSAGE_BYTES_MAX) : room;
+    const bytes = stuck ? Math.max(room, Math.min(2 * this.#refusedBytes, MESSAGE_BYTES_MAX)) : room;
     if (stuck) this.#tooSmall = 0;
     this.#grantedBytes += bytes;
     const request = {
@@ -177,6 +179,7 @@ export class Pull {
     this.#grantedBytes = Math.max(0, this.#grantedBytes - size);
     this.#heldBytes += size;
     this.#tooSmall = 0;
+    this.#refusedBytes = 0;
     this.#handlers.message({ message, sequence, size });
   }
 
@@ -193,10 +196,13 @@ export class Pull {
       this.fail(`${code} ${description}`.trim());
       return;
     }
-    if (tooSmall) this.#tooSmall += 1;
-    const unused = message.headers?.get("Nats-Pending-Bytes") ?? "0";
+    const unusedBytes = Number(message.headers?.get("Nats-Pending-Bytes") ?? "");
+    if (tooSmall) {
+      this.#tooSmall += 1;
+      this.#refusedBytes = Math.max(this.#refusedBytes, unusedBytes);
+    }
     this.#openRequests -= 1;
-    this.#grantedBytes = this.#openRequests <= 0 ? 0 : Math.max(0, this.#grantedBytes - Number(unused));
+    this.#grantedBytes = this.#openRequests <= 0 ? 0 : Math.max(0, this.#grantedBytes - unusedBytes);
     this.#ask();
   }
 

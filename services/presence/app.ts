@@ -17,15 +17,17 @@ import { healthRoutes } from "./routes/health.ts";
 import { heartbeatRoutes } from "./routes/heartbeats.ts";
 import { operatorRoutes, tokenRoutes } from "./routes/operators.ts";
 import { readRoutes } from "./routes/reading.ts";
+import { requireReady } from "./ready.ts";
 import type { RouteContext, Scope } from "./routes/scope.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { userReadRoutes, userWriteRoutes } from "./routes/users.ts";
 import { SHARED_SCHEMAS } from "./schemas.ts";
-import type { PresenceService } from "./service.ts";
+import type { NodeStatus, PresenceService } from "./service.ts";
 import { compileValidator } from "./validation.ts";
 
 export interface AppDeps {
   readonly service: PresenceService;
+  readonly status: NodeStatus;
   /** Empty: everybody may call everything, and the node must bind a loopback address (`bindHost`). */
   readonly keys: ApiKeys;
   /** Gets one event for each request that failed inside the node. */
@@ -66,8 +68,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.setValidatorCompiler(compileValidator);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   describeApi(app, version);
-  addRoutes(app, deps, { service: deps.service, now });
-  const metrics = buildMetrics({ service: deps.service, problemCounts, version, now });
+  addRoutes(app, deps, { service: deps.service, status: deps.status, now });
+  const metrics = buildMetrics({ service: deps.service, status: deps.status, problemCounts, version, now });
   routesIn(app, (scope) => metricsRoutes(scope, metrics));
   return app;
 }
@@ -93,11 +95,16 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
   routesIn(app, (scope) => {
     allow(scope, "frontend", "operator");
     heartbeatRoutes(scope, context);
+  });
+  routesIn(app, (scope) => {
+    allow(scope, "frontend", "operator");
+    requireReady(scope, deps.service);
     sessionRoutes(scope, context);
     userWriteRoutes(scope, context);
   });
   routesIn(app, (scope) => {
     allow(scope, "frontend", "operator");
+    requireReady(scope, deps.service);
     shed(scope, overloaded);
     readRoutes(scope, context);
     userReadRoutes(scope, context);

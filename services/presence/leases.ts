@@ -121,7 +121,7 @@ export class Leases {
   }
 
   #file(lease: Lease): void {
-    const slot = Math.max(this.#slot + 1, Math.ceil(lease.expiresAtMs / SLOT_MS));
+    const slot = Math.max(this.#slot, Math.floor(lease.expiresAtMs / SLOT_MS));
     defined(this.#wheel[slot % this.#wheel.length], "the wheel has every slot").push(lease);
   }
 }

@@ -7,10 +7,11 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 import { LINK_STATES } from "../../replicator/core/commands.ts";
 import type { ProblemCounts } from "./problems.ts";
 import type { Scope } from "./routes/scope.ts";
-import type { Counters, Occupancy, PresenceService, ReplicationLink } from "./service.ts";
+import type { Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
 
 export interface MetricsSource {
   readonly service: PresenceService;
+  readonly status: NodeStatus;
   readonly problemCounts: ProblemCounts;
   readonly version: string;
   /** Wall-clock milliseconds. */
@@ -64,7 +65,7 @@ export function buildMetrics(source: MetricsSource): Metrics {
     contentType: registry.contentType,
     scrape: () => {
       const seen = {
-        counters: service.counters(),
+        counters: source.status.counters(),
         occupancy: service.occupancy(),
         links: service.replication().links,
       };

@@ -16,7 +16,7 @@ import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
 import { Follower } from "./follow.ts";
 import { Presence } from "./presence.ts";
-import type { Counters, HealthCheck, PresenceService } from "./service.ts";
+import type { Counters, HealthCheck } from "./service.ts";
 
 export interface NodeOptions {
   readonly region: Region;
@@ -68,7 +68,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     if (reports === undefined) presence.tally.refusedFrame("malformed-announcement");
     for (const report of reports ?? []) presence.step({ kind: "link", report });
   });
-  const app = buildApp({ service: service(), keys: options.keys, logger });
+  const app = buildApp({ service: presence, status: { health, counters }, keys: options.keys, logger });
   const url = await app.listen({ host: options.http.host, port: options.http.port });
   for (const follower of followers) follower.start();
   const timer = setInterval(() => {
@@ -150,10 +150,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         detail: failingMs === 0 ? "ok" : `nothing could be appended for ${(failingMs / 1000).toFixed(1)} s`,
       },
     ];
-  }
-
-  function service(): PresenceService {
-    return Object.assign(presence, { health, counters });
   }
 
   function counters(): Counters {

@@ -13,6 +13,9 @@ const PROBLEM_RESPONSE = {
   content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: "#/components/schemas/Problem" } } },
 };
 
+/** What the generator says of an answer whose schema has no description. */
+const UNDESCRIBED = "Default Response";
+
 const TAGS = [
   { name: "sessions", description: "Log in, change, log out. Every write returns a consistency token" },
   { name: "heartbeats", description: "Keep sessions alive" },
@@ -37,7 +40,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
       components: { securitySchemes: { key: { type: "http", scheme: "bearer" } } },
       security: [{ key: [] }],
     },
-    transformObject: (document) => addProblems(document),
+    transformObject: (document) => completeOperations(document),
     refResolver: {
       buildLocalReference: (json, _base, _fragment, i) =>
         typeof json["$id"] === "string" ? json["$id"] : `def-${i}`,
@@ -54,14 +57,16 @@ export function describeApi(app: FastifyInstance, version: string): void {
   });
 }
 
-/** Adds to every operation the problem it may answer instead. */
-const addProblems: SwaggerTransformObject = (document) => {
+/** Adds to every operation the problem it may answer instead, and says what its good answer is. */
+const completeOperations: SwaggerTransformObject = (document) => {
   if (!("openapiObject" in document)) return document.swaggerObject;
   for (const path of Object.values(document.openapiObject.paths ?? {})) {
     for (const operation of Object.values(path ?? {})) {
-      if (typeof operation === "object" && "responses" in operation) {
-        operation.responses = { ...operation.responses, default: PROBLEM_RESPONSE };
+      if (typeof operation !== "object" || !("responses" in operation)) continue;
+      for (const answer of Object.values(operation.responses ?? {})) {
+        if ("description" in answer && answer.description === UNDESCRIBED) answer.description = "Done";
       }
+      operation.responses = { ...operation.responses, default: PROBLEM_RESPONSE };
     }
   }
   return document.openapiObject;

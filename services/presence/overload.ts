@@ -19,7 +19,7 @@ export interface OverloadWatch {
   readonly stop: () => void;
 }
 
-export function watchEventLoop(): OverloadWatch {
+export function watchEventLoop(sampleMs = SAMPLE_MS): OverloadWatch {
   const histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   let late = false;
   histogram.enable();
@@ -27,7 +27,7 @@ export function watchEventLoop(): OverloadWatch {
     // The histogram holds whole intervals between its timer's runs: the delay is what exceeds the resolution.
     late = histogram.mean / 1e6 - RESOLUTION_MS > DELAY_MS_MAX;
     histogram.reset();
-  }, SAMPLE_MS);
+  }, sampleMs);
   timer.unref();
   return {
     overloaded: () => late,

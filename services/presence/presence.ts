@@ -43,6 +43,7 @@ import type {
   OpenInput,
   OpenedSession,
   Outcome,
+  PresenceService,
   PresenceView,
   ReadOptions,
   ReplicationView,
@@ -71,7 +72,7 @@ const CLOSES_MAX = 1_000;
 /** Heartbeat intervals differ by up to this share, so that clients do not beat in step. */
 const JITTER = 0.1;
 
-export class Presence {
+export class Presence implements PresenceService {
   readonly region: Region;
   readonly regions: readonly Region[];
   readonly node: PresenceNode;
@@ -85,7 +86,7 @@ export class Presence {
   #closingInFlight = false;
   /** Weak opens under way, by user and device: beats that come meanwhile join them. */
   readonly #touching = new Map<string, Promise<Outcome<undefined>>>();
-  /** The home chosen for users whose first open is not folded yet: what follows goes the same way. */
+  /** Where the newest open of a user went that is not folded yet: what follows goes the same way. */
   readonly #claiming = new Map<UserId, Region>();
   readonly #linkStates = new Map<Region, LinkState | undefined>();
 
@@ -98,6 +99,10 @@ export class Presence {
     this.#local = new LocalSessions(this.#leases, this.tally);
     this.#reconcile = new Reconcile(options.region, this.#leases, this.node.replica);
     this.#waiters = new Waiters(options.region, options.clock, () => this.applied());
+  }
+
+  ready(): boolean {
+    return this.node.caughtUp;
   }
 
   get liveSessions(): number {
@@ -183,7 +188,6 @@ export class Presence {
     if (!this.node.caughtUp) return NOT_READY;
     const { region, mintSession, clock, random, heartbeatMs, ttlMs } = this.#options;
     const { user } = input;
-    const home = this.#homeOf(user) ?? input.home ?? region;
     const session: Session = {
       session: mintSession(),
       region,
@@ -194,9 +198,11 @@ export class Presence {
       sinceMs: clock().wallMs,
     };
     const open: Open = { kind: "open", user, session };
+    const to = this.#route(open) ?? input.home ?? region;
+    const home = this.node.replica.view(user)?.home ?? to;
     const lease = this.#leases.open(user, session);
-    this.#claiming.set(user, home);
-    const outcome = await this.#settle([lease], this.#options.append([towards(region, home, open)]));
+    this.#claiming.set(user, to);
+    const outcome = await this.#settle([lease], this.#options.append([towards(region, to, open)]));
     if (!outcome.ok) {
       this.#claiming.delete(user);
       this.#local.abandon(lease);
@@ -314,11 +320,11 @@ export class Presence {
   }
 
   #towardsHome(command: UserCommand): Command {
-    return towards(this.region, this.#homeOf(command.user) ?? this.region, command);
+    return towards(this.region, this.#route(command) ?? this.region, command);
   }
 
-  #homeOf(user: UserId): Region | undefined {
-    return this.node.replica.view(user)?.home ?? this.#claiming.get(user);
+  #route(command: UserCommand): Region | undefined {
+    return this.#claiming.get(command.user) ?? this.node.replica.route(this.region, command);
   }
 
   #tokenOf(outcome: { logId: string; position: Position }): Token {
@@ -368,7 +374,7 @@ export class Presence {
   }
 }
 
-/** The command as this region appends it: by itself when it is the user's home, else as a forward there. */
-function towards(region: Region, home: Region, command: UserCommand): Command {
-  return home === region ? command : { kind: "forward", to: home, command };
+/** The command as this region appends it: by itself when it is for its own log, else as a forward. */
+function towards(region: Region, to: Region, command: UserCommand): Command {
+  return to === region ? command : { kind: "forward", to, command };
 }

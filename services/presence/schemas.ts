@@ -26,9 +26,8 @@ const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
 const choice = <const V extends readonly string[]>(values: V, description?: string) =>
   Type.Unsafe<V[number]>({ type: "string", enum: values, ...(description !== undefined && { description }) });
 
-const idPattern = (bytesMax: number) => `^[A-Za-z0-9._:@-]{1,${bytesMax}}$`;
 const id = (bytesMax: number, description: string) =>
-  Type.String({ pattern: idPattern(bytesMax), description });
+  Type.String({ pattern: `^[A-Za-z0-9._:@-]{1,${bytesMax}}$`, description });
 
 const dateTime = (description: string) => Type.String({ format: "date-time", description });
 const count = (description?: string) =>
@@ -38,7 +37,6 @@ const nullable = <T extends TSchema & { type: string }>(schema: T) =>
   Type.Unsafe<Static<T> | null>({ ...schema, type: [schema.type, "null"] });
 
 export const User = id(LIMITS.userBytesMax, "User id, chosen by the caller");
-export const SESSION_PATTERN = idPattern(LIMITS.sessionBytesMax);
 export const SessionId = id(LIMITS.sessionBytesMax, "Session id: names a session, is never a credential");
 export const Device = id(LIMITS.deviceBytesMax, "A login replaces the live session of the same device");
 export const Platform = id(LIMITS.platformBytesMax, "For example web, ios or android");

@@ -187,6 +187,12 @@ export interface PresenceService {
   replication(): ReplicationView;
   /** This replica's applied vector. */
   applied(): Token;
+  /** False while the logs are being folded at the start: what this node could answer would be wrongly empty. */
+  ready(): boolean;
+}
+
+/** What the node says of itself. */
+export interface NodeStatus {
   /** The checks of `/readyz`; ready when all are ok. A peer's lag is never one of them. */
   health(): readonly HealthCheck[];
   /** Gauges and counters for `/metrics`. */

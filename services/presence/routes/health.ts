@@ -9,7 +9,7 @@ const tags = ["health"];
 const security: [] = [];
 const RETRY_AFTER_SECONDS = 1;
 
-export function healthRoutes(app: Scope, { service }: RouteContext): void {
+export function healthRoutes(app: Scope, { status }: RouteContext): void {
   app.get(
     "/livez",
     {
@@ -32,7 +32,7 @@ export function healthRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     (request, reply) => {
-      const checks = service.health();
+      const checks = status.health();
       const failing = checks.filter((check) => !check.ok);
       const verbose = request.query.verbose !== undefined && request.query.verbose !== "false";
       if (failing.length > 0) {

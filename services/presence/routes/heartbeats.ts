@@ -6,13 +6,13 @@ import { Type } from "typebox";
 
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import { Refusal, unwrap } from "../problems.ts";
+import { assertReady } from "../ready.ts";
 import * as schemas from "../schemas.ts";
 import type { HeartbeatRefusal, Outcome } from "../service.ts";
 import type { RouteContext, Scope } from "./scope.ts";
 
 const tags = ["heartbeats"];
 const WEAK_DEVICE = "web";
-const SESSION = new RegExp(schemas.SESSION_PATTERN);
 const NO_CONTENT = { 204: Type.Unsafe<undefined>({ type: "null", description: "Renewed" }) };
 
 export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
@@ -47,6 +47,7 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     (request, reply) => {
+      assertReady(service);
       const refused = service.heartbeat(request.params.session);
       if (refused !== undefined) throw refusalOf(refused);
       reply.code(204).send(undefined);
@@ -65,10 +66,12 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     (request, reply) => {
+      assertReady(service);
       const { sessions } = request.body;
       const ended: { session: string; reason: HeartbeatRefusal["reason"] }[] = [];
       for (const session of sessions) {
-        const refused = SESSION.test(session) ? service.heartbeat(session) : MALFORMED;
+        // A badly formed id names no lease, so looking it up says `unknown`; only its length must be bounded.
+        const refused = session.length > LIMITS.sessionBytesMax ? NOWHERE : service.heartbeat(session);
         if (refused !== undefined) ended.push({ session, reason: refused.reason });
       }
       reply.code(200).send({ renewed: sessions.length - ended.length, ended });
@@ -85,8 +88,7 @@ async function opened(
   return undefined;
 }
 
-/** No session has such an id. */
-const MALFORMED: HeartbeatRefusal = { reason: "unknown", by: "" };
+const NOWHERE: HeartbeatRefusal = { reason: "unknown", by: "" };
 
 function refusalOf({ reason, by }: HeartbeatRefusal): Refusal {
   if (reason === "unknown") {

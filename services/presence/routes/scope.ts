@@ -10,7 +10,7 @@ import type {
   RawServerDefault,
 } from "fastify";
 
-import type { PresenceService } from "../service.ts";
+import type { NodeStatus, PresenceService } from "../service.ts";
 
 export type Scope = FastifyInstance<
   RawServerDefault,
@@ -22,6 +22,7 @@ export type Scope = FastifyInstance<
 
 export interface RouteContext {
   readonly service: PresenceService;
+  readonly status: NodeStatus;
   /** Wall-clock milliseconds. */
   readonly now: () => number;
 }

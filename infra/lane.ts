@@ -1,0 +1,129 @@
+/**
+ * One direction of a simulated WAN link: things put in come out in order, one-way delay later, at no more than the line rate.
+ * Rule: order is kept whatever changes meanwhile; a cut lane holds everything, and releases it one delay after healing, the way
+ * packets lost on a dead line arrive once they are sent again. One queue and one timer per lane, however much travels.
+ */
+import { performance } from "node:perf_hooks";
+
+interface Item {
+  dueMs: number;
+  readonly bytes: number;
+  readonly arrive: () => void;
+}
+
+/** Consumed entries at the front of the queue before it is compacted. */
+const COMPACT_AT = 1_024;
+
+export class Lane {
+  private items: Item[] = [];
+  private next = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private delayMs: number;
+  private readonly bytesPerSecond: number;
+  private isCut = false;
+  private lastDueMs = 0;
+  private lineFreeMs = 0;
+  private queuedBytes = 0;
+  private arrivedBytes = 0;
+
+  /** `bytesPerSecond` may be `Infinity`. */
+  constructor(delayMs: number, bytesPerSecond: number) {
+    this.delayMs = delayMs;
+    this.bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Bytes on their way or held by a cut. */
+  get heldBytes(): number {
+    return this.queuedBytes;
+  }
+
+  /** Bytes that have come out at the far end. */
+  get carriedBytes(): number {
+    return this.arrivedBytes;
+  }
+
+  get cut(): boolean {
+    return this.isCut;
+  }
+
+  /** Calls `arrive` when `bytes` bytes put in now reach the far end. */
+  send(bytes: number, arrive: () => void): void {
+    const now = performance.now();
+    this.lineFreeMs = Math.max(now, this.lineFreeMs) + (bytes * 1_000) / this.bytesPerSecond;
+    this.lastDueMs = Math.max(this.lastDueMs, this.lineFreeMs + this.delayMs);
+    this.queuedBytes += bytes;
+    this.items.push({ dueMs: this.lastDueMs, bytes, arrive });
+    this.arm();
+  }
+
+  /** Holds for what is put in from now on; what is on its way keeps its time. */
+  setDelay(delayMs: number): void {
+    this.delayMs = delayMs;
+  }
+
+  setCut(cut: boolean): void {
+    if (cut === this.isCut) return;
+    this.isCut = cut;
+    if (cut) this.disarm();
+    else this.resend();
+  }
+
+  /** Forgets everything that has not arrived. */
+  close(): void {
+    this.disarm();
+    this.items = [];
+    this.next = 0;
+    this.queuedBytes = 0;
+  }
+
+  /** After a cut everything held is sent again from the near end. */
+  private resend(): void {
+    this.lineFreeMs = performance.now();
+    this.lastDueMs = 0;
+    for (let i = this.next; i < this.items.length; i++) {
+      const item = this.items[i];
+      if (item === undefined) continue;
+      this.lineFreeMs += (item.bytes * 1_000) / this.bytesPerSecond;
+      item.dueMs = this.lineFreeMs + this.delayMs;
+      this.lastDueMs = item.dueMs;
+    }
+    this.arm();
+  }
+
+  private arm(): void {
+    const first = this.items[this.next];
+    if (first === undefined || this.isCut || this.timer !== undefined) return;
+    this.timer = setTimeout(
+      () => {
+        this.timer = undefined;
+        this.release();
+      },
+      Math.max(0, Math.ceil(first.dueMs - performance.now())),
+    );
+  }
+
+  private disarm(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  private release(): void {
+    const now = performance.now();
+    while (!this.isCut) {
+      const item = this.items[this.next];
+      if (item === undefined || item.dueMs > now) break;
+      this.next++;
+      this.queuedBytes -= item.bytes;
+      this.arrivedBytes += item.bytes;
+      item.arrive();
+    }
+    this.compact();
+    this.arm();
+  }
+
+  private compact(): void {
+    if (this.next < COMPACT_AT && this.next < this.items.length) return;
+    this.items = this.items.slice(this.next);
+    this.next = 0;
+  }
+}

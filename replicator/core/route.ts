@@ -1,0 +1,51 @@
+/**
+ * Which log a command about a user is for. Rule: a command never overtakes an earlier one about the same thing, so that a close
+ * finds its open and the newest status stands. Between a double claim and its end, a session may be in a record that has still to be
+ * given up, or on its way through one that was: what follows goes the same way, and is carried along with it.
+ *
+ *   the session is in                                  | the command goes to
+ *   ---------------------------------------------------+--------------------
+ *   a pending forward of this region to X              | X
+ *   a pending forward of X, which gave the user up     | X, which forwards it after the other
+ *   a record of X (the winner's, or a loser's)         | X
+ *   none of these, or there is none                    | the user's home
+ */
+import type { Region, SessionId, UserCommand } from "./commands.ts";
+import type { Fold } from "./fold.ts";
+import type { Provisional } from "./provisional.ts";
+import { sessionsOf, viewOf } from "./view.ts";
+
+/** Where region `own` sends the command; `undefined` while no log has spoken of the user. */
+export function routeOf(
+  folds: readonly Fold[],
+  provisional: Provisional,
+  own: Region,
+  command: UserCommand,
+): Region | undefined {
+  const { user } = command;
+  const subject = subjectConcerned(folds, provisional, command);
+  const about = provisional.of(user).filter((one) => subjectOf(one.command) === subject);
+  const mine = about.findLast(({ from }) => from === own);
+  if (mine !== undefined) return mine.to;
+  for (const { from } of about) {
+    const gaveUp = folds.find(({ region }) => region === from)?.table.get(user)?.movedTo;
+    if (gaveUp !== undefined && gaveUp !== "") return from;
+  }
+  for (const fold of folds) {
+    if (fold.homed(user)?.sessions.some((held) => held.session === subject) === true) return fold.region;
+  }
+  return viewOf(folds, provisional, user)?.home;
+}
+
+/** What the command is about; for a new session, the one that it replaces. */
+function subjectConcerned(folds: readonly Fold[], provisional: Provisional, command: UserCommand): SessionId | "preference" {
+  if (command.kind !== "open" || command.session.device === "") return subjectOf(command);
+  const { session, device } = command.session;
+  const { sessions } = sessionsOf(folds, provisional, command.user);
+  return sessions.find((held) => held.device === device)?.session ?? session;
+}
+
+function subjectOf(command: UserCommand): SessionId | "preference" {
+  if (command.kind === "prefer") return "preference";
+  return command.kind === "open" ? command.session.session : command.session;
+}

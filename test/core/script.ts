@@ -1,0 +1,149 @@
+/** Random scripts for the world: small steps of plain numbers, so that a failing one shrinks to what matters. */
+import * as fc from "fast-check";
+import { strict as assert } from "node:assert";
+import type { Region } from "../../replicator/core/commands.ts";
+import { REGIONS } from "./samples.ts";
+import type { AppendFate, Member, World } from "./world.ts";
+
+export const USERS = ["ann", "bob", "cleo", "dan", "eve"];
+const DEVICES = ["", "phone", "web"];
+const STATUSES = ["online", "away", "busy"] as const;
+const PREFERRED = ["automatic", "away", "busy", "invisible"] as const;
+const FATES: AppendFate[] = ["stored", "stored", "stored", "lost", "unacknowledged", "late"];
+
+export type Action =
+  | "open"
+  | "update"
+  | "close"
+  | "prefer"
+  | "deliver"
+  | "settle"
+  | "tick"
+  | "cut"
+  | "heal"
+  | "replay"
+  | "refused"
+  | "restart"
+  | "late"
+  | "orphans";
+
+/** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
+export interface Step {
+  readonly action: Action;
+  readonly who: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+const WEIGHTS: readonly [number, Action][] = [
+  [10, "open"],
+  [5, "update"],
+  [6, "close"],
+  [3, "prefer"],
+  [26, "deliver"],
+  [12, "settle"],
+  [14, "tick"],
+  [2, "cut"],
+  [2, "heal"],
+  [4, "replay"],
+  [2, "refused"],
+  [1, "restart"],
+  [2, "late"],
+  [3, "orphans"],
+];
+
+const small = fc.nat(11);
+
+export function scripts(maxLength: number): fc.Arbitrary<{ nodes: Record<Region, number>; steps: Step[] }> {
+  const action = fc.oneof(...WEIGHTS.map(([weight, arbitrary]) => ({ weight, arbitrary: fc.constant(arbitrary) })));
+  const count = fc.integer({ min: 1, max: 2 });
+  return fc.record({
+    nodes: fc.record({ cn: count, eu: count, us: count }),
+    steps: fc.array(fc.record({ action, who: small, a: small, b: small, c: small }), {
+      maxLength,
+      minLength: 1,
+      size: "max",
+    }),
+  });
+}
+
+function pick<T>(from: readonly T[], index: number): T {
+  const one = from[index % from.length];
+  assert(one !== undefined);
+  return one;
+}
+
+/** What the step did, or why it did nothing; the caller may count it. */
+export function run(world: World, { action, who, a, b, c }: Step): void {
+  const member = pick(world.members, who);
+  switch (action) {
+    case "open": {
+      const home = c < 4 ? pick(REGIONS, c) : undefined;
+      return world.open(member, pick(USERS, a), pick(DEVICES, b), home, c !== 11);
+    }
+    case "update":
+    case "close": {
+      const truths = [...world.truths.values()];
+      if (truths.length === 0) return;
+      const truth = pick(truths.toReversed(), a);
+      const own = world.members.filter(({ region }) => region === truth.session.region);
+      if (action === "close") return world.close(pick(own, who), truth);
+      return world.update(pick(own, who), truth, pick(STATUSES, b), `{"n":${c}}`);
+    }
+    case "prefer": {
+      if (!member.node.caughtUp) return;
+      const preferred = pick(PREFERRED, b);
+      const untilMs = preferred !== "automatic" && c < 4 ? world.now(member.region).wallMs + 1_000 * c : 0;
+      return world.append(member, { kind: "prefer", user: pick(USERS, a), preferred, untilMs });
+    }
+    case "deliver":
+      return world.deliver(member, pick(REGIONS, a), 1 + (b % 6));
+    case "settle":
+      return world.settle(member, pick(FATES, a));
+    case "tick":
+      world.advance(b < 10 ? 25 * b : 3_000);
+      world.give(member, { kind: "tick" });
+      return;
+    case "cut":
+      world.cuts.add(`${pick(REGIONS, a)}>${pick(REGIONS, b)}`);
+      return;
+    case "heal":
+      world.cuts.clear();
+      return;
+    case "replay":
+      return replay(world, member, pick(REGIONS, a), b);
+    case "refused":
+      return giveRefused(world, member, pick(REGIONS, a), b);
+    case "restart":
+      return world.restart(member);
+    case "late":
+      return world.storeLate();
+    case "orphans":
+      return world.closeOrphans(member);
+  }
+}
+
+/** A frame that the node has folded comes again. */
+function replay(world: World, member: Member, origin: Region, back: number): void {
+  const position = member.positionIn(origin) - back;
+  const frame = world.log(origin)[position - 1];
+  if (frame === undefined) return;
+  const effects = world.give(member, { kind: "frame", region: origin, position, frame });
+  assert.deepEqual(effects, [], "a frame folded before has no effect");
+}
+
+/** A frame that must not be folded: from beyond a gap, of another log identity, of another region. */
+function giveRefused(world: World, member: Member, origin: Region, how: number): void {
+  const position = member.positionIn(origin);
+  const frame = world.log(origin)[position];
+  if (frame === undefined || position === 0) return;
+  const wrong = [
+    { reason: "gap", position: position + 2, frame },
+    { reason: "identity", position: position + 1, frame: { ...frame, logId: "another" } },
+    { reason: "authority", position: position + 1, frame: { ...frame, region: pick(REGIONS, REGIONS.indexOf(origin) + 1) } },
+  ] as const;
+  const { reason, ...event } = pick(wrong, how);
+  const effects = world.give(member, { kind: "frame", region: origin, ...event });
+  assert.deepEqual(effects, [{ kind: "refused", region: origin, position: event.position, reason }]);
+}
