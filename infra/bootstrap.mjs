@@ -75,7 +75,7 @@ async function natsServer() {
   const module = await import(pathToFileURL(join(ROOT, "dist/infra/nats-server.js")).href);
   let found = module.findNatsServer();
   if (!found.ok) {
-    say(`${found.detail}; installing it`);
+    say(found.detail);
     found = module.installNatsServer(say);
   }
   if (found.ok) return found.server;

@@ -67,6 +67,8 @@ export function installNatsServer(
   say: (line: string) => void,
   env: InfraEnv = readInfraEnv(),
 ): NatsServerFound {
+  if (env.natsServerBin !== undefined)
+    return { ok: false, detail: `NATS_SERVER_BIN=${env.natsServerBin} decides; correct it or unset it` };
   const manager = PACKAGE_MANAGERS.find(({ program }) => find(program, env) !== undefined);
   if (manager === undefined)
     return { ok: false, detail: "no package manager known here; install nats-server and put it on the path" };

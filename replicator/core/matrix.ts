@@ -73,11 +73,12 @@ export class LinkMatrix {
     this.#state(region, peer, now);
   }
 
-  folded(region: Region, frame: Frame, now: Now): void {
+  /** A frame of the region became visible here; `fresh` unless it was there before this node started. */
+  folded(region: Region, frame: Frame, now: Now, fresh: boolean): void {
     const peer = this.#peers.get(region);
     if (peer === undefined) return;
     peer.refused = "";
-    peer.lag.frame(frame.committedAtMs, now);
+    if (fresh) peer.lag.frame(frame.committedAtMs, now);
     for (const command of frame.commands) {
       if (command.kind !== "watermark") continue;
       peer.progress = command.peers;
@@ -250,7 +251,8 @@ export class LinkMatrix {
     if (link.state !== "live") return at(link.state, link.reason, link.sinceMs);
     const silentMs = peer.lag.silentMs(now);
     if (silentMs > LIMITS.stalledAfterMs) {
-      return at("stalled", `no watermark of ${region} folded for ${seconds(silentMs)}`);
+      const since = Number.isFinite(silentMs) ? `for ${seconds(silentMs)}` : "yet";
+      return at("stalled", `no watermark of ${region} folded ${since}`);
     }
     return at("live", "", link.sinceMs);
   }
@@ -286,5 +288,5 @@ function finite(ms: number): number | null {
 }
 
 function seconds(ms: number): string {
-  return Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : "ever";
+  return `${(ms / 1000).toFixed(1)} s`;
 }

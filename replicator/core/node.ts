@@ -124,7 +124,7 @@ export class PresenceNode {
     this.#committedAtMs = frame.committedAtMs;
     const result = this.replica.apply(region, position, frame);
     if (result === "applied") {
-      this.matrix.folded(region, frame, now);
+      this.matrix.folded(region, frame, now, this.#caughtUp);
       if (region === this.region) {
         for (const peer of this.#accepting.keys()) this.#accept(peer, now);
       } else this.#accept(region, now);

@@ -10,8 +10,9 @@
  *   update             | its update
  *   close              | its update; its open, if that has no device (it replaces nobody)
  *   prefer             | prefer
+ *   any                | any about the same thing that went to another region: its log knew that one processed (see route.ts)
  */
-import type { Position, Region, UserCommand, UserId } from "./commands.ts";
+import type { Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
 
 export interface Pending {
   readonly from: Region;
@@ -23,6 +24,7 @@ export interface Pending {
 }
 
 const NONE: readonly Pending[] = [];
+const PREFERENCE = Symbol("preference");
 
 export class Provisional {
   /** from → to → ordinal → pending; the inner maps keep ordinal order because ordinals only grow. */
@@ -46,11 +48,7 @@ export class Provisional {
 
   add(pending: Pending): void {
     const { from, to, ordinal, command } = pending;
-    const kept: Pending[] = [];
-    for (const older of this.of(command.user)) {
-      if (older.from === from && isRedundant(older.command, command)) this.#unqueue(older);
-      else kept.push(older);
-    }
+    const kept = this.supersede(pending);
     const at = kept.findLastIndex((one) => one.from <= from) + 1;
     kept.splice(at, 0, pending);
     this.#byUser.set(command.user, kept);
@@ -60,6 +58,19 @@ export class Provisional {
     targets.set(to, queue);
     queue.set(ordinal, pending);
     this.#size += 1;
+  }
+
+  /** Forgets what `newer`, pending or processed already, makes redundant. Returns what is left about its user. */
+  supersede(newer: Pending): Pending[] {
+    const { user } = newer.command;
+    const kept: Pending[] = [];
+    for (const older of this.of(user)) {
+      if (older.from === newer.from && isRedundant(older, newer)) this.#unqueue(older);
+      else kept.push(older);
+    }
+    if (kept.length === 0) this.#byUser.delete(user);
+    else this.#byUser.set(user, kept);
+    return kept;
   }
 
   /** Forgets what `from` forwarded to `to` up to `ordinal`: the home's record has it now. Returns the users concerned. */
@@ -82,16 +93,17 @@ export class Provisional {
   }
 }
 
-function isRedundant(older: UserCommand, newer: UserCommand): boolean {
-  if (older.kind === "prefer" || newer.kind === "prefer") return older.kind === newer.kind;
-  if (sessionOf(older) !== sessionOf(newer)) return false;
-  if (older.kind === "update") return true;
-  if (older.kind !== "open") return false;
-  return newer.kind === "open"
-    ? older.session.device === newer.session.device
-    : newer.kind === "close" && older.session.device === "";
+function isRedundant(older: Pending, newer: Pending): boolean {
+  const [first, second] = [older.command, newer.command];
+  if (subjectOf(first) !== subjectOf(second)) return false;
+  if (older.to !== newer.to || first.kind === "update" || first.kind === "prefer") return true;
+  if (first.kind !== "open") return false;
+  if (second.kind === "open") return first.session.device === second.session.device;
+  return second.kind === "close" && first.session.device === "";
 }
 
-function sessionOf(command: Exclude<UserCommand, { kind: "prefer" }>): string {
+/** What a command is about: a session, or the user's preference. */
+export function subjectOf(command: UserCommand): SessionId | typeof PREFERENCE {
+  if (command.kind === "prefer") return PREFERENCE;
   return command.kind === "open" ? command.session.session : command.session;
 }

@@ -84,8 +84,12 @@ export class Replica {
       },
       forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
         const home = this.#byRegion.get(to);
-        if (home !== undefined && ordinal <= home.processedOf(fold.logId)) return;
-        this.provisional.add({ from: fold.region, to, ordinal, command, position: fold.position });
+        const pending = { from: fold.region, to, ordinal, command, position: fold.position };
+        if (home !== undefined && ordinal <= home.processedOf(fold.logId)) {
+          this.provisional.supersede(pending);
+          return this.#place(command.user);
+        }
+        this.provisional.add(pending);
         if (command.kind === "open") this.#listener.opened(command.user, command.session);
         this.#place(command.user);
       },

@@ -3,16 +3,18 @@
  * finds its open and the newest status stands. Between a double claim and its end, a session may be in a record that has still to be
  * given up, or on its way through one that was: what follows goes the same way, and is carried along with it.
  *
- *   the session is in                                  | the command goes to
+ *   the session (or preference) is in                  | the command goes to
  *   ---------------------------------------------------+--------------------
  *   a pending forward of this region to X              | X
  *   a pending forward of X, which gave the user up     | X, which forwards it after the other
- *   a record of X (the winner's, or a loser's)         | X
- *   none of these, or there is none                    | the user's home
+ *   a record of X: the winner's, or a loser's          | X
+ *   none of these                                      | the user's home
  */
-import type { Region, SessionId, UserCommand } from "./commands.ts";
+import type { Region, UserCommand } from "./commands.ts";
 import type { Fold } from "./fold.ts";
+import { subjectOf } from "./provisional.ts";
 import type { Provisional } from "./provisional.ts";
+import type { UserRecord } from "./record.ts";
 import { sessionsOf, viewOf } from "./view.ts";
 
 /** Where region `own` sends the command; `undefined` while no log has spoken of the user. */
@@ -31,21 +33,26 @@ export function routeOf(
     const gaveUp = folds.find(({ region }) => region === from)?.table.get(user)?.movedTo;
     if (gaveUp !== undefined && gaveUp !== "") return from;
   }
-  for (const fold of folds) {
-    if (fold.homed(user)?.sessions.some((held) => held.session === subject) === true) return fold.region;
-  }
-  return viewOf(folds, provisional, user)?.home;
+  const home = viewOf(folds, provisional, user)?.home;
+  const holders = folds.filter((fold) => holds(fold.homed(user), command, subject));
+  return holders.some(({ region }) => region === home) ? home : (holders[0]?.region ?? home);
 }
 
-/** What the command is about; for a new session, the one that it replaces. */
-function subjectConcerned(folds: readonly Fold[], provisional: Provisional, command: UserCommand): SessionId | "preference" {
+/** Whether the record has what the command is about; a preference that was never set is in no record. */
+function holds(record: UserRecord | undefined, command: UserCommand, subject: ReturnType<typeof subjectOf>): boolean {
+  if (record === undefined) return false;
+  if (command.kind === "prefer") return record.preferred !== "automatic";
+  return record.sessions.some(({ session }) => session === subject);
+}
+
+/** For a new session, the one that it replaces. */
+function subjectConcerned(
+  folds: readonly Fold[],
+  provisional: Provisional,
+  command: UserCommand,
+): ReturnType<typeof subjectOf> {
   if (command.kind !== "open" || command.session.device === "") return subjectOf(command);
   const { session, device } = command.session;
   const { sessions } = sessionsOf(folds, provisional, command.user);
   return sessions.find((held) => held.device === device)?.session ?? session;
-}
-
-function subjectOf(command: UserCommand): SessionId | "preference" {
-  if (command.kind === "prefer") return "preference";
-  return command.kind === "open" ? command.session.session : command.session;
 }

@@ -73,7 +73,10 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
     version: record?.version ?? 0,
     preferred: state.preferred,
     preferredUntilMs: state.preferredUntilMs,
-    sessions: state.sessions.map((session) => ({ session, provisional: !base.sessions.includes(session) })),
+    sessions: state.sessions.map((session) => ({
+      session,
+      provisional: !base.sessions.some((held) => isSame(held, session)),
+    })),
   };
 }
 
@@ -84,17 +87,25 @@ export function sessionsOf(folds: readonly Fold[], provisional: Provisional, use
   return pending.length === 0 ? base : overlaid(base, pending);
 }
 
+/** The same session in the same state, whichever log it came by. */
+function isSame(a: Session, b: Session): boolean {
+  return a === b || (a.session === b.session && a.status === b.status && a.state === b.state);
+}
+
+/** The winner's record, and what the others will forward to it when they are given up. */
 function union(claimed: { winner: Homed; equals: Homed[] } | undefined): PresenceState {
   if (claimed === undefined) return EMPTY_STATE;
   const { winner, equals } = claimed;
   if (equals.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
+  let { preferred, preferredUntilMs } = winner.record;
   for (const { record } of equals) {
+    if (record.preferred !== "automatic") ({ preferred, preferredUntilMs } = record);
     for (const session of record.sessions) {
       if (!sessions.some((held) => held.session === session.session)) sessions.push(session);
     }
   }
-  return { ...winner.record, sessions };
+  return { sessions, preferred, preferredUntilMs };
 }
 
 function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceState {

@@ -9,7 +9,7 @@ import type { Fold } from "../../replicator/core/fold.ts";
 import { beats } from "../../replicator/core/homing.ts";
 import { checkToken } from "../../replicator/core/token.ts";
 import type { View } from "../../replicator/core/view.ts";
-import { claimsTo, modelHas, modelView, pendingOf, readLog } from "./model.ts";
+import { claimsTo, modelHas, modelView, pendingOf, readLog, subject } from "./model.ts";
 import type { ModelLog } from "./model.ts";
 import { REGIONS, logOf } from "./samples.ts";
 import { USERS } from "./script.ts";
@@ -253,9 +253,4 @@ export class Checks implements Observer {
 /** Deep equality, told in full only when it fails. */
 function same(actual: unknown, expected: unknown, what: string): void {
   if (!isDeepStrictEqual(actual, expected)) assert.deepEqual(actual, expected, what);
-}
-
-function subject(command: Write["command"]): string {
-  if (command.kind === "prefer") return `preference of ${command.user}`;
-  return `${command.user} ${command.kind === "open" ? command.session.session : command.session}`;
 }

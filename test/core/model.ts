@@ -144,7 +144,7 @@ export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
  * the user up is forwarded on behind what that region has forwarded already; then by log, then in the order of the log.
  */
 export function pendingOf(logs: readonly ModelLog[], user?: UserId): ModelForward[] {
-  const pending = logs
+  const all = logs
     .toSorted((a, b) => (a.region < b.region ? -1 : 1))
     .flatMap(({ logId, forwards }) =>
       forwards.filter(({ to, ordinal, command }) => {
@@ -153,17 +153,31 @@ export function pendingOf(logs: readonly ModelLog[], user?: UserId): ModelForwar
         return ordinal > done && (user === undefined || command.user === user);
       }),
     );
+  // A log sends what is about one thing to another region only when it knows that what it sent before has arrived.
+  const pending = all.filter((one) => !laterElsewhere(one));
   const nearest = pending.filter(({ to, command }) => next(to, command.user) === undefined);
   const further = pending.filter(({ to, command }) => next(next(to, command.user), command.user) === undefined);
   const once = further.filter((one) => !nearest.includes(one));
   const twice = pending.filter((one) => !further.includes(one));
   return [...nearest, ...once, ...twice];
 
+  function laterElsewhere(one: ModelForward): boolean {
+    const { forwards } = logs.find(({ region }) => region === one.from) ?? { forwards: [] };
+    const later = forwards.slice(forwards.indexOf(one) + 1);
+    return later.some(({ to, command }) => to !== one.to && subject(command) === subject(one.command));
+  }
+
   /** Where the region forwards what it is told of the user; three regions cannot pass a user on more than twice. */
   function next(region: Region | undefined, about: UserId): Region | undefined {
     const movedTo = logs.find((log) => log.region === region)?.records.get(about)?.movedTo;
     return movedTo === "" ? undefined : movedTo;
   }
+}
+
+/** What a command is about. */
+export function subject(command: UserCommand): string {
+  if (command.kind === "prefer") return `preference of ${command.user}`;
+  return `${command.user} ${command.kind === "open" ? command.session.session : command.session}`;
 }
 
 /** The claims to a user, the winner first: highest epoch, then highest rank, then greatest name. */
@@ -189,13 +203,15 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   if (winner === undefined && pending.length === 0) return undefined;
   let state: ModelState = winner?.record ?? NOTHING;
   const sessions = [...state.sessions];
+  let { preferred, untilMs } = state;
   const losers = claims.slice(1).toSorted((a, b) => (a.region < b.region ? -1 : 1));
   for (const { record } of losers) {
     const { epoch } = record;
     if (epoch.generation !== winner?.record.epoch.generation || epoch.count !== winner.record.epoch.count) continue;
+    if (record.preferred !== "automatic") ({ preferred, untilMs } = record);
     for (const one of record.sessions) if (!sessions.some((held) => held.session === one.session)) sessions.push(one);
   }
-  state = { sessions, preferred: state.preferred, untilMs: state.untilMs };
+  state = { sessions, preferred, untilMs };
   for (const { command } of pending) state = changed(state, command) ?? state;
   const targets = new Set(pending.map(({ to }) => to));
   const home = winner?.region ?? (targets.size === 1 ? [...targets][0] : undefined);

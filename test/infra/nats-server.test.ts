@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { compareVersions, findNatsServer } from "../../infra/nats-server.ts";
+import { compareVersions, findNatsServer, installNatsServer } from "../../infra/nats-server.ts";
 
 let folder: string;
 
@@ -32,6 +32,13 @@ test("what NATS_SERVER_BIN names is used, and nothing else when that does not ru
   const path = binary("other", "2.12.0");
   expect(findNatsServer(env(path))).toEqual({ ok: true, server: { path, version: "2.12.0" } });
   expect(findNatsServer(env(join(folder, "absent")))).toMatchObject({ ok: false });
+});
+
+test("nothing is installed in place of a server that is named", () => {
+  const said: string[] = [];
+  const say = (line: string): void => void said.push(line);
+  expect(installNatsServer(say, env(join(folder, "absent")))).toMatchObject({ ok: false });
+  expect(said).toEqual([]);
 });
 
 test("a server older than what is tested is refused with both versions", () => {
