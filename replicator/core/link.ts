@@ -273,8 +273,8 @@ export class Link {
   }
 
   #broken(reason: "missing" | "identity-changed" | "malformed", detail: string, now: Now): LinkEffect[] {
-    this.#count(reason);
     if (reason === "malformed") return this.#halt("blocked", detail, reason, now);
+    this.#count(reason);
     return this.#retry(reason === "missing" ? "overrun" : "blocked", detail, now);
   }
 

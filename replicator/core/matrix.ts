@@ -194,14 +194,16 @@ export class LinkMatrix {
       reason: report.reason,
       sinceMs: report.sinceMs,
       eventsBehind: behind(report.state, report.head, report.position),
-      watermarkAgeMs: heardOrigin ? Math.max(0, reporter.lag.watermarkMs - report.heardMs) + silentMs : null,
+      watermarkAgeMs: heardOrigin
+        ? finite(Math.max(0, reporter.lag.watermarkMs - report.heardMs) + silentMs)
+        : null,
       loopLagMs,
       visible:
         report.visibleP50Ms < 0
           ? null
           : { p50: report.visibleP50Ms, p99: report.visibleP99Ms, p999: report.visibleP999Ms },
       clock,
-      reportAgeMs: silentMs,
+      reportAgeMs: finite(silentMs),
     };
   }
 
@@ -211,7 +213,7 @@ export class LinkMatrix {
       const lag = this.#peers.get(replica)?.lag;
       if (lag === undefined || lag.loopLagMs < 0) return null;
       const silentMs = lag.silentMs(now);
-      return silentMs > LIMITS.stalledAfterMs ? lag.loopLagMs + silentMs : lag.loopLagMs;
+      return silentMs > LIMITS.stalledAfterMs ? Math.round(lag.loopLagMs + silentMs) : lag.loopLagMs;
     }
     const peer = this.#peers.get(origin);
     const report = peer?.progress.find((one) => one.region === replica);
@@ -283,8 +285,9 @@ function negated(clock: ClockOffset | undefined): ClockOffset | null {
   return clock === undefined ? null : { offsetMs: -clock.offsetMs, errorMs: clock.errorMs };
 }
 
+/** Whole milliseconds; no data where nothing was ever heard. */
 function finite(ms: number): number | null {
-  return Number.isFinite(ms) ? ms : null;
+  return Number.isFinite(ms) ? Math.round(ms) : null;
 }
 
 function seconds(ms: number): string {

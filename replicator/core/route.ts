@@ -39,7 +39,11 @@ export function routeOf(
 }
 
 /** Whether the record has what the command is about; a preference that was never set is in no record. */
-function holds(record: UserRecord | undefined, command: UserCommand, subject: ReturnType<typeof subjectOf>): boolean {
+function holds(
+  record: UserRecord | undefined,
+  command: UserCommand,
+  subject: ReturnType<typeof subjectOf>,
+): boolean {
   if (record === undefined) return false;
   if (command.kind === "prefer") return record.preferred !== "automatic";
   return record.sessions.some(({ session }) => session === subject);

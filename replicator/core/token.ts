@@ -52,7 +52,9 @@ export function checkToken(token: Token, applied: Token): TokenCheck {
  * for nothing and is left out.
  */
 export function formatToken(token: Token): string {
-  const entries = [...token].filter(([, { position }]) => position > 0).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const entries = [...token]
+    .filter(([, { position }]) => position > 0)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
   return `${TEXT_VERSION}.${entries.map(([region, at]) => `${region}:${at.logId}:${at.position}`).join(",")}`;
 }
 

@@ -11,6 +11,7 @@ import { LINKS_TOPIC, decodeReports } from "../../replicator/runtime/announcemen
 import { systemClock } from "../../replicator/runtime/clock.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
+import { VERSION } from "../../replicator/runtime/version.ts";
 import { buildApp } from "./app.ts";
 import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
@@ -68,7 +69,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     if (reports === undefined) presence.tally.refusedFrame("malformed-announcement");
     for (const report of reports ?? []) presence.step({ kind: "link", report });
   });
-  const app = buildApp({ service: presence, status: { health, counters }, keys: options.keys, logger });
+  const app = buildApp({
+    service: presence,
+    status: { health, counters },
+    keys: options.keys,
+    logger,
+    version: VERSION,
+  });
   const url = await app.listen({ host: options.http.host, port: options.http.port });
   for (const follower of followers) follower.start();
   const timer = setInterval(() => {

@@ -162,7 +162,7 @@ export function pendingOf(logs: readonly ModelLog[], user?: UserId): ModelForwar
   return [...nearest, ...once, ...twice];
 
   function laterElsewhere(one: ModelForward): boolean {
-    const { forwards } = logs.find(({ region }) => region === one.from) ?? { forwards: [] };
+    const forwards = logs.find(({ region }) => region === one.from)?.forwards ?? [];
     const later = forwards.slice(forwards.indexOf(one) + 1);
     return later.some(({ to, command }) => to !== one.to && subject(command) === subject(one.command));
   }

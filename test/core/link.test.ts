@@ -1,0 +1,328 @@
+/** The link machine: every row of its table, the fence, what it counts and what it shows. */
+import { describe, expect, it } from "vitest";
+import type { Inspection, LinkEffect, LinkEvent } from "../../replicator/core/link.ts";
+import { IN_FLIGHT_MAX, Link } from "../../replicator/core/link.ts";
+import { logOf } from "./samples.ts";
+
+const ID = logOf("us");
+const GOOD: Inspection = { ok: true, region: "us", logId: ID };
+const TICK: LinkEvent = { kind: "tick" };
+
+/** A link with its clock. `give` returns the effects; time moves only with `pass`. */
+class Bench {
+  readonly link = new Link("us");
+  ms = 10_000;
+
+  pass(ms: number): this {
+    this.ms += ms;
+    return this;
+  }
+
+  give(event: LinkEvent): LinkEffect[] {
+    return this.link.step(event, { monoMs: this.ms, wallMs: 1_000_000 + this.ms });
+  }
+
+  open(head = 10, position = 0, sequence = position): LinkEffect[] {
+    this.give(TICK);
+    return this.give(opened({ head }, { position, sequence, logId: position === 0 ? "" : ID }));
+  }
+
+  entry(position: number, inspection: Inspection = GOOD): LinkEffect[] {
+    return this.give({ kind: "entry", entry: { position, bytes: new Uint8Array([position & 255]) }, inspection });
+  }
+
+  /** The append of `position`, made by the newest attempt, is acknowledged. */
+  appended(position: number, attempt = 1): LinkEffect[] {
+    return this.give({ kind: "appended", attempt, position, bytes: 100 });
+  }
+
+  get state(): string {
+    return this.link.report().state;
+  }
+}
+
+function opened(
+  origin: { logId?: string; first?: number; head?: number },
+  copy: { logId?: string; position?: number; sequence?: number } = {},
+): LinkEvent {
+  return {
+    kind: "opened",
+    origin: { logId: ID, first: 1, head: 0, ...origin },
+    copy: { logId: "", position: 0, sequence: 0, ...copy },
+  };
+}
+
+function kinds(effects: readonly LinkEffect[]): string[] {
+  return effects.map(({ kind }) => kind);
+}
+
+describe("opening", () => {
+  it("starts with the first tick, once", () => {
+    const bench = new Bench();
+    expect(bench.give(TICK)).toEqual([{ kind: "open" }]);
+    expect(bench.pass(60_000).give(TICK)).toEqual([]);
+    expect(bench.link.report()).toMatchObject({ state: "disconnected", reason: "not connected yet" });
+  });
+
+  it("both ends opened: reads on from the checkpoint", () => {
+    expect(new Bench().open(10, 0)).toEqual([{ kind: "read", from: 1 }]);
+    expect(new Bench().open(10, 7)).toEqual([{ kind: "read", from: 8 }]);
+  });
+
+  it("an end that cannot be opened: idle, disconnected, and tried again after 500 ms", () => {
+    const bench = new Bench();
+    bench.give(TICK);
+    expect(bench.give({ kind: "open-failed", detail: "no route" })).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report()).toMatchObject({ state: "disconnected", reason: "no route" });
+    expect(bench.pass(499).give(TICK)).toEqual([]);
+    expect(bench.pass(1).give(TICK)).toEqual([{ kind: "open" }]);
+  });
+
+  it.each([
+    ["another identity than the copy's", opened({ logId: "new", head: 9 }, { logId: ID, position: 3 }), "blocked", "identity"],
+    ["a log rewound behind the copy", opened({ head: 2 }, { logId: ID, position: 3 }), "blocked", "rewound"],
+    ["positions gone at the origin", opened({ first: 5, head: 9 }, { logId: ID, position: 3 }), "overrun", "overrun"],
+    ["an empty copy of a truncated log", opened({ first: 2, head: 9 }), "overrun", "overrun"],
+  ] as const)("%s: halted, said why, tried again after 5 s", (_what, event, state, counted) => {
+    const bench = new Bench();
+    bench.give(TICK);
+    expect(bench.give(event)).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report()).toMatchObject({ state, errors: { [counted]: 1 } });
+    expect(bench.link.report().reason).not.toBe("");
+    expect(bench.entry(4)).toEqual([]);
+    expect(bench.pass(4_999).give(TICK)).toEqual([]);
+    expect(bench.pass(1).give(TICK)).toEqual([{ kind: "open" }]);
+  });
+
+  it("a checkpoint just before the first position held is no overrun", () => {
+    const bench = new Bench();
+    bench.give(TICK);
+    expect(bench.give(opened({ first: 4, head: 9 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([{ kind: "read", from: 4 }]);
+  });
+
+  it("answers that come when nothing is opening are ignored", () => {
+    const bench = new Bench();
+    expect(bench.give(opened({ head: 5 }))).toEqual([]);
+    bench.open();
+    expect(bench.give(opened({ head: 5 }))).toEqual([]);
+    expect(bench.give({ kind: "open-failed", detail: "late" })).toEqual([]);
+    expect(bench.state).not.toBe("disconnected");
+  });
+});
+
+describe("reading", () => {
+  it("appends each entry unchanged behind a fence that grows by one", () => {
+    const bench = new Bench();
+    bench.open(10, 4, 17);
+    const effects = [bench.entry(5), bench.entry(6), bench.entry(7)].flat();
+    expect(effects.map((effect) => effect.kind === "append" && [effect.entry.position, effect.fence, effect.logId])).toEqual([
+      [5, 17, ID],
+      [6, 18, ID],
+      [7, 19, ID],
+    ]);
+  });
+
+  it("an entry received before is counted and not appended", () => {
+    const bench = new Bench();
+    bench.open(10, 4);
+    bench.entry(5);
+    expect([bench.entry(5), bench.entry(3)]).toEqual([[], []]);
+    expect(bench.link.report().errors).toEqual({ duplicate: 2 });
+  });
+
+  it.each<[string, number, Inspection, string]>([
+    ["a checksum that does not match", 1, { ok: false, reason: "checksum" }, "checksum"],
+    ["a frame of another region", 1, { ok: true, region: "eu", logId: ID }, "authority"],
+    ["a frame of another identity", 1, { ok: true, region: "us", logId: "other" }, "identity"],
+    ["a gap", 2, GOOD, "gap"],
+  ])("%s: blocked, nothing appended", (_what, position, inspection, counted) => {
+    const bench = new Bench();
+    bench.open();
+    expect(bench.entry(position, inspection)).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report()).toMatchObject({ state: "blocked", copied: 0, errors: { [counted]: 1 } });
+    expect(bench.entry(1)).toEqual([]);
+    expect(bench.pass(5_000).give(TICK)).toEqual([{ kind: "open" }]);
+  });
+
+  it("fenced by another replicator: as live as before, and the checkpoint is read again", () => {
+    const bench = new Bench();
+    bench.open(3, 1);
+    bench.entry(2);
+    bench.appended(2);
+    expect(bench.state).toBe("live");
+    bench.entry(3);
+    const failed = bench.give({ kind: "append-failed", attempt: 1, reason: "fenced", detail: "" });
+    expect(failed).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report()).toMatchObject({ state: "live", errors: { "append-fenced": 1 } });
+    expect(bench.pass(500).give(TICK)).toEqual([{ kind: "open" }]);
+    expect(bench.give(opened({ head: 3 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([{ kind: "read", from: 4 }]);
+    expect(bench.link.report()).toMatchObject({ state: "live", copied: 3 });
+  });
+
+  it("two replicators of a region never write a frame twice or out of order", () => {
+    const copy: number[] = [];
+    const attempts = [1, 1];
+    const benches = [new Bench(), new Bench()];
+    for (const bench of benches) bench.open(20);
+    for (let turn = 0; copy.length < 20; turn++) {
+      expect(turn).toBeLessThan(200);
+      const which = turn % 2;
+      const bench = benches[which] ?? new Bench();
+      const from = bench.link.report().copied + 1;
+      const effects = [from, from + 1, from + 2].flatMap((position) => bench.entry(position));
+      const attempt = attempts[which] ?? 1;
+      for (const effect of effects) {
+        if (effect.kind !== "append") continue;
+        if (effect.fence === copy.length) {
+          copy.push(effect.entry.position);
+          bench.appended(effect.entry.position, attempt);
+          continue;
+        }
+        bench.give({ kind: "append-failed", attempt, reason: "fenced", detail: "" });
+        attempts[which] = attempt + 1;
+        bench.pass(500).give(TICK);
+        bench.give(opened({ head: 20 }, { logId: ID, position: copy.length, sequence: copy.length }));
+        break;
+      }
+    }
+    expect(copy.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+    for (const { link } of benches) expect(link.report().errors["append-fenced"]).toBeGreaterThan(0);
+  });
+
+  it("an append that fails: idle, and the checkpoint is read again", () => {
+    const bench = new Bench();
+    bench.open();
+    bench.entry(1);
+    const failed = bench.give({ kind: "append-failed", attempt: 1, reason: "unavailable", detail: "timeout" });
+    expect(failed).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report()).toMatchObject({ state: "catching-up", errors: { "append-unavailable": 1 } });
+    expect(bench.link.report().reason).toContain("timeout");
+  });
+
+  it.each([
+    ["missing", "overrun", 500],
+    ["identity-changed", "blocked", 500],
+    ["malformed", "blocked", 5_000],
+  ] as const)("a reader broken by %s: %s, opened again after %d ms", (reason, state, retryMs) => {
+    const bench = new Bench();
+    bench.open();
+    expect(bench.give({ kind: "broken", reason, detail: "why" })).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report()).toMatchObject({ state, reason: "why", errors: { [reason]: 1 } });
+    expect(bench.pass(retryMs - 1).give(TICK)).toEqual([]);
+    expect(bench.pass(1).give(TICK)).toEqual([{ kind: "open" }]);
+  });
+
+  it("answers to appends of an earlier attempt are ignored", () => {
+    const bench = new Bench();
+    bench.open();
+    bench.entry(1);
+    bench.give({ kind: "append-failed", attempt: 1, reason: "unavailable", detail: "" });
+    bench.pass(500).open();
+    bench.appended(1, 1);
+    expect(kinds(bench.give({ kind: "append-failed", attempt: 1, reason: "fenced", detail: "" }))).toEqual([]);
+    expect(bench.link.report()).toMatchObject({ copied: 0, framesCopied: 0 });
+    expect(kinds(bench.entry(1))).toEqual(["append"]);
+  });
+});
+
+describe("in-flight bookkeeping", () => {
+  it("is saturated with 256 appends under way, and not with 255", () => {
+    const bench = new Bench();
+    bench.open(1_000);
+    for (let position = 1; position <= IN_FLIGHT_MAX; position++) {
+      expect(bench.link.saturated).toBe(false);
+      bench.entry(position);
+    }
+    expect(bench.link.saturated).toBe(true);
+    bench.appended(1);
+    expect(bench.link.saturated).toBe(false);
+  });
+
+  it("starts anew with a new attempt", () => {
+    const bench = new Bench();
+    bench.open(1_000);
+    for (let position = 1; position <= IN_FLIGHT_MAX; position++) bench.entry(position);
+    bench.give({ kind: "append-failed", attempt: 1, reason: "unavailable", detail: "" });
+    bench.pass(500).open(1_000);
+    expect(bench.link.saturated).toBe(false);
+  });
+
+  it("counts the frames and bytes copied, and the newest position", () => {
+    const bench = new Bench();
+    bench.open(3);
+    for (const position of [1, 2, 3]) bench.entry(position);
+    for (const position of [1, 2, 3]) bench.appended(position);
+    expect(bench.link.report()).toMatchObject({ copied: 3, framesCopied: 3, bytesCopied: 300, head: 3 });
+  });
+});
+
+describe("the state shown", () => {
+  it("is catching-up while more than 64 frames are missing, then live", () => {
+    const bench = new Bench();
+    bench.open(66);
+    bench.entry(1);
+    bench.appended(1);
+    expect(bench.link.report()).toMatchObject({ state: "catching-up", reason: "65 frames behind" });
+    bench.entry(2);
+    bench.appended(2);
+    expect(bench.link.report()).toMatchObject({ state: "live", reason: "" });
+  });
+
+  it("with nothing copied yet is not live, however near the end", () => {
+    const bench = new Bench();
+    bench.open(0);
+    bench.give(TICK);
+    expect(bench.state).toBe("catching-up");
+  });
+
+  it("turns stalled within 1 s of the last entry, and live again with the next", () => {
+    const bench = new Bench();
+    bench.open(1);
+    bench.entry(1);
+    bench.appended(1);
+    bench.pass(750).give(TICK);
+    expect(bench.state).toBe("live");
+    bench.pass(50).give(TICK);
+    expect(bench.link.report()).toMatchObject({ state: "stalled", reason: "nothing from us for 0.8 s" });
+    bench.entry(2);
+    bench.appended(2);
+    expect(bench.state).toBe("live");
+  });
+
+  it("stays disconnected after an interruption until an entry comes", () => {
+    const bench = new Bench();
+    bench.open(2, 1);
+    expect(bench.state).toBe("live");
+    bench.entry(2);
+    bench.give({ kind: "interrupted", detail: "connection lost" });
+    for (let n = 0; n < 40; n++) {
+      bench.pass(50).give(TICK);
+      expect(bench.link.report()).toMatchObject({ state: "disconnected", reason: "connection lost" });
+    }
+    bench.appended(2);
+    expect(bench.state).toBe("disconnected");
+    bench.entry(3);
+    bench.appended(3);
+    expect(bench.state).toBe("live");
+  });
+
+  it("since is when it was entered, by wall clock; the reason may be renewed within", () => {
+    const bench = new Bench();
+    bench.open(300);
+    const { sinceMs } = bench.link.report();
+    expect(sinceMs).toBe(1_010_000);
+    bench.pass(100).entry(1);
+    bench.appended(1);
+    expect(bench.link.report()).toMatchObject({ state: "catching-up", sinceMs, reason: "299 frames behind" });
+    bench.pass(800).give(TICK);
+    expect(bench.link.report()).toMatchObject({ state: "stalled", sinceMs: 1_010_900 });
+  });
+
+  it("the head is what the origin said last, and never goes back", () => {
+    const bench = new Bench();
+    bench.open(5);
+    bench.give({ kind: "head", position: 90 });
+    bench.give({ kind: "head", position: 7 });
+    expect(bench.link.report().head).toBe(90);
+  });
+});
