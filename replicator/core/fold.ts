@@ -24,11 +24,14 @@ import type {
 import { FIRST_EPOCH } from "./homing.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { EndedSession, Refusal, UserRecord } from "./record.ts";
+import { Table } from "./table.ts";
 
 /** What a fold tells as it goes; the state itself is already changed when it is called. */
 export interface FoldListener {
+  /** Commands about these users come next: a chance to prefetch what is known of them. */
+  upcoming?(users: readonly UserId[]): void;
   /** The user's record in this log appeared, changed or moved. `appeared` for a new claim. */
-  changed(fold: Fold, user: UserId, appeared: boolean): void;
+  changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
   /** A command took effect; `ended` are the sessions it ended. */
   applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[]): void;
   forwarded(fold: Fold, to: Region, ordinal: number, command: UserCommand): void;
@@ -47,6 +50,17 @@ export type FrameRefusal =
 
 export type FoldResult = "applied" | "duplicate" | FrameRefusal;
 
+/** Commands whose users are looked up together: enough to overlap their reads, few enough to stay in the nearest caches. */
+const AHEAD = 128;
+/** What applying a command reads of the user's record, each step through what the one before has read. */
+const READS: readonly ((record: UserRecord) => number)[] = [
+  (record) => record.version,
+  (record) => record.user.length + record.sessions.length,
+  (record) => record.sessions[0]?.sinceMs ?? 0,
+  (record) => record.sessions[0]?.session.length ?? 0,
+  (record) => record.sessions[0]?.device.length ?? 0,
+];
+
 export class Fold {
   readonly region: Region;
   /** Identity of the log folded; empty before its first frame. */
@@ -54,7 +68,7 @@ export class Fold {
   /** Position of the newest frame applied. */
   position: Position = 0;
   /** Every user this log has ever claimed, moved ones included. */
-  readonly table = new Map<UserId, UserRecord>();
+  readonly table = new Table<UserRecord>((record) => record.user);
   /** The last ordinal this log gave to a forward, per target. */
   readonly sent = new Map<Region, number>();
   /** The last ordinal accepted, per log that forwards here. */
@@ -74,7 +88,14 @@ export class Fold {
     if (position !== this.position + 1) return "gap";
     this.logId = frame.logId;
     this.position = position;
-    for (const command of frame.commands) this.#command(command);
+    const { commands } = frame;
+    for (let from = 0; from < commands.length; from += AHEAD) {
+      const next = commands.slice(from, from + AHEAD);
+      const users = usersOf(next);
+      this.table.prefetch(users, READS);
+      this.#listener.upcoming?.(users);
+      for (const command of next) this.#command(command);
+    }
     return "applied";
   }
 
@@ -124,7 +145,7 @@ export class Fold {
     const refusal = applyToState(record, command, ended);
     if (refusal !== undefined) return this.#listener.refused(this, command, refusal);
     record.version = this.position;
-    this.#listener.changed(this, command.user, appeared);
+    this.#listener.changed(this, command.user, appeared, record);
     this.#listener.applied(this, command, ended);
   }
 
@@ -156,6 +177,15 @@ export class Fold {
     record.movedTo = drop.to;
     record.version = this.position;
     Object.assign(record, EMPTY_STATE);
-    this.#listener.changed(this, user, false);
+    this.#listener.changed(this, user, false, record);
   }
+}
+
+function usersOf(commands: readonly Command[]): UserId[] {
+  const users: UserId[] = [];
+  for (const command of commands) {
+    if (command.kind === "watermark") continue;
+    users.push(command.kind === "forward" || command.kind === "accept" ? command.command.user : command.user);
+  }
+  return users;
 }

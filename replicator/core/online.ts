@@ -5,6 +5,7 @@
 import { defined } from "./assert.ts";
 import type { Region, UserId } from "./commands.ts";
 import { hash32 } from "./homing.ts";
+import { Table } from "./table.ts";
 
 /** Sessions of one user per region; shared between all users with the same counts. */
 interface Placement {
@@ -12,16 +13,34 @@ interface Placement {
   readonly byRegion: ReadonlyMap<Region, number>;
 }
 
+interface Entry {
+  readonly user: UserId;
+  /** Absent while offline. */
+  placement: Placement | undefined;
+  /** When the last session went, as far as known; -1 while not. */
+  lastSeenMs: number;
+}
+
 export interface Totals {
   users: number;
   sessions: number;
 }
 
+/** What placing a user reads of the entry. */
+const READS: readonly ((entry: Entry) => number)[] = [
+  (entry) => (entry.placement === undefined ? 0 : 1),
+  (entry) => entry.user.length,
+];
+const NEVER = -1;
+
 /** Buckets make a page O(page + bucket): 4,096 of them hold 2,400 users each at 10 million. */
 const BUCKETS = 4096;
 
 export class OnlineIndex {
-  readonly #buckets: Map<UserId, Placement>[] = Array.from({ length: BUCKETS }, () => new Map());
+  /** Everybody who was ever online here. */
+  readonly #entries = new Table<Entry>((entry) => entry.user);
+  /** The same by hash, in no order. */
+  readonly #buckets: Entry[][] = Array.from({ length: BUCKETS }, () => []);
   readonly #placements = new Map<string, Placement>();
   readonly totals: Totals = { users: 0, sessions: 0 };
   readonly byRegion = new Map<Region, Totals>();
@@ -32,26 +51,41 @@ export class OnlineIndex {
 
   /** Users of one bucket with a session in `region`. */
   *usersOf(bucket: number, region: Region): Generator<UserId> {
-    for (const [user, placement] of this.#buckets[bucket] ?? [])
-      if (placement.byRegion.has(region)) yield user;
+    for (const { user, placement } of this.#buckets[bucket]?.slice() ?? [])
+      if (placement?.byRegion.has(region) === true) yield user;
   }
 
   has(user: UserId): boolean {
-    return this.#bucket(user).has(user);
+    return this.#entries.get(user)?.placement !== undefined;
+  }
+
+  /** Notes when the user's last session went. */
+  sawLast(user: UserId, atMs: number): void {
+    const entry = this.#entries.get(user);
+    if (entry !== undefined) entry.lastSeenMs = atMs;
+  }
+
+  /** When the user's last session went; `undefined` where that was not noted. */
+  lastSeenMs(user: UserId): number | undefined {
+    const lastSeenMs = this.#entries.get(user)?.lastSeenMs ?? NEVER;
+    return lastSeenMs === NEVER ? undefined : lastSeenMs;
+  }
+
+  /** Brings what `place` reads of these users into the CPU's caches: see the table. */
+  prefetch(users: readonly UserId[]): void {
+    this.#entries.prefetch(users, READS);
   }
 
   /** States where the user's sessions are now; none is offline. Returns whether the user came online or went offline. */
   place(user: UserId, regions: readonly Region[]): "came" | "left" | "same" {
-    const bucket = this.#bucket(user);
-    const before = bucket.get(user);
+    const known = this.#entries.get(user);
+    const before = known?.placement;
     const after = regions.length === 0 ? undefined : this.#placement(regions);
     if (before === after) return "same";
     if (before !== undefined) this.#count(before, -1);
-    if (after === undefined) bucket.delete(user);
-    else {
-      this.#count(after, 1);
-      bucket.set(user, after);
-    }
+    if (after !== undefined) this.#count(after, 1);
+    const entry = known ?? this.#newcomer(user);
+    entry.placement = after;
     if (before === undefined) return "came";
     return after === undefined ? "left" : "same";
   }
@@ -65,8 +99,8 @@ export class OnlineIndex {
     const start = cursor === undefined ? 0 : bucketOf(cursor);
     for (let index = start; index < BUCKETS && users.length < limit; index++) {
       const bucket = this.#buckets[index];
-      if (bucket === undefined || bucket.size === 0) continue;
-      for (const user of [...bucket.keys()].toSorted()) {
+      const online = bucket?.filter(({ placement }) => placement !== undefined) ?? [];
+      for (const user of online.map((entry) => entry.user).toSorted()) {
         if (cursor !== undefined && index === start && user <= cursor) continue;
         if (!accept(user)) continue;
         users.push(user);
@@ -76,12 +110,19 @@ export class OnlineIndex {
     return users;
   }
 
-  #bucket(user: UserId): Map<UserId, Placement> {
+  #newcomer(user: UserId): Entry {
+    const entry: Entry = { user, placement: undefined, lastSeenMs: NEVER };
+    this.#entries.set(user, entry);
+    this.#bucket(user).push(entry);
+    return entry;
+  }
+
+  #bucket(user: UserId): Entry[] {
     return defined(this.#buckets[bucketOf(user)], "every user has a bucket");
   }
 
   #placement(regions: readonly Region[]): Placement {
-    const key = regions.toSorted().join(",");
+    const key = regions.length === 1 ? regions.join() : regions.toSorted().join(",");
     let placement = this.#placements.get(key);
     if (placement === undefined) {
       const byRegion = new Map<Region, number>();

@@ -10,7 +10,9 @@
  *   update             | its update
  *   close              | its update; its open, if that has no device (it replaces nobody)
  *   prefer             | prefer
- *   any                | any about the same thing that went to another region: its log knew that one processed (see route.ts)
+ *
+ * A forward that is processed stays in the overlay while an older one of its log about the same thing is pending: that one went to
+ * another region, which this replica has not heard of since, and must not stand above the newer.
  */
 import type { Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
 
@@ -36,7 +38,7 @@ export class Provisional {
     return this.#size;
   }
 
-  /** What is pending about the user, in the one order in which every replica applies it: by log, then by ordinal per target. */
+  /** What is overlaid on the user's record: by log, and within a log in its order. */
   of(user: UserId): readonly Pending[] {
     return this.#byUser.get(user) ?? NONE;
   }
@@ -46,31 +48,25 @@ export class Provisional {
     return this.#queues.get(from)?.get(to)?.values() ?? NONE;
   }
 
-  add(pending: Pending): void {
+  /** Takes the next forward of a log; `processed` says that its target has it already. */
+  add(pending: Pending, processed: boolean): void {
     const { from, to, ordinal, command } = pending;
-    const kept = this.supersede(pending);
-    const at = kept.findLastIndex((one) => one.from <= from) + 1;
-    kept.splice(at, 0, pending);
-    this.#byUser.set(command.user, kept);
-    const targets = this.#queues.get(from) ?? new Map<Region, Map<number, Pending>>();
-    this.#queues.set(from, targets);
-    const queue = targets.get(to) ?? new Map<number, Pending>();
-    targets.set(to, queue);
-    queue.set(ordinal, pending);
-    this.#size += 1;
-  }
-
-  /** Forgets what `newer`, pending or processed already, makes redundant. Returns what is left about its user. */
-  supersede(newer: Pending): Pending[] {
-    const { user } = newer.command;
     const kept: Pending[] = [];
-    for (const older of this.of(user)) {
-      if (older.from === newer.from && isRedundant(older, newer)) this.#unqueue(older);
+    for (const older of this.of(command.user)) {
+      if (older.from === from && isRedundant(older.command, command)) this.#unqueue(older);
       else kept.push(older);
     }
-    if (kept.length === 0) this.#byUser.delete(user);
-    else this.#byUser.set(user, kept);
-    return kept;
+    const at = kept.findLastIndex((one) => one.from <= from) + 1;
+    kept.splice(at, 0, pending);
+    if (!processed) {
+      const targets = this.#queues.get(from) ?? new Map<Region, Map<number, Pending>>();
+      this.#queues.set(from, targets);
+      const queue = targets.get(to) ?? new Map<number, Pending>();
+      targets.set(to, queue);
+      queue.set(ordinal, pending);
+      this.#size += 1;
+    }
+    this.#keep(command.user, kept);
   }
 
   /** Forgets what `from` forwarded to `to` up to `ordinal`: the home's record has it now. Returns the users concerned. */
@@ -80,12 +76,27 @@ export class Provisional {
       if (pending.ordinal > ordinal) break;
       this.#unqueue(pending);
       const { user } = pending.command;
-      const kept = this.of(user).filter((one) => one !== pending);
-      if (kept.length === 0) this.#byUser.delete(user);
-      else this.#byUser.set(user, kept);
+      this.#keep(user, this.of(user));
       users.push(user);
     }
     return users;
+  }
+
+  /** Keeps of `all` what is pending, and what is newer than something pending of the same log about the same thing. */
+  #keep(user: UserId, all: readonly Pending[]): void {
+    const waiting: Pending[] = [];
+    const kept = all.filter((one) => {
+      if (this.#isQueued(one)) return waiting.push(one) > 0;
+      return waiting.some(
+        (older) => older.from === one.from && subjectOf(older.command) === subjectOf(one.command),
+      );
+    });
+    if (kept.length === 0) this.#byUser.delete(user);
+    else this.#byUser.set(user, kept);
+  }
+
+  #isQueued({ from, to, ordinal }: Pending): boolean {
+    return this.#queues.get(from)?.get(to)?.has(ordinal) === true;
   }
 
   #unqueue(pending: Pending): void {
@@ -93,13 +104,12 @@ export class Provisional {
   }
 }
 
-function isRedundant(older: Pending, newer: Pending): boolean {
-  const [first, second] = [older.command, newer.command];
-  if (subjectOf(first) !== subjectOf(second)) return false;
-  if (older.to !== newer.to || first.kind === "update" || first.kind === "prefer") return true;
-  if (first.kind !== "open") return false;
-  if (second.kind === "open") return first.session.device === second.session.device;
-  return second.kind === "close" && first.session.device === "";
+function isRedundant(older: UserCommand, newer: UserCommand): boolean {
+  if (subjectOf(older) !== subjectOf(newer)) return false;
+  if (older.kind === "update" || older.kind === "prefer") return true;
+  if (older.kind !== "open") return false;
+  if (newer.kind === "open") return older.session.device === newer.session.device;
+  return newer.kind === "close" && older.session.device === "";
 }
 
 /** What a command is about: a session, or the user's preference. */

@@ -58,7 +58,15 @@ export function applyToState(
       const index = state.sessions.findIndex((held) => held.session === command.session);
       const held = state.sessions[index];
       if (held === undefined) return "unknown-session";
-      state.sessions = state.sessions.with(index, { ...held, status: command.status, state: command.state });
+      state.sessions = state.sessions.with(index, {
+        session: held.session,
+        region: held.region,
+        device: held.device,
+        platform: held.platform,
+        status: command.status,
+        state: command.state,
+        sinceMs: held.sinceMs,
+      });
       return undefined;
     }
     case "close": {

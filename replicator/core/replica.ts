@@ -7,7 +7,7 @@ import { Fold } from "./fold.ts";
 import type { FoldListener, FoldResult } from "./fold.ts";
 import { OnlineIndex } from "./online.ts";
 import { Provisional } from "./provisional.ts";
-import type { EndedSession, Refusal } from "./record.ts";
+import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.ts";
 import { routeOf } from "./route.ts";
 import type { Token } from "./token.ts";
 import { claimants, sessionsOf, viewOf } from "./view.ts";
@@ -72,9 +72,13 @@ export class Replica {
 
   #foldListener(): FoldListener {
     return {
-      changed: (_fold: Fold, user: UserId, appeared: boolean) => {
+      upcoming: (users: readonly UserId[]) => this.online.prefetch(users),
+      changed: (_fold: Fold, user: UserId, appeared: boolean, record: UserRecord) => {
         if (appeared || this.contested.has(user)) this.#contest(user);
-        this.#place(user);
+        const alone =
+          record.movedTo === "" && !this.contested.has(user) && this.provisional.of(user).length === 0;
+        if (alone) this.#show(user, record);
+        else this.#place(user);
       },
       applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[]) => {
         for (const one of ended) this.#listener.ended(command.user, one);
@@ -85,12 +89,9 @@ export class Replica {
       forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
         const home = this.#byRegion.get(to);
         const pending = { from: fold.region, to, ordinal, command, position: fold.position };
-        if (home !== undefined && ordinal <= home.processedOf(fold.logId)) {
-          this.provisional.supersede(pending);
-          return this.#place(command.user);
-        }
-        this.provisional.add(pending);
-        if (command.kind === "open") this.#listener.opened(command.user, command.session);
+        const processed = home !== undefined && ordinal <= home.processedOf(fold.logId);
+        this.provisional.add(pending, processed);
+        if (command.kind === "open" && !processed) this.#listener.opened(command.user, command.session);
         this.#place(command.user);
       },
       processed: (fold: Fold, from: Region, logId: LogId, ordinal: number) => {
@@ -111,7 +112,10 @@ export class Replica {
   }
 
   #place(user: UserId): void {
-    const { sessions, preferred } = sessionsOf(this.folds, this.provisional, user);
+    this.#show(user, sessionsOf(this.folds, this.provisional, user));
+  }
+
+  #show(user: UserId, { sessions, preferred }: PresenceState): void {
     const shown = preferred === "invisible" ? [] : sessions;
     if (
       this.online.place(

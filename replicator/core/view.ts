@@ -6,6 +6,7 @@ import type { Position, PreferredStatus, Region, Session, UserId } from "./comma
 import type { Fold } from "./fold.ts";
 import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
+import { subjectOf } from "./provisional.ts";
 import type { Pending, Provisional } from "./provisional.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { PresenceState, UserRecord } from "./record.ts";
@@ -120,12 +121,21 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 }
 
 /**
- * A forward to a region that gave the user up is forwarded once more, after what that region has forwarded already: the further
- * from the home, the later.
+ * A forward to a region that gave the user up will be forwarded on, after what that region has forwarded already: the further from the
+ * home, the later. But one log's forwards about one thing stay in their order.
  */
 function inOrder(folds: readonly Fold[], user: UserId, pending: readonly Pending[]): readonly Pending[] {
   if (pending.length < 2) return pending;
-  return pending.toSorted((a, b) => hops(folds, user, a.to) - hops(folds, user, b.to));
+  const places = new Map<Pending, number>();
+  for (const one of pending) {
+    let place = hops(folds, user, one.to);
+    for (const [older, at] of places) {
+      if (older.from === one.from && subjectOf(older.command) === subjectOf(one.command))
+        place = Math.max(place, at);
+    }
+    places.set(one, place);
+  }
+  return pending.toSorted((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
 }
 
 /** How often a command about the user is forwarded on from `region`: at most once by each. */

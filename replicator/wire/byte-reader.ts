@@ -103,10 +103,15 @@ export class ByteReader {
     const bytes = this.#bytes;
     const end = start + length;
     this.#at = end;
+    let hash = length;
     for (let index = start; index < end; index++) {
-      if ((bytes[index] ?? 0) > 0x7f) return this.#utf8(field, start, end);
+      const byte = bytes[index] ?? 0;
+      if (byte > 0x7f) return this.#utf8(field, start, end);
+      hash = (hash * 31 + byte) | 0;
     }
-    return bytes.toString("latin1", start, end);
+    return length <= COMMON_BYTES_MAX
+      ? common(bytes, start, end, hash)
+      : bytes.toString("latin1", start, end);
   }
 
   /** Where a string of `length` bytes starts, after checking that it may be so long and is all there. */
@@ -141,4 +146,25 @@ export class ByteReader {
     this.fail(field, "not a safe integer");
     return 0;
   }
+}
+
+/** Device and platform names are few and in every session: each is kept once, and found again without a new string. */
+const COMMON_BYTES_MAX = 16;
+const COMMON_SLOTS = 1024;
+const commonTexts: string[] = Array.from({ length: COMMON_SLOTS }, () => "");
+
+function common(bytes: Buffer, start: number, end: number, hash: number): string {
+  const slot = hash & (COMMON_SLOTS - 1);
+  const kept = commonTexts[slot] ?? "";
+  if (kept.length === end - start && isAt(kept, bytes, start)) return kept;
+  const text = bytes.toString("latin1", start, end);
+  commonTexts[slot] = text;
+  return text;
+}
+
+function isAt(text: string, bytes: Buffer, start: number): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) !== bytes[start + index]) return false;
+  }
+  return true;
 }

@@ -168,12 +168,21 @@ export class Appender {
         return;
       }
       if (waitedMs > LIMITS.appendTimeoutMs || this.#stopped) {
-        settle(batch, this.#failed("unavailable", result.detail));
+        this.#giveUp(batch, result.detail);
         this.#giveBack(monoMs);
       }
-      if (waitedMs > RETRY_FOR_MS || this.#stopped) return;
+      if (this.#stopped) return;
       await this.#pause(RETRY_PAUSE_MS);
+      // Its age counts at the moment of sending: the process may have stood still meanwhile.
+      if (this.#clock().monoMs - batch.madeAtMs > RETRY_FOR_MS) {
+        return this.#giveUp(batch, result.detail);
+      }
     }
+  }
+
+  /** Tells the callers, if they still wait, that nobody knows what became of it. */
+  #giveUp(batch: Batch, detail: string): void {
+    if (batch.settle.length > 0) settle(batch, this.#failed("unavailable", detail));
   }
 
   /** Frames that were never sent and are past their time are not done, and never will be. */

@@ -6,36 +6,46 @@
 import { defined } from "../../replicator/core/assert.ts";
 import type { Session, SessionId, UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { Table } from "../../replicator/core/table.ts";
 
 export interface Lease {
+  readonly id: SessionId;
   readonly user: UserId;
   session: Session;
-  /** In lease time. */
+  /** In lease time; whole. */
   expiresAtMs: number;
   /** The open of this session is on its way to the log: reconcile leaves it alone. */
   settling: boolean;
   removed: boolean;
 }
 
+/** What finding and renewing a lease reads of it. */
+const READS: readonly ((lease: Lease) => number)[] = [
+  (lease) => (lease.removed ? 1 : 0),
+  (lease) => lease.id.length + lease.expiresAtMs,
+];
 const SLOT_MS = 1_000;
 /** A gap between two advances longer than this is a stall, not a slow tick. */
 const STALL_MS = 1_000;
 
 export class Leases {
   readonly #ttlMs: number;
-  readonly #bySession = new Map<SessionId, Lease>();
+  readonly #bySession = new Table<Lease>((lease) => lease.id);
   readonly #byDevice = new Map<string, Lease>();
   readonly #wheel: Lease[][];
   #slot: number;
   #advancedAtMs: number;
   #stalledMs = 0;
   #nowMs: number;
+  /** A lease given or renewed now ends then. Whole, so that it needs no memory of its own beside the lease. */
+  #untilMs: number;
 
   constructor(monoMs: number, ttlMs: number = LIMITS.ttlMs) {
     this.#ttlMs = ttlMs;
     this.#wheel = Array.from({ length: Math.ceil(ttlMs / SLOT_MS) + 2 }, () => []);
     this.#advancedAtMs = monoMs;
     this.#nowMs = monoMs;
+    this.#untilMs = Math.ceil(monoMs + ttlMs);
     this.#slot = Math.floor(monoMs / SLOT_MS);
   }
 
@@ -50,6 +60,11 @@ export class Leases {
 
   get(session: SessionId): Lease | undefined {
     return this.#bySession.get(session);
+  }
+
+  /** Renewals of these follow: see the table. */
+  prefetch(sessions: readonly SessionId[]): void {
+    this.#bySession.prefetch(sessions, READS);
   }
 
   ofDevice(user: UserId, device: string): Lease | undefined {
@@ -69,9 +84,10 @@ export class Leases {
       return held;
     }
     const lease: Lease = {
+      id: session.session,
       user,
       session,
-      expiresAtMs: this.#nowMs + this.#ttlMs,
+      expiresAtMs: this.#untilMs,
       settling: false,
       removed: false,
     };
@@ -83,7 +99,7 @@ export class Leases {
 
   /** The hot path: one store. Time is that of the last advance, at most a tick old. */
   renew(lease: Lease): void {
-    lease.expiresAtMs = this.#nowMs + this.#ttlMs;
+    lease.expiresAtMs = this.#untilMs;
   }
 
   remove(session: SessionId): Lease | undefined {
@@ -102,6 +118,7 @@ export class Leases {
     if (gapMs > STALL_MS) this.#stalledMs += gapMs;
     this.#advancedAtMs = monoMs;
     this.#nowMs = monoMs - this.#stalledMs;
+    this.#untilMs = Math.ceil(this.#nowMs + this.#ttlMs);
     const expired: Lease[] = [];
     const until = Math.floor(this.#nowMs / SLOT_MS);
     for (; this.#slot < until; this.#slot++) {

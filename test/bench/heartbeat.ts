@@ -12,7 +12,7 @@ import type { BareFastifyCalls } from "./workers/bare-fastify.ts";
 
 const USERS = 10_000;
 const CONNECTIONS = 64;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const WARMUP_SECONDS = 3;
 const RATIO_MIN = 0.75;
 const RENEWED = { status: 204 };
@@ -25,7 +25,7 @@ export const heartbeat: Benchmark = {
     "Yardstick: the same route on Fastify alone, in its own process, which answers 204 and does nothing.",
     "Server and load generator have a core each on a machine with two.",
   ],
-  secondsDefault: 5,
+  secondsDefault: 4,
   run,
 };
 

@@ -26,7 +26,7 @@ export const replication: Benchmark = {
   summary: "changes through the whole path between two regions, against a key per user in NATS KV",
   description: [
     "Appender → LOG_cn on a nats-server → replicator process → COPY_cn on another nats-server → presence node process, folding.",
-    `${USERS} users at random log in, change status and log out. The clock runs from the first change handed over until the last is folded.`,
+    `${USERS} users at random log in, go away, come back and log out. The clock runs from the first change handed over until the last is folded.`,
     "Yardstick: puts into a NATS KV bucket with a key per user on the first nats-server, 1,000 under way, carried nowhere.",
   ],
   secondsDefault: 6,

@@ -90,7 +90,7 @@ export function logContract(name: string, harness: () => Harness): void {
       const recorder = await new Recorder(log, 1).read(5);
       await harness().stop();
       await until("the reader is interrupted", () => recorder.interruptions.length > 0);
-      expect(store.connected()).toBe(false);
+      await until("the store is disconnected", () => !store.connected());
       expect(reasonOf(await log.append(bytesOf("e6"), "retried"))).toBe("unavailable");
       expect(reasonOf(await copy.append({ position: 1, logId: "a", bytes: bytesOf("c") }, 0))).toBe(
         "unavailable",

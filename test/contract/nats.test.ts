@@ -1,6 +1,6 @@
 /** The NATS adapter keeps the contract of the Log port on a real nats-server, and survives what happens to servers and links. */
 import { createServer, connect, type Server, type Socket } from "node:net";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { Connection } from "../../replicator/log/connection.ts";
 import { connectLogStore } from "../../replicator/log/nats.ts";
 import type { LogStore } from "../../replicator/log/port.ts";
@@ -40,6 +40,11 @@ const harness: Harness = {
 beforeAll(async () => {
   server = await startNatsServer();
   admin = new Connection({ servers: server.url, name: "admin" });
+});
+
+// A test that failed during an outage must not fail the others.
+beforeEach(async () => {
+  if (server.pid() === undefined) await server.restart();
 });
 
 afterEach(async () => {

@@ -20,7 +20,14 @@ export function canonical(fold: Fold): string {
   const table = [...fold.table].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const sent = [...fold.sent].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const processed = [...fold.processed].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify({ region: fold.region, logId: fold.logId, position: fold.position, table, sent, processed });
+  return JSON.stringify({
+    region: fold.region,
+    logId: fold.logId,
+    position: fold.position,
+    table,
+    sent,
+    processed,
+  });
 }
 
 /** What a replica last showed of a user. */
@@ -99,14 +106,22 @@ export class Checks implements Observer {
       const { epoch, version, movedTo, sessions, preferred, preferredUntilMs: untilMs } = record;
       return [user, { sessions, preferred, untilMs, epoch, version, movedTo }] as const;
     });
-    same(new Map(table), new Map(log.records), `the table of ${log.region} at ${fold.position} is not the model's`);
+    same(
+      new Map(table),
+      new Map(log.records),
+      `the table of ${log.region} at ${fold.position} is not the model's`,
+    );
     same(fold.processed, log.processed, "processed is not the model's");
     const last = REGIONS.map((to) => log.forwards.filter((one) => one.to === to).length);
     const sent = REGIONS.map((to) => fold.sent.get(to) ?? 0);
     same(sent, last, "ordinals are dense");
   }
 
-  #viewsLikeTheModel(member: Member, logs: readonly ModelLog[], views: ReadonlyMap<UserId, View | undefined>): void {
+  #viewsLikeTheModel(
+    member: Member,
+    logs: readonly ModelLog[],
+    views: ReadonlyMap<UserId, View | undefined>,
+  ): void {
     for (const [user, view] of views) {
       const expected = modelView(logs, user);
       const actual = view && {
@@ -118,7 +133,11 @@ export class Checks implements Observer {
         untilMs: view.preferredUntilMs,
       };
       same(actual, expected, `the view of ${user} is not the model's`);
-      assert.equal(member.node.replica.winner(user), claimsTo(logs, user)[0]?.region, "invariant 2: one winner");
+      assert.equal(
+        member.node.replica.winner(user),
+        claimsTo(logs, user)[0]?.region,
+        "invariant 2: one winner",
+      );
     }
   }
 
@@ -142,13 +161,15 @@ export class Checks implements Observer {
         continue;
       }
       if (before !== undefined && before.home !== "") {
-        if (before.home === home) assert.ok(view.version >= before.version, "invariant 3: a version went back");
+        if (before.home === home)
+          assert.ok(view.version >= before.version, "invariant 3: a version went back");
         else {
           this.counts.moved += 1;
           const given = logs.find(({ region }) => region === before.home)?.records.get(user);
           const epoch = given?.epoch ?? { generation: 0, count: 0 };
           assert.ok(
-            given?.movedTo !== "" || beats(user, { region: home, epoch: view.epoch }, { region: before.home, epoch }),
+            given?.movedTo !== "" ||
+              beats(user, { region: home, epoch: view.epoch }, { region: before.home, epoch }),
             "invariant 3: the home went back to a lower claim",
           );
         }
@@ -162,7 +183,8 @@ export class Checks implements Observer {
     assert.ok(truth !== undefined);
     const { user, session, closed } = truth;
     const replaced = [...this.#world.truths.values()].some(
-      (one) => one !== truth && one.user === user && session.device !== "" && one.session.device === session.device,
+      (one) =>
+        one !== truth && one.user === user && session.device !== "" && one.session.device === session.device,
     );
     assert.ok(closed || replaced, `no flicker: session ${id} of ${user} vanished and nobody ended it`);
   }
@@ -172,7 +194,8 @@ export class Checks implements Observer {
     const { online } = member.node.replica;
     const recount = new Map<string, { users: number; sessions: number }>();
     for (const [user, view] of views) {
-      const regions = view?.preferred === "invisible" ? [] : (view?.sessions ?? []).map((one) => one.session.region);
+      const regions =
+        view?.preferred === "invisible" ? [] : (view?.sessions ?? []).map((one) => one.session.region);
       assert.equal(online.has(user), regions.length > 0, `${user} is wrongly in or out of the index`);
       if (regions.length > 0) count("all", regions.length);
       for (const region of new Set(regions)) count(region, regions.filter((one) => one === region).length);
@@ -194,7 +217,11 @@ export class Checks implements Observer {
     const { replica } = member.node;
     const check = checkToken(new Map([[region, { logId: logOf(region), position }]]), replica.applied());
     const vector = new Map(replica.folds.map((fold) => [fold.region, fold.position]));
-    assert.equal(check.kind === "satisfied", modelHas(vector, new Map([[region, position]])), "invariant 8: the check");
+    assert.equal(
+      check.kind === "satisfied",
+      modelHas(vector, new Map([[region, position]])),
+      "invariant 8: the check",
+    );
     if (check.kind !== "satisfied") return;
     this.counts.tokens += 1;
     if (command.kind === "prefer") return;
@@ -205,10 +232,14 @@ export class Checks implements Observer {
     else {
       const later = this.#world.writes.some(
         (write) =>
-          write.position > position && write.region === region && "session" in write.command && write.command.session === id,
+          write.position > position &&
+          write.region === region &&
+          "session" in write.command &&
+          write.command.session === id,
       );
       const { status } = command.kind === "open" ? command.session : command;
-      if (!later) assert.equal(shown.status, status, `invariant 8: ${id} shows another status than was written`);
+      if (!later)
+        assert.equal(shown.status, status, `invariant 8: ${id} shows another status than was written`);
     }
   }
 
@@ -216,7 +247,8 @@ export class Checks implements Observer {
   atRest(): void {
     const logs = REGIONS.map((region) => readLog(region, this.#world.log(region)));
     assert.deepEqual(pendingOf(logs), [], "forwards are pending for ever");
-    for (const user of USERS) assert.ok(claimsTo(logs, user).length <= 1, "invariant 2: a double claim is never given up");
+    for (const user of USERS)
+      assert.ok(claimsTo(logs, user).length <= 1, "invariant 2: a double claim is never given up");
     for (const home of logs) for (const origin of logs) this.#effects(home, origin);
     for (const member of this.#world.members) {
       const { replica } = member.node;
@@ -224,7 +256,9 @@ export class Checks implements Observer {
       assert.equal(replica.provisional.size, 0);
       assert.equal(replica.contested.size, 0);
       for (const [id, truth] of this.#world.truths) {
-        const shown = replica.view(truth.user)?.sessions.find(({ session }) => session.session === id)?.session;
+        const shown = replica
+          .view(truth.user)
+          ?.sessions.find(({ session }) => session.session === id)?.session;
         const expected = truth.closed || truth.ended ? undefined : truth.session;
         assert.deepEqual(shown, expected, `${member.name}, session ${id} of ${truth.user}`);
       }
@@ -241,11 +275,21 @@ export class Checks implements Observer {
       for (const { command: skipped } of sent.slice(done, at - 1)) {
         const index = origin.forwards.findIndex((one) => one.command === skipped);
         const newer = origin.forwards.slice(index + 1).filter((one) => one.command.user === skipped.user);
-        assert.ok(newer.some((one) => subject(one.command) === subject(skipped)), "invariant 5: a forward was left out");
+        assert.ok(
+          newer.some((one) => subject(one.command) === subject(skipped)),
+          "invariant 5: a forward was left out",
+        );
       }
       done = at;
     }
-    const left = sent.slice(done).filter(({ command }) => !origin.forwards.some((one) => one.command !== command && subject(one.command) === subject(command)));
+    const left = sent
+      .slice(done)
+      .filter(
+        ({ command }) =>
+          !origin.forwards.some(
+            (one) => one.command !== command && subject(one.command) === subject(command),
+          ),
+      );
     assert.deepEqual(left, [], "invariant 5: a forward was lost");
   }
 }

@@ -27,13 +27,19 @@ describe("the clock offset", () => {
   it("the truth is within the error, whatever the delays and the skew", () => {
     const delay = fc.nat(5_000);
     holds(
-      fc.property(delay, delay, delay, fc.integer({ min: -3_600_000, max: 3_600_000 }), (there, wait, back, skew) => {
-        const lag = new PeerLag();
-        lag.watermark(1_000_000 + there + wait + skew, echo(0, there + skew), at(there + wait + back));
-        const { offsetMs, errorMs } = lag.clock() ?? { offsetMs: Number.NaN, errorMs: Number.NaN };
-        expect(Math.abs(offsetMs - skew)).toBeLessThanOrEqual(errorMs);
-        expect(errorMs).toBe((there + back) / 2);
-      }),
+      fc.property(
+        delay,
+        delay,
+        delay,
+        fc.integer({ min: -3_600_000, max: 3_600_000 }),
+        (there, wait, back, skew) => {
+          const lag = new PeerLag();
+          lag.watermark(1_000_000 + there + wait + skew, echo(0, there + skew), at(there + wait + back));
+          const { offsetMs, errorMs } = lag.clock() ?? { offsetMs: Number.NaN, errorMs: Number.NaN };
+          expect(Math.abs(offsetMs - skew)).toBeLessThanOrEqual(errorMs);
+          expect(errorMs).toBe((there + back) / 2);
+        },
+      ),
       500,
     );
   });

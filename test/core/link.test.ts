@@ -1,56 +1,8 @@
-/** The link machine: every row of its table, the fence, what it counts and what it shows. */
+/** The link machine: every row of its table, the fence, and what it counts. */
 import { describe, expect, it } from "vitest";
-import type { Inspection, LinkEffect, LinkEvent } from "../../replicator/core/link.ts";
-import { IN_FLIGHT_MAX, Link } from "../../replicator/core/link.ts";
-import { logOf } from "./samples.ts";
-
-const ID = logOf("us");
-const GOOD: Inspection = { ok: true, region: "us", logId: ID };
-const TICK: LinkEvent = { kind: "tick" };
-
-/** A link with its clock. `give` returns the effects; time moves only with `pass`. */
-class Bench {
-  readonly link = new Link("us");
-  ms = 10_000;
-
-  pass(ms: number): this {
-    this.ms += ms;
-    return this;
-  }
-
-  give(event: LinkEvent): LinkEffect[] {
-    return this.link.step(event, { monoMs: this.ms, wallMs: 1_000_000 + this.ms });
-  }
-
-  open(head = 10, position = 0, sequence = position): LinkEffect[] {
-    this.give(TICK);
-    return this.give(opened({ head }, { position, sequence, logId: position === 0 ? "" : ID }));
-  }
-
-  entry(position: number, inspection: Inspection = GOOD): LinkEffect[] {
-    return this.give({ kind: "entry", entry: { position, bytes: new Uint8Array([position & 255]) }, inspection });
-  }
-
-  /** The append of `position`, made by the newest attempt, is acknowledged. */
-  appended(position: number, attempt = 1): LinkEffect[] {
-    return this.give({ kind: "appended", attempt, position, bytes: 100 });
-  }
-
-  get state(): string {
-    return this.link.report().state;
-  }
-}
-
-function opened(
-  origin: { logId?: string; first?: number; head?: number },
-  copy: { logId?: string; position?: number; sequence?: number } = {},
-): LinkEvent {
-  return {
-    kind: "opened",
-    origin: { logId: ID, first: 1, head: 0, ...origin },
-    copy: { logId: "", position: 0, sequence: 0, ...copy },
-  };
-}
+import type { Inspection, LinkEffect } from "../../replicator/core/link.ts";
+import { IN_FLIGHT_MAX } from "../../replicator/core/link.ts";
+import { Bench, GOOD, ID, TICK, opened } from "./link-bench.ts";
 
 function kinds(effects: readonly LinkEffect[]): string[] {
   return effects.map(({ kind }) => kind);
@@ -79,9 +31,19 @@ describe("opening", () => {
   });
 
   it.each([
-    ["another identity than the copy's", opened({ logId: "new", head: 9 }, { logId: ID, position: 3 }), "blocked", "identity"],
+    [
+      "another identity than the copy's",
+      opened({ logId: "new", head: 9 }, { logId: ID, position: 3 }),
+      "blocked",
+      "identity",
+    ],
     ["a log rewound behind the copy", opened({ head: 2 }, { logId: ID, position: 3 }), "blocked", "rewound"],
-    ["positions gone at the origin", opened({ first: 5, head: 9 }, { logId: ID, position: 3 }), "overrun", "overrun"],
+    [
+      "positions gone at the origin",
+      opened({ first: 5, head: 9 }, { logId: ID, position: 3 }),
+      "overrun",
+      "overrun",
+    ],
     ["an empty copy of a truncated log", opened({ first: 2, head: 9 }), "overrun", "overrun"],
   ] as const)("%s: halted, said why, tried again after 5 s", (_what, event, state, counted) => {
     const bench = new Bench();
@@ -97,7 +59,9 @@ describe("opening", () => {
   it("a checkpoint just before the first position held is no overrun", () => {
     const bench = new Bench();
     bench.give(TICK);
-    expect(bench.give(opened({ first: 4, head: 9 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([{ kind: "read", from: 4 }]);
+    expect(bench.give(opened({ first: 4, head: 9 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([
+      { kind: "read", from: 4 },
+    ]);
   });
 
   it("answers that come when nothing is opening are ignored", () => {
@@ -115,7 +79,11 @@ describe("reading", () => {
     const bench = new Bench();
     bench.open(10, 4, 17);
     const effects = [bench.entry(5), bench.entry(6), bench.entry(7)].flat();
-    expect(effects.map((effect) => effect.kind === "append" && [effect.entry.position, effect.fence, effect.logId])).toEqual([
+    expect(
+      effects.map(
+        (effect) => effect.kind === "append" && [effect.entry.position, effect.fence, effect.logId],
+      ),
+    ).toEqual([
       [5, 17, ID],
       [6, 18, ID],
       [7, 19, ID],
@@ -155,7 +123,9 @@ describe("reading", () => {
     expect(failed).toEqual([{ kind: "stop" }]);
     expect(bench.link.report()).toMatchObject({ state: "live", errors: { "append-fenced": 1 } });
     expect(bench.pass(500).give(TICK)).toEqual([{ kind: "open" }]);
-    expect(bench.give(opened({ head: 3 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([{ kind: "read", from: 4 }]);
+    expect(bench.give(opened({ head: 3 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([
+      { kind: "read", from: 4 },
+    ]);
     expect(bench.link.report()).toMatchObject({ state: "live", copied: 3 });
   });
 
@@ -186,14 +156,19 @@ describe("reading", () => {
       }
     }
     expect(copy.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
-    for (const { link } of benches) expect(link.report().errors["append-fenced"]).toBeGreaterThan(0);
+    expect(benches.some(({ link }) => (link.report().errors["append-fenced"] ?? 0) > 0)).toBe(true);
   });
 
   it("an append that fails: idle, and the checkpoint is read again", () => {
     const bench = new Bench();
     bench.open();
     bench.entry(1);
-    const failed = bench.give({ kind: "append-failed", attempt: 1, reason: "unavailable", detail: "timeout" });
+    const failed = bench.give({
+      kind: "append-failed",
+      attempt: 1,
+      reason: "unavailable",
+      detail: "timeout",
+    });
     expect(failed).toEqual([{ kind: "stop" }]);
     expect(bench.link.report()).toMatchObject({ state: "catching-up", errors: { "append-unavailable": 1 } });
     expect(bench.link.report().reason).toContain("timeout");
@@ -219,7 +194,9 @@ describe("reading", () => {
     bench.give({ kind: "append-failed", attempt: 1, reason: "unavailable", detail: "" });
     bench.pass(500).open();
     bench.appended(1, 1);
-    expect(kinds(bench.give({ kind: "append-failed", attempt: 1, reason: "fenced", detail: "" }))).toEqual([]);
+    expect(kinds(bench.give({ kind: "append-failed", attempt: 1, reason: "fenced", detail: "" }))).toEqual(
+      [],
+    );
     expect(bench.link.report()).toMatchObject({ copied: 0, framesCopied: 0 });
     expect(kinds(bench.entry(1))).toEqual(["append"]);
   });
@@ -253,76 +230,5 @@ describe("in-flight bookkeeping", () => {
     for (const position of [1, 2, 3]) bench.entry(position);
     for (const position of [1, 2, 3]) bench.appended(position);
     expect(bench.link.report()).toMatchObject({ copied: 3, framesCopied: 3, bytesCopied: 300, head: 3 });
-  });
-});
-
-describe("the state shown", () => {
-  it("is catching-up while more than 64 frames are missing, then live", () => {
-    const bench = new Bench();
-    bench.open(66);
-    bench.entry(1);
-    bench.appended(1);
-    expect(bench.link.report()).toMatchObject({ state: "catching-up", reason: "65 frames behind" });
-    bench.entry(2);
-    bench.appended(2);
-    expect(bench.link.report()).toMatchObject({ state: "live", reason: "" });
-  });
-
-  it("with nothing copied yet is not live, however near the end", () => {
-    const bench = new Bench();
-    bench.open(0);
-    bench.give(TICK);
-    expect(bench.state).toBe("catching-up");
-  });
-
-  it("turns stalled within 1 s of the last entry, and live again with the next", () => {
-    const bench = new Bench();
-    bench.open(1);
-    bench.entry(1);
-    bench.appended(1);
-    bench.pass(750).give(TICK);
-    expect(bench.state).toBe("live");
-    bench.pass(50).give(TICK);
-    expect(bench.link.report()).toMatchObject({ state: "stalled", reason: "nothing from us for 0.8 s" });
-    bench.entry(2);
-    bench.appended(2);
-    expect(bench.state).toBe("live");
-  });
-
-  it("stays disconnected after an interruption until an entry comes", () => {
-    const bench = new Bench();
-    bench.open(2, 1);
-    expect(bench.state).toBe("live");
-    bench.entry(2);
-    bench.give({ kind: "interrupted", detail: "connection lost" });
-    for (let n = 0; n < 40; n++) {
-      bench.pass(50).give(TICK);
-      expect(bench.link.report()).toMatchObject({ state: "disconnected", reason: "connection lost" });
-    }
-    bench.appended(2);
-    expect(bench.state).toBe("disconnected");
-    bench.entry(3);
-    bench.appended(3);
-    expect(bench.state).toBe("live");
-  });
-
-  it("since is when it was entered, by wall clock; the reason may be renewed within", () => {
-    const bench = new Bench();
-    bench.open(300);
-    const { sinceMs } = bench.link.report();
-    expect(sinceMs).toBe(1_010_000);
-    bench.pass(100).entry(1);
-    bench.appended(1);
-    expect(bench.link.report()).toMatchObject({ state: "catching-up", sinceMs, reason: "299 frames behind" });
-    bench.pass(800).give(TICK);
-    expect(bench.link.report()).toMatchObject({ state: "stalled", sinceMs: 1_010_900 });
-  });
-
-  it("the head is what the origin said last, and never goes back", () => {
-    const bench = new Bench();
-    bench.open(5);
-    bench.give({ kind: "head", position: 90 });
-    bench.give({ kind: "head", position: 7 });
-    expect(bench.link.report().head).toBe(90);
   });
 });

@@ -77,7 +77,9 @@ function changed(state: ModelState, command: UserCommand): ModelState | undefine
     return { ...state, sessions: state.sessions.filter((one) => one.session !== command.session) };
   }
   const { status, state: text } = command;
-  const sessions = state.sessions.map((one) => (one.session === command.session ? { ...one, status, state: text } : one));
+  const sessions = state.sessions.map((one) =>
+    one.session === command.session ? { ...one, status, state: text } : one,
+  );
   return { ...state, sessions };
 }
 
@@ -88,7 +90,8 @@ export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
   const processed = new Map<LogId, number>();
   const effects: ModelEffect[] = [];
 
-  for (const [index, { commands }] of frames.entries()) for (const command of commands) read(command, index + 1);
+  for (const [index, { commands }] of frames.entries())
+    for (const command of commands) read(command, index + 1);
   return { region, logId: frames[0]?.logId ?? "", records, forwards, processed, effects };
 
   function read(command: Command, position: Position): void {
@@ -102,21 +105,40 @@ export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
         const done = processed.get(command.logId) ?? 0;
         if (command.from === region || done < command.after || done >= command.at) return;
         processed.set(command.logId, command.at);
-        effects.push({ logId: command.logId, after: command.after, at: command.at, command: command.command });
+        effects.push({
+          logId: command.logId,
+          after: command.after,
+          at: command.at,
+          command: command.command,
+        });
         tell(command.command, position);
         return;
       }
       case "drop": {
         const record = records.get(command.user);
         if (record === undefined || record.movedTo !== "" || command.to === region) return;
-        for (const session of record.sessions) send(command.to, { kind: "open", user: command.user, session });
+        for (const session of record.sessions)
+          send(command.to, { kind: "open", user: command.user, session });
         if (record.preferred !== "automatic") {
-          send(command.to, { kind: "prefer", user: command.user, preferred: record.preferred, untilMs: record.untilMs });
+          send(command.to, {
+            kind: "prefer",
+            user: command.user,
+            preferred: record.preferred,
+            untilMs: record.untilMs,
+          });
         }
-        records.set(command.user, { ...NOTHING, epoch: record.epoch, version: position, movedTo: command.to });
+        records.set(command.user, {
+          ...NOTHING,
+          epoch: record.epoch,
+          version: position,
+          movedTo: command.to,
+        });
         return;
       }
-      default:
+      case "open":
+      case "update":
+      case "close":
+      case "prefer":
         tell(command, position);
     }
   }
@@ -139,38 +161,65 @@ export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
   }
 }
 
-/**
- * Every forward about the user that its target has not processed: what has less way to go first, since a forward to a region that gave
- * the user up is forwarded on behind what that region has forwarded already; then by log, then in the order of the log.
- */
-export function pendingOf(logs: readonly ModelLog[], user?: UserId): ModelForward[] {
-  const all = logs
-    .toSorted((a, b) => (a.region < b.region ? -1 : 1))
-    .flatMap(({ logId, forwards }) =>
-      forwards.filter(({ to, ordinal, command }) => {
-        const target = logs.find((log) => log.region === to);
-        const done = target?.processed.get(logId) ?? 0;
-        return ordinal > done && (user === undefined || command.user === user);
-      }),
-    );
-  // A log sends what is about one thing to another region only when it knows that what it sent before has arrived.
-  const pending = all.filter((one) => !laterElsewhere(one));
-  const nearest = pending.filter(({ to, command }) => next(to, command.user) === undefined);
-  const further = pending.filter(({ to, command }) => next(next(to, command.user), command.user) === undefined);
-  const once = further.filter((one) => !nearest.includes(one));
-  const twice = pending.filter((one) => !further.includes(one));
-  return [...nearest, ...once, ...twice];
+/** Every forward that its target has not processed, by log. */
+export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
+  return logs.flatMap(({ logId, forwards }) =>
+    forwards.filter(({ to, ordinal }) => {
+      const target = logs.find((log) => log.region === to);
+      return ordinal > (target?.processed.get(logId) ?? 0);
+    }),
+  );
+}
 
-  function laterElsewhere(one: ModelForward): boolean {
-    const forwards = logs.find(({ region }) => region === one.from)?.forwards ?? [];
-    const later = forwards.slice(forwards.indexOf(one) + 1);
-    return later.some(({ to, command }) => to !== one.to && subject(command) === subject(one.command));
+/**
+ * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
+ * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
+ * is void. What has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
+ * already, and no forward of a log overtakes an older one about the same thing.
+ */
+export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
+  const pending = new Set(pendingOf(logs));
+  const byName = logs.toSorted((a, b) => (a.region < b.region ? -1 : 1));
+  const all = byName.flatMap(({ forwards }) => {
+    const about = forwards.filter(({ command }) => command.user === user);
+    const waiting = about.filter(
+      (one, index) => pending.has(one) && !about.slice(index).some((newer) => voids(newer, one)),
+    );
+    return about.filter(
+      (one, index) =>
+        waiting.includes(one) ||
+        (!pending.has(one) &&
+          about
+            .slice(0, index)
+            .some((older) => waiting.includes(older) && subject(older.command) === subject(one.command))),
+    );
+  });
+  return [0, 1, 2].flatMap((way) => all.filter((one) => longestWay(one) === way));
+
+  function longestWay(one: ModelForward): number {
+    const olderOnes = all.slice(0, all.indexOf(one)).filter(({ from }) => from === one.from);
+    const alike = olderOnes.filter(({ command }) => subject(command) === subject(one.command));
+    return Math.max(...[...alike, one].map(({ to }) => steps(to)));
   }
 
-  /** Where the region forwards what it is told of the user; three regions cannot pass a user on more than twice. */
-  function next(region: Region | undefined, about: UserId): Region | undefined {
-    const movedTo = logs.find((log) => log.region === region)?.records.get(about)?.movedTo;
-    return movedTo === "" ? undefined : movedTo;
+  function voids(by: ModelForward, { command: older }: ModelForward): boolean {
+    const { command: newer } = by;
+    if (pending.has(by)) return false;
+    if (subject(newer) !== subject(older)) return false;
+    if (older.kind === "update" || older.kind === "prefer") return true;
+    if (older.kind === "close") return false;
+    return newer.kind === "open" || (newer.kind === "close" && older.session.device === "");
+  }
+
+  /** How often what is sent to a region is sent on; three regions pass a user on twice at most. */
+  function steps(region: Region): number {
+    const to = movedTo(region);
+    if (to === "") return 0;
+    return movedTo(to) === "" ? 1 : 2;
+  }
+
+  function movedTo(region: Region): Region {
+    return logs.find((log) => log.region === region)?.records.get(user)?.movedTo ?? "";
   }
 }
 
@@ -198,28 +247,33 @@ export function claimsTo(logs: readonly ModelLog[], user: UserId): { region: Reg
 /** The union of the records of the highest epoch, then every pending forward. */
 export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | undefined {
   const claims = claimsTo(logs, user);
-  const pending = pendingOf(logs, user);
+  const overlay = overlayOf(logs, user);
   const [winner] = claims;
-  if (winner === undefined && pending.length === 0) return undefined;
+  if (winner === undefined && overlay.length === 0) return undefined;
   let state: ModelState = winner?.record ?? NOTHING;
   const sessions = [...state.sessions];
   let { preferred, untilMs } = state;
   const losers = claims.slice(1).toSorted((a, b) => (a.region < b.region ? -1 : 1));
   for (const { record } of losers) {
     const { epoch } = record;
-    if (epoch.generation !== winner?.record.epoch.generation || epoch.count !== winner.record.epoch.count) continue;
+    if (epoch.generation !== winner?.record.epoch.generation || epoch.count !== winner.record.epoch.count)
+      continue;
     if (record.preferred !== "automatic") ({ preferred, untilMs } = record);
-    for (const one of record.sessions) if (!sessions.some((held) => held.session === one.session)) sessions.push(one);
+    for (const one of record.sessions)
+      if (!sessions.some((held) => held.session === one.session)) sessions.push(one);
   }
   state = { sessions, preferred, untilMs };
-  for (const { command } of pending) state = changed(state, command) ?? state;
-  const targets = new Set(pending.map(({ to }) => to));
+  for (const { command } of overlay) state = changed(state, command) ?? state;
+  const targets = new Set(overlay.map(({ to }) => to));
   const home = winner?.region ?? (targets.size === 1 ? [...targets][0] : undefined);
   return { user, home, version: winner?.record.version ?? 0, ...state };
 }
 
 /** Whether a replica that has folded `vector` has all of `token`, asked position by position. */
-export function modelHas(vector: ReadonlyMap<Region, Position>, token: ReadonlyMap<Region, Position>): boolean {
+export function modelHas(
+  vector: ReadonlyMap<Region, Position>,
+  token: ReadonlyMap<Region, Position>,
+): boolean {
   for (const [region, position] of token) {
     for (let one = 1; one <= position; one++) if ((vector.get(region) ?? 0) < one) return false;
   }

@@ -9,12 +9,18 @@ const given = process.env["SEED"];
 
 export function holds<T>(property: fc.IProperty<T>, numRuns: number): void {
   const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
-  const { currentTestName, testPath } = expect.getState();
   const details = fc.check(property, { seed, numRuns });
+  if (!details.failed) return;
+  const { currentTestName, testPath } = expect.getState();
   const file = testPath?.slice(testPath.indexOf("/test/") + 1) ?? "";
-  const title = currentTestName?.split(" > ").at(-1) ?? "";
-  const rerun = `to repeat: SEED=${seed} npx vitest run ${file} -t ${JSON.stringify(title)}`;
-  const error = details.errorInstance instanceof Error ? details.errorInstance.stack : details.errorInstance;
-  const report = details.failed ? `${fc.defaultReportMessage(details) ?? ""}\n${String(error)}\n${rerun}` : "";
-  expect(report, rerun).toBe("");
+  const title = JSON.stringify(currentTestName?.split(" > ").at(-1) ?? "");
+  const cause = details.errorInstance;
+  throw new Error(
+    [
+      fc.defaultReportMessage(details),
+      cause instanceof Error ? cause.stack : String(cause),
+      `to repeat: SEED=${seed} npx vitest run ${file} -t ${title}`,
+    ].join("\n"),
+    { cause },
+  );
 }

@@ -26,7 +26,11 @@ export function sessionOf(session: SessionId, region: Region = "cn", device = ""
 }
 
 export function open(user: UserId, session: SessionId | Session, region: Region = "cn", device = ""): Open {
-  return { kind: "open", user, session: typeof session === "string" ? sessionOf(session, region, device) : session };
+  return {
+    kind: "open",
+    user,
+    session: typeof session === "string" ? sessionOf(session, region, device) : session,
+  };
 }
 
 export function update(user: UserId, session: SessionId, status: SessionStatus, state = ""): Update {

@@ -56,7 +56,9 @@ const WEIGHTS: readonly [number, Action][] = [
 const small = fc.nat(11);
 
 export function scripts(maxLength: number): fc.Arbitrary<{ nodes: Record<Region, number>; steps: Step[] }> {
-  const action = fc.oneof(...WEIGHTS.map(([weight, arbitrary]) => ({ weight, arbitrary: fc.constant(arbitrary) })));
+  const action = fc.oneof(
+    ...WEIGHTS.map(([weight, arbitrary]) => ({ weight, arbitrary: fc.constant(arbitrary) })),
+  );
   const count = fc.integer({ min: 1, max: 2 });
   return fc.record({
     nodes: fc.record({ cn: count, eu: count, us: count }),
@@ -141,7 +143,11 @@ function giveRefused(world: World, member: Member, origin: Region, how: number):
   const wrong = [
     { reason: "gap", position: position + 2, frame },
     { reason: "identity", position: position + 1, frame: { ...frame, logId: "another" } },
-    { reason: "authority", position: position + 1, frame: { ...frame, region: pick(REGIONS, REGIONS.indexOf(origin) + 1) } },
+    {
+      reason: "authority",
+      position: position + 1,
+      frame: { ...frame, region: pick(REGIONS, REGIONS.indexOf(origin) + 1) },
+    },
   ] as const;
   const { reason, ...event } = pick(wrong, how);
   const effects = world.give(member, { kind: "frame", region: origin, ...event });

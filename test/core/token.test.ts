@@ -2,21 +2,32 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Token } from "../../replicator/core/token.ts";
-import { TOKEN_TEXT_MAX, checkToken, formatToken, mergeTokens, parseToken } from "../../replicator/core/token.ts";
+import {
+  TOKEN_TEXT_MAX,
+  checkToken,
+  formatToken,
+  mergeTokens,
+  parseToken,
+} from "../../replicator/core/token.ts";
 import { holds } from "./property.ts";
 
 const region = fc.stringMatching(/^[a-z][a-z0-9-]{0,15}$/);
 const logId = fc.stringMatching(/^[A-Za-z0-9_-]{1,32}$/);
 const position = fc.oneof(fc.nat(1_000), fc.maxSafeNat());
 const arbitraryToken: fc.Arbitrary<Token> = fc
-  .uniqueArray(fc.tuple(region, fc.record({ logId, position: position.map((value) => Math.max(1, value)) })), {
-    selector: ([name]) => name,
-    maxLength: 16,
-  })
+  .uniqueArray(
+    fc.tuple(region, fc.record({ logId, position: position.map((value) => Math.max(1, value)) })),
+    {
+      selector: ([name]) => name,
+      maxLength: 16,
+    },
+  )
   .map((entries) => new Map(entries));
 
 function at(entries: Record<string, [string, number]>): Token {
-  return new Map(Object.entries(entries).map(([name, [id, value]]) => [name, { logId: id, position: value }]));
+  return new Map(
+    Object.entries(entries).map(([name, [id, value]]) => [name, { logId: id, position: value }]),
+  );
 }
 
 describe("the text", () => {
@@ -40,7 +51,9 @@ describe("the text", () => {
 
   it("the longest token of 16 regions is within the bound", () => {
     const regions = Array.from({ length: 16 }, (_, n) => `${"r".repeat(14)}${String.fromCharCode(97 + n)}a`);
-    const token = new Map(regions.map((name) => [name, { logId: "x".repeat(32), position: Number.MAX_SAFE_INTEGER }]));
+    const token = new Map(
+      regions.map((name) => [name, { logId: "x".repeat(32), position: Number.MAX_SAFE_INTEGER }]),
+    );
     expect(formatToken(token).length).toBeLessThanOrEqual(TOKEN_TEXT_MAX);
     expect(parseToken(formatToken(token))?.size).toBe(16);
   });
@@ -100,17 +113,39 @@ describe("the check", () => {
   it.each<[string, Token, ReturnType<typeof checkToken>]>([
     ["nothing asked is satisfied", at({}), { kind: "satisfied" }],
     ["exactly what is applied is satisfied", at({ cn: ["a", 10], us: ["b", 5] }), { kind: "satisfied" }],
-    ["one position more is missing", at({ cn: ["a", 11] }), { kind: "missing", missing: new Map([["cn", 1]]) }],
-    ["a log not heard of misses everything", at({ eu: ["c", 4] }), { kind: "missing", missing: new Map([["eu", 4]]) }],
-    ["a region not known misses everything", at({ jp: ["c", 4] }), { kind: "missing", missing: new Map([["jp", 4]]) }],
-    ["another identity is replaced, however low the position", at({ cn: ["z", 1] }), { kind: "replaced", region: "cn" }],
-    ["position 0 asks for nothing, of any identity", at({ cn: ["z", 0], jp: ["q", 0] }), { kind: "satisfied" }],
+    [
+      "one position more is missing",
+      at({ cn: ["a", 11] }),
+      { kind: "missing", missing: new Map([["cn", 1]]) },
+    ],
+    [
+      "a log not heard of misses everything",
+      at({ eu: ["c", 4] }),
+      { kind: "missing", missing: new Map([["eu", 4]]) },
+    ],
+    [
+      "a region not known misses everything",
+      at({ jp: ["c", 4] }),
+      { kind: "missing", missing: new Map([["jp", 4]]) },
+    ],
+    [
+      "another identity is replaced, however low the position",
+      at({ cn: ["z", 1] }),
+      { kind: "replaced", region: "cn" },
+    ],
+    [
+      "position 0 asks for nothing, of any identity",
+      at({ cn: ["z", 0], jp: ["q", 0] }),
+      { kind: "satisfied" },
+    ],
   ])("%s", (_rule, token, expected) => {
     expect(checkToken(token, applied)).toEqual(expected);
   });
 
   it("a token is satisfied exactly by vectors that have at least as much of every log", () => {
-    const vector = fc.record({ cn: fc.nat(3), us: fc.nat(3) }).map(({ cn, us }) => at({ cn: ["a", cn], us: ["b", us] }));
+    const vector = fc
+      .record({ cn: fc.nat(3), us: fc.nat(3) })
+      .map(({ cn, us }) => at({ cn: ["a", cn], us: ["b", us] }));
     holds(
       fc.property(vector, vector, (wanted, have) => {
         const enough = [...wanted].every(([name, one]) => one.position <= (have.get(name)?.position ?? 0));
@@ -123,7 +158,9 @@ describe("the check", () => {
 
 describe("merging", () => {
   it("what satisfies the merged token satisfies both, and no less does", () => {
-    const vector = fc.record({ cn: fc.nat(3), us: fc.nat(3) }).map(({ cn, us }) => at({ cn: ["a", cn], us: ["b", us] }));
+    const vector = fc
+      .record({ cn: fc.nat(3), us: fc.nat(3) })
+      .map(({ cn, us }) => at({ cn: ["a", cn], us: ["b", us] }));
     holds(
       fc.property(vector, vector, vector, (a, b, have) => {
         const both = [a, b].every((token) => checkToken(token, have).kind === "satisfied");

@@ -123,7 +123,13 @@ export class World {
   store(member: Member, commands: readonly Command[]): Position {
     const log = this.log(member.region);
     const { wallMs: committedAtMs } = this.now(member.region);
-    log.push({ region: member.region, logId: logOf(member.region), node: member.name, committedAtMs, commands });
+    log.push({
+      region: member.region,
+      logId: logOf(member.region),
+      node: member.name,
+      committedAtMs,
+      commands,
+    });
     this.stored += commands.filter(({ kind }) => kind !== "watermark").length;
     return log.length;
   }
@@ -210,7 +216,13 @@ export class World {
   close(member: Member, truth: Truth): void {
     if (truth.closed || truth.ended || !member.known.has(truth.session.session)) return;
     truth.closed = true;
-    this.append(member, { kind: "close", user: truth.user, session: truth.session.session, reason: "logout", by: "" });
+    this.append(member, {
+      kind: "close",
+      user: truth.user,
+      session: truth.session.session,
+      reason: "logout",
+      by: "",
+    });
   }
 
   /**
@@ -248,7 +260,11 @@ export class World {
       const { reason, by, session } = effect.ended;
       const replacing = this.truths.get(by);
       if (reason !== "replaced") assert(truth.closed, "a session was closed that nobody closed");
-      else assert(session.device !== "" && replacing?.session.device === session.device, "replaced by another device");
+      else
+        assert(
+          session.device !== "" && replacing?.session.device === session.device,
+          "replaced by another device",
+        );
       truth.ended = true;
     }
   }

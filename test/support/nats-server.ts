@@ -10,6 +10,8 @@ import { delimiter, join } from "node:path";
 
 const START_DEADLINE_MS = 15_000;
 const POLL_MS = 20;
+const PORT_MIN = 10_000;
+const PORT_MAX = 32_000;
 const OUTPUT_CHARS_MAX = 8_000;
 
 export interface NatsServerOptions {
@@ -66,16 +68,22 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** A TCP port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/**
+ * A TCP port that was free a moment ago. It lies below the range from which systems give ports to clients: a client that retries a dead
+ * server of that range can be given the server's own port, connect to itself, and keep the server from coming back.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
   });
 }
 

@@ -69,6 +69,7 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
       assertReady(service);
       const { sessions } = request.body;
       const ended: { session: string; reason: HeartbeatRefusal["reason"] }[] = [];
+      service.heartbeatsFollow?.(sessions);
       for (const session of sessions) {
         // A badly formed id names no lease, so looking it up says `unknown`; only its length must be bounded.
         const refused = session.length > LIMITS.sessionBytesMax ? NOWHERE : service.heartbeat(session);

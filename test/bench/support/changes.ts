@@ -1,5 +1,5 @@
 /**
- * Changes of realistic size and mix: users at random log in, change status, and log out; what results is known without folding.
+ * Changes of realistic size and mix: users at random log in, go away, come back, and log out; what results is known without folding.
  * Rule: equal seeds give equal changes, and no change is one that a fold refuses.
  */
 import type { Close, Open, Update } from "../../../replicator/core/commands.ts";
@@ -12,12 +12,13 @@ const SESSION_DIGITS = 11;
 const OFFLINE = 0;
 const ONLINE = 1;
 const AWAY = 2;
+const BACK = 3;
 
 export class Changes {
   readonly #region: string;
   readonly #users: readonly string[];
   readonly #random: () => number;
-  /** Per user: offline, online, or away. */
+  /** Per user: offline, online, away, or back. */
   readonly #stages: Uint8Array;
   readonly #sessions: string[];
   #opened = 0;
@@ -47,6 +48,9 @@ export class Changes {
         this.#stages[index] = AWAY;
         return { kind: "update", user, session: this.#sessions[index] ?? "", status: "away", state: "" };
       case AWAY:
+        this.#stages[index] = BACK;
+        return { kind: "update", user, session: this.#sessions[index] ?? "", status: "online", state: "" };
+      case BACK:
         this.#stages[index] = OFFLINE;
         this.#online -= 1;
         return { kind: "close", user, session: this.#sessions[index] ?? "", reason: "logout", by: "" };
