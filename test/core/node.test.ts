@@ -132,12 +132,13 @@ describe("accepting", () => {
 
 /** Two logs claim the user; the winner is whoever ranks higher. */
 function contested(): { bench: Bench; loser: string; winner: string } {
-  for (let n = 0; ; n++) {
+  for (let n = 0; n < 1_000; n++) {
     const user = `user-${n}`;
     const bench = new Bench().fold("cn", open(user, "s1")).fold("us", open(user, "s2", "us"));
     const winner = bench.node.replica.winner(user);
     if (winner === "us") return { bench, loser: user, winner };
   }
+  throw new Error("us wins nobody of a thousand");
 }
 
 describe("giving up a lost claim", () => {

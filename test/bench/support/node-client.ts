@@ -3,10 +3,12 @@
  * Rule: figures are read from the node's own API and metrics, so a benchmark checks the node by what operators see.
  */
 import { Agent, request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Metrics } from "./metrics.ts";
 import { parseMetrics } from "./metrics.ts";
 
 const TIMEOUT_MS = 10_000;
+const RETRY_MS = 200;
 
 interface Answer {
   readonly status: number;
@@ -55,7 +57,13 @@ export class NodeClient {
   }
 
   async #text(path: string): Promise<string> {
-    const { status, text } = await this.#get(path);
+    const giveUpMs = performance.now() + TIMEOUT_MS;
+    let { status, text } = await this.#get(path);
+    // Right after a load the node may still shed reads.
+    while (status === 503 && performance.now() < giveUpMs) {
+      await sleep(RETRY_MS);
+      ({ status, text } = await this.#get(path));
+    }
     if (status !== 200) throw new Error(`${this.url}${path} answers ${status} ${text}`);
     return text;
   }
