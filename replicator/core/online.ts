@@ -17,8 +17,6 @@ interface Entry {
   readonly user: UserId;
   /** Absent while offline. */
   placement: Placement | undefined;
-  /** When the last session went, as far as known; -1 while not. */
-  lastSeenMs: number;
 }
 
 export interface Totals {
@@ -31,7 +29,6 @@ const READS: readonly ((entry: Entry) => number)[] = [
   (entry) => (entry.placement === undefined ? 0 : 1),
   (entry) => entry.user.length,
 ];
-const NEVER = -1;
 
 /** Buckets make a page O(page + bucket): 4,096 of them hold 2,400 users each at 10 million. */
 const BUCKETS = 4096;
@@ -57,18 +54,6 @@ export class OnlineIndex {
 
   has(user: UserId): boolean {
     return this.#entries.get(user)?.placement !== undefined;
-  }
-
-  /** Notes when the user's last session went. */
-  sawLast(user: UserId, atMs: number): void {
-    const entry = this.#entries.get(user);
-    if (entry !== undefined) entry.lastSeenMs = atMs;
-  }
-
-  /** When the user's last session went; `undefined` where that was not noted. */
-  lastSeenMs(user: UserId): number | undefined {
-    const lastSeenMs = this.#entries.get(user)?.lastSeenMs ?? NEVER;
-    return lastSeenMs === NEVER ? undefined : lastSeenMs;
   }
 
   /** Brings what `place` reads of these users into the CPU's caches: see the table. */
@@ -111,7 +96,7 @@ export class OnlineIndex {
   }
 
   #newcomer(user: UserId): Entry {
-    const entry: Entry = { user, placement: undefined, lastSeenMs: NEVER };
+    const entry: Entry = { user, placement: undefined };
     this.#entries.set(user, entry);
     this.#bucket(user).push(entry);
     return entry;

@@ -58,7 +58,7 @@ export function applyToState(
       const index = state.sessions.findIndex((held) => held.session === command.session);
       const held = state.sessions[index];
       if (held === undefined) return "unknown-session";
-      state.sessions = state.sessions.with(index, {
+      const next: Session = {
         session: held.session,
         region: held.region,
         device: held.device,
@@ -66,13 +66,15 @@ export function applyToState(
         status: command.status,
         state: command.state,
         sinceMs: held.sinceMs,
-      });
+      };
+      state.sessions = state.sessions.length === 1 ? [next] : state.sessions.with(index, next);
       return undefined;
     }
     case "close": {
       const held = state.sessions.find((one) => one.session === command.session);
       if (held === undefined) return "unknown-session";
-      state.sessions = state.sessions.filter((one) => one !== held);
+      state.sessions =
+        state.sessions.length === 1 ? EMPTY_STATE.sessions : state.sessions.filter((one) => one !== held);
       ended.push({ session: held, reason: command.reason, by: command.by });
       return undefined;
     }

@@ -5,6 +5,7 @@
  * back to its callers as not done.
  */
 import { randomBytes } from "node:crypto";
+import { assert } from "../../replicator/core/assert.ts";
 import type { Command, LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { OriginLog } from "../../replicator/log/port.ts";
@@ -78,6 +79,7 @@ export class Appender {
 
   /** Appends the commands next to each other, in one frame where they fit. Settles when the last of them is in the log, or cannot be. */
   append(commands: readonly Command[]): Promise<AppendOutcome> {
+    assert(commands.length > 0, "an append has commands");
     const log = this.#log;
     if (log === undefined || !this.#connected() || this.#stopped) {
       return Promise.resolve(this.#failed("unavailable", "the region's NATS cannot be reached"));

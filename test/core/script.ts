@@ -9,7 +9,7 @@ export const USERS = ["ann", "bob", "cleo", "dan", "eve"];
 const DEVICES = ["", "phone", "web"];
 const STATUSES = ["online", "away", "busy"] as const;
 const PREFERRED = ["automatic", "away", "busy", "invisible"] as const;
-const FATES: AppendFate[] = ["stored", "stored", "stored", "lost", "unacknowledged", "late"];
+const FATES: AppendFate[] = ["stored", "stored", "lost", "lost", "unacknowledged", "late"];
 
 export type Action =
   | "open"
@@ -42,7 +42,7 @@ const WEIGHTS: readonly [number, Action][] = [
   [6, "close"],
   [3, "prefer"],
   [26, "deliver"],
-  [12, "settle"],
+  [18, "settle"],
   [14, "tick"],
   [2, "cut"],
   [2, "heal"],
