@@ -24,7 +24,7 @@ import type {
 import { FIRST_EPOCH } from "./homing.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { EndedSession, Refusal, UserRecord } from "./record.ts";
-import { Table } from "./table.ts";
+import { AHEAD, Table } from "./table.ts";
 
 /** What a fold tells as it goes; the state itself is already changed when it is called. */
 export interface FoldListener {
@@ -50,8 +50,6 @@ export type FrameRefusal =
 
 export type FoldResult = "applied" | "duplicate" | FrameRefusal;
 
-/** Commands whose users are looked up together: enough to overlap their reads, few enough to stay in the nearest caches. */
-const AHEAD = 128;
 /** What applying a command reads of the user's record, each step through what the one before has read. */
 const READS: readonly ((record: UserRecord) => number)[] = [
   (record) => record.version,

@@ -9,6 +9,8 @@
 import { defined } from "./assert.ts";
 import { hash32 } from "./homing.ts";
 
+/** Keys to prefetch at a time: enough for their reads to overlap, few enough for what is read to stay in the nearest cache. */
+export const AHEAD = 32;
 /** Each grows by itself, so that no growth stops the process for long: at 10 million items one holds 160,000. */
 const SEGMENTS = 64;
 const SEGMENT_SHIFT = 26;
@@ -124,7 +126,7 @@ export class Table<T> {
 
   /**
    * Brings what these keys stand for into the CPU's caches: each step reads something of an item, and is taken for all of them before
-   * the next. The sum of what was read is returned so that no compiler leaves the reading out, and means nothing.
+   * the next. At most `AHEAD` keys at a time pay off. The sum of what was read is returned so that no compiler leaves the reading out, and means nothing.
    */
   prefetch(keys: readonly string[], steps: readonly ((item: T) => number)[]): number {
     const hashes = keys.map((key) => hash32(key) | 0);

@@ -5,6 +5,7 @@
 import { Type } from "typebox";
 
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import { AHEAD } from "../../../replicator/core/table.ts";
 import { Refusal, unwrap } from "../problems.ts";
 import { assertReady } from "../ready.ts";
 import * as schemas from "../schemas.ts";
@@ -69,11 +70,14 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
       assertReady(service);
       const { sessions } = request.body;
       const ended: { session: string; reason: HeartbeatRefusal["reason"] }[] = [];
-      service.heartbeatsFollow?.(sessions);
-      for (const session of sessions) {
-        // A badly formed id names no lease, so looking it up says `unknown`; only its length must be bounded.
-        const refused = session.length > LIMITS.sessionBytesMax ? NOWHERE : service.heartbeat(session);
-        if (refused !== undefined) ended.push({ session, reason: refused.reason });
+      for (let from = 0; from < sessions.length; from += AHEAD) {
+        const next = sessions.slice(from, from + AHEAD);
+        service.heartbeatsFollow?.(next);
+        for (const session of next) {
+          // A badly formed id names no lease, so looking it up says `unknown`; only its length must be bounded.
+          const refused = session.length > LIMITS.sessionBytesMax ? NOWHERE : service.heartbeat(session);
+          if (refused !== undefined) ended.push({ session, reason: refused.reason });
+        }
       }
       reply.code(200).send({ renewed: sessions.length - ended.length, ended });
     },
