@@ -30,7 +30,7 @@ import { AHEAD, Table } from "./table.ts";
 export interface FoldListener {
   /** Commands about these users come next: a chance to prefetch what is known of them. */
   upcoming?(users: readonly UserId[]): void;
-  /** The user's record in this log appeared, changed or moved. `appeared` for a new claim. */
+  /** What users see of where the user is may be another: the record appeared (`appeared`), moved, or changed more than a status. */
   changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
   /** A command took effect; `ended` are the sessions it ended. */
   applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[]): void;
@@ -89,9 +89,9 @@ export class Fold {
     const { commands } = frame;
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
-      const users = usersOf(next);
+      const { users, placed } = usersOf(next);
       this.table.prefetch(users, READS);
-      this.#listener.upcoming?.(users);
+      this.#listener.upcoming?.(placed);
       for (const command of next) this.#command(command);
     }
     return "applied";
@@ -143,7 +143,7 @@ export class Fold {
     const refusal = applyToState(record, command, ended);
     if (refusal !== undefined) return this.#listener.refused(this, command, refusal);
     record.version = this.position;
-    this.#listener.changed(this, command.user, appeared, record);
+    if (command.kind !== "update") this.#listener.changed(this, command.user, appeared, record);
     this.#listener.applied(this, command, ended);
   }
 
@@ -179,11 +179,15 @@ export class Fold {
   }
 }
 
-function usersOf(commands: readonly Command[]): UserId[] {
+/** The users that the commands are about, and those of them whom a command may place elsewhere. */
+function usersOf(commands: readonly Command[]): { users: UserId[]; placed: UserId[] } {
   const users: UserId[] = [];
+  const placed: UserId[] = [];
   for (const command of commands) {
     if (command.kind === "watermark") continue;
-    users.push(command.kind === "forward" || command.kind === "accept" ? command.command.user : command.user);
+    const about = command.kind === "forward" || command.kind === "accept" ? command.command : command;
+    users.push(about.user);
+    if (about.kind !== "update") placed.push(about.user);
   }
-  return users;
+  return { users, placed };
 }

@@ -45,7 +45,6 @@ export const LIMITS = {
   waitMsMax: 5_000,
   waitersMax: 10_000,
   endedSessionsMax: 200_000,
-  lastSeenMax: 500_000,
 } as const;
 
 /** Throws where two limits contradict each other. Called once, when the module is loaded. */

@@ -34,8 +34,6 @@ export type NodeEffect =
   | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
   /** The home ended a session connected to this region. */
   | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
-  /** The user's last session went, with the frame committed at `atMs`. */
-  | { readonly kind: "left"; readonly user: UserId; readonly atMs: number }
   /** A frame changed nothing and never will; a `duplicate` is no refusal. */
   | {
       readonly kind: "refused";
@@ -63,7 +61,6 @@ export class PresenceNode {
   readonly matrix: LinkMatrix;
   #caughtUp = false;
   #effects: NodeEffect[] = [];
-  #committedAtMs = 0;
   #watermarkInFlight = false;
   #watermarkAtMs = Number.NEGATIVE_INFINITY;
   readonly #accepting = new Map<Region, Accepting>();
@@ -83,7 +80,6 @@ export class PresenceNode {
       ended: (user, ended) => {
         if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
       },
-      left: (user) => this.#effects.push({ kind: "left", user, atMs: this.#committedAtMs }),
       preferred: (user, log, untilMs) => {
         if (log !== region) return;
         if (untilMs === 0) this.#untilMs.delete(user);
@@ -121,7 +117,6 @@ export class PresenceNode {
   }
 
   #frame(region: Region, position: Position, frame: Frame, now: Now): void {
-    this.#committedAtMs = frame.committedAtMs;
     const result = this.replica.apply(region, position, frame);
     if (result === "applied") {
       this.matrix.folded(region, frame, now, this.#caughtUp);

@@ -11,12 +11,16 @@ import { Table } from "./table.ts";
 interface Placement {
   readonly sessions: number;
   readonly byRegion: ReadonlyMap<Region, number>;
+  /** The regions' totals, with how many sessions of the user count in each. */
+  readonly counts: readonly { readonly totals: Totals; readonly sessions: number }[];
 }
 
 interface Entry {
   readonly user: UserId;
   /** Absent while offline. */
   placement: Placement | undefined;
+  /** When the user last went offline; 0 before the first time. */
+  lastSeenMs: number;
 }
 
 export interface Totals {
@@ -61,8 +65,14 @@ export class OnlineIndex {
     this.#entries.prefetch(users, READS);
   }
 
-  /** States where the user's sessions are now; none is offline. Returns whether the user came online or went offline. */
-  place(user: UserId, regions: readonly Region[]): "came" | "left" | "same" {
+  /** When the user last went offline; `undefined` for one who never did. */
+  lastSeenMs(user: UserId): number | undefined {
+    const lastSeenMs = this.#entries.get(user)?.lastSeenMs ?? 0;
+    return lastSeenMs === 0 ? undefined : lastSeenMs;
+  }
+
+  /** States where the user's sessions are from `atMs` on; none is offline. Returns whether the user came online or went offline. */
+  place(user: UserId, regions: readonly Region[], atMs: number): "came" | "left" | "same" {
     const known = this.#entries.get(user);
     const before = known?.placement;
     const after = regions.length === 0 ? undefined : this.#placement(regions);
@@ -72,7 +82,9 @@ export class OnlineIndex {
     const entry = known ?? this.#newcomer(user);
     entry.placement = after;
     if (before === undefined) return "came";
-    return after === undefined ? "left" : "same";
+    if (after !== undefined) return "same";
+    entry.lastSeenMs = atMs;
+    return "left";
   }
 
   /**
@@ -96,7 +108,7 @@ export class OnlineIndex {
   }
 
   #newcomer(user: UserId): Entry {
-    const entry: Entry = { user, placement: undefined };
+    const entry: Entry = { user, placement: undefined, lastSeenMs: 0 };
     this.#entries.set(user, entry);
     this.#bucket(user).push(entry);
     return entry;
@@ -107,23 +119,32 @@ export class OnlineIndex {
   }
 
   #placement(regions: readonly Region[]): Placement {
-    const key = regions.length === 1 ? regions.join() : regions.toSorted().join(",");
+    const [only = ""] = regions;
+    const key = regions.length === 1 ? only : regions.toSorted().join(",");
     let placement = this.#placements.get(key);
     if (placement === undefined) {
       const byRegion = new Map<Region, number>();
       for (const region of regions) byRegion.set(region, (byRegion.get(region) ?? 0) + 1);
-      placement = { sessions: regions.length, byRegion };
+      const counts = [...byRegion].map(([region, sessions]) => ({
+        totals: this.#totalsOf(region),
+        sessions,
+      }));
+      placement = { sessions: regions.length, byRegion, counts };
       this.#placements.set(key, placement);
     }
     return placement;
   }
 
+  #totalsOf(region: Region): Totals {
+    const totals = this.byRegion.get(region) ?? { users: 0, sessions: 0 };
+    this.byRegion.set(region, totals);
+    return totals;
+  }
+
   #count(placement: Placement, sign: 1 | -1): void {
     this.totals.users += sign;
     this.totals.sessions += sign * placement.sessions;
-    for (const [region, sessions] of placement.byRegion) {
-      const totals = this.byRegion.get(region) ?? { users: 0, sessions: 0 };
-      this.byRegion.set(region, totals);
+    for (const { totals, sessions } of placement.counts) {
       totals.users += sign;
       totals.sessions += sign * sessions;
     }

@@ -18,8 +18,6 @@ export interface ReplicaListener {
   opened(user: UserId, session: Session): void;
   /** The user's home ended the session: final, unlike a forward that asks for it. */
   ended(user: UserId, ended: EndedSession): void;
-  /** The user's last session went; `sessions` are the user's last. */
-  left(user: UserId): void;
   preferred(user: UserId, log: Region, untilMs: number): void;
 }
 
@@ -33,6 +31,8 @@ export class Replica {
   readonly refusals = new Map<Refusal, number>();
   readonly #byRegion = new Map<Region, Fold>();
   readonly #listener: ReplicaListener;
+  /** Commit time of the frame being applied. */
+  #atMs = 0;
 
   constructor(regions: readonly Region[], listener: ReplicaListener) {
     this.regions = regions;
@@ -48,6 +48,7 @@ export class Replica {
 
   apply(region: Region, position: Position, frame: Frame): FoldResult {
     const fold = this.#byRegion.get(region);
+    this.#atMs = frame.committedAtMs;
     return fold === undefined ? "authority" : fold.apply(position, frame);
   }
 
@@ -117,12 +118,7 @@ export class Replica {
 
   #show(user: UserId, { sessions, preferred }: PresenceState): void {
     const shown = preferred === "invisible" ? [] : sessions;
-    if (
-      this.online.place(
-        user,
-        shown.map((session) => session.region),
-      ) === "left"
-    )
-      this.#listener.left(user);
+    const regions = shown.map((session) => session.region);
+    this.online.place(user, regions, this.#atMs);
   }
 }

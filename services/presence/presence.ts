@@ -2,7 +2,6 @@
  * The presence service of one node: requests become commands, leases are kept, and the effects of the core are carried out.
  * Rule: a write is acknowledged when its frame is in the region's log; a heartbeat touches memory only.
  */
-import { LRUCache } from "lru-cache";
 
 import type {
   Close,
@@ -82,8 +81,6 @@ export class Presence implements PresenceService {
   readonly #local: LocalSessions;
   readonly #reconcile: Reconcile;
   readonly #waiters: Waiters;
-  /** When users lately went offline. */
-  readonly #lastSeen = new LRUCache<UserId, number>({ max: LIMITS.lastSeenMax });
   #closingInFlight = false;
   /** Weak opens under way, by user and device: beats that come meanwhile join them. */
   readonly #touching = new Map<string, Promise<Outcome<undefined>>>();
@@ -147,9 +144,6 @@ export class Presence implements PresenceService {
         return this.#local.opened(effect.user, effect.session);
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
-      case "left":
-        this.#lastSeen.set(effect.user, effect.atMs);
-        return;
       case "refused":
         return this.tally.refusedFrame(effect.reason);
     }
@@ -340,7 +334,13 @@ export class Presence implements PresenceService {
 
   presence(user: UserId): PresenceView {
     const view = this.node.replica.view(user);
-    return describePresence(user, view, this.#local.unlogged(user), this.#lastSeen.get(user), this.#times());
+    return describePresence(
+      user,
+      view,
+      this.#local.unlogged(user),
+      this.node.replica.online.lastSeenMs(user),
+      this.#times(),
+    );
   }
 
   online(filter: OnlineFilter): OnlinePage | { invalidCursor: true } {

@@ -63,7 +63,7 @@ const TABLE: [Command, keyof typeof BEFORE, string[]][] = [
   [PREFER, "a record", ["changed ann", "applied prefer"]],
   [PREFER, "moved", ["forward 2 to eu: prefer away"]],
   [UPDATE, "nothing", ["refused update: unknown-user"]],
-  [UPDATE, "a record", ["changed ann", "applied update"]],
+  [UPDATE, "a record", ["applied update"]],
   [UPDATE, "moved", ["forward 2 to eu: update s1"]],
   [CLOSE, "nothing", ["refused close: unknown-user"]],
   [CLOSE, "a record", ["changed ann", "applied close ended s1 logout"]],

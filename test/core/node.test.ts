@@ -264,7 +264,7 @@ describe("what the service is told", () => {
   it("of a user's last session going, with the commit time of the frame that ended it", () => {
     const bench = new Bench().fold("us", open("ann", "s1", "us"));
     bench.frame(frameAt(4_711, "us", close("ann", "s1")));
-    expect(bench.told).toEqual([{ kind: "left", user: "ann", atMs: 4_711 }]);
+    expect(bench.node.replica.online.lastSeenMs("ann")).toBe(4_711);
   });
 
   it("nothing is opened while the logs are folded at the start; the live sessions are told once caught up", () => {

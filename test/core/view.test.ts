@@ -9,7 +9,7 @@ import { REGIONS, accept, close, drop, forward, frame, open, prefer, sessionOf, 
 const [BEST = "", MIDDLE = "", LEAST = ""] = REGIONS.toSorted((a, b) => rank("ann", b) - rank("ann", a));
 
 function replica(): Replica {
-  return new Replica(REGIONS.toSorted(), { opened: ignore, ended: ignore, left: ignore, preferred: ignore });
+  return new Replica(REGIONS.toSorted(), { opened: ignore, ended: ignore, preferred: ignore });
 }
 function ignore(): void {}
 

@@ -10,7 +10,7 @@ import { REGIONS, accept, close, forward, frame, open, sessionOf } from "../../c
 function ignore(): void {}
 
 class Bench {
-  readonly replica = new Replica(REGIONS, { opened: ignore, ended: ignore, left: ignore, preferred: ignore });
+  readonly replica = new Replica(REGIONS, { opened: ignore, ended: ignore, preferred: ignore });
   readonly leases = new Leases(0);
   readonly reconcile = new Reconcile("cn", this.leases, this.replica);
 
