@@ -20,6 +20,8 @@ const TOOLS = {
 const SOURCES = ["replicator", "services", "infra", "test/bench"];
 const BUILD_CONFIG = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 const BUILT = join(ROOT, "dist", ".built");
+/** How often to look whether whoever started this is still there. */
+const PARENT_POLL_MS = 500;
 /** A second Ctrl-C within this time is the same one, passed on by npm. */
 const SAME_SIGNAL_MS = 1_000;
 
@@ -35,6 +37,7 @@ async function main(name, args) {
     process.exit(2);
   }
   passSignalsOn();
+  endWithParent();
   checkNode();
   await installPackages();
   await build();
@@ -156,6 +159,17 @@ function passSignalsOn() {
       child.kill(signal);
     });
   }
+}
+
+/** npm that gets SIGTERM dies without passing it on: being given another parent is the signal then. */
+function endWithParent() {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, PARENT_POLL_MS);
+  timer.unref();
 }
 
 function npm(...args) {

@@ -65,6 +65,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   answerErrors(app, deps.logger);
   answerUnserved(app);
   app.removeContentTypeParser("text/plain");
+  parseJson(app);
   app.setValidatorCompiler(compileValidator);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   describeApi(app, version);
@@ -72,6 +73,16 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const metrics = buildMetrics({ service: deps.service, status: deps.status, problemCounts, version, now });
   routesIn(app, (scope) => metricsRoutes(scope, metrics));
   return app;
+}
+
+/** JSON as Fastify parses it; but many clients name the type on every call, so an empty body is no body. */
+function parseJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
+    if (body === "") done(null, undefined);
+    else void parse(request, body, done);
+  });
 }
 
 /** Turns whatever a hook, a validator or a handler throws into its problem. */

@@ -38,7 +38,9 @@ export function describePresence(
   times: RegionTimes,
 ): PresenceView {
   const shown = view?.preferred === "invisible" ? [] : sessionViews(view, unlogged, times);
-  const restsOn = view === undefined ? times.regions : [view.home, ...shown.map((one) => one.region)];
+  // That a user has no session rests on every region: any may have one that is not known here.
+  const restsOn =
+    view === undefined || shown.length === 0 ? times.regions : [view.home, ...shown.map((one) => one.region)];
   const stalenessMs = Math.max(0, ...restsOn.map((region) => times.ageMs(region)));
   const freshness = freshnessOf(stalenessMs);
   const homeUnknown = view !== undefined && freshnessOf(times.ageMs(view.home)) === "unknown";

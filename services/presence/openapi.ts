@@ -46,7 +46,12 @@ export function describeApi(app: FastifyInstance, version: string): void {
         typeof json["$id"] === "string" ? json["$id"] : `def-${i}`,
     },
   });
-  app.register(swaggerUi, { routePrefix: "/docs", staticCSP: true });
+  app.register(swaggerUi, {
+    routePrefix: "/docs",
+    staticCSP: true,
+    // Served over plain HTTP inside a datacentre: a browser told to upgrade would find nothing.
+    transformStaticCSP: (header) => header.replace(/;\s*upgrade-insecure-requests/, ""),
+  });
   app.register((scope, _options, done) => {
     let text: string | undefined;
     scope.get("/openapi.json", { schema: { hide: true } }, (_request, reply) => {

@@ -273,7 +273,12 @@ export class Presence implements PresenceService {
 
   async closeSession(session: SessionId): Promise<Outcome<{ token: Token }>> {
     const lease = this.#leases.get(session);
-    if (lease === undefined) return { ok: true, value: { token: this.applied() } };
+    if (lease === undefined) {
+      const refusal = this.#local.refusal(session);
+      return refusal.reason === "unknown"
+        ? sessionOver(refusal)
+        : { ok: true, value: { token: this.applied() } };
+    }
     const close: Close = { kind: "close", user: lease.user, session, reason: "logout", by: "" };
     const outcome = await this.#options.append([this.#towardsHome(close)]);
     if (!outcome.ok) return appendFailed(outcome);
@@ -282,7 +287,9 @@ export class Presence implements PresenceService {
   }
 
   async forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>> {
-    const closes = this.presence(user).sessions.map(({ session }): Close => ({
+    const logged = this.node.replica.view(user)?.sessions.map((one) => one.session) ?? [];
+    const sessions = new Set([...logged, ...this.#local.unlogged(user)].map((one) => one.session));
+    const closes = [...sessions].map((session): Close => ({
       kind: "close",
       user,
       session,

@@ -172,7 +172,7 @@ export interface PresenceService {
     session: SessionId,
     change: { status?: SessionStatus; state?: string },
   ): Promise<Outcome<{ token: Token }>>;
-  /** Idempotent: closing an ended or unknown session is ok, with the node's applied vector as token. */
+  /** Idempotent: closing a session that ended here lately is ok, with the node's applied vector as token; another is unknown. */
   closeSession(session: SessionId): Promise<Outcome<{ token: Token }>>;
   forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>>;
   prefer(user: UserId, preferred: PreferredStatus, untilMs: number): Promise<Outcome<{ token: Token }>>;

@@ -16,7 +16,8 @@ export function userWriteRoutes(app: Scope, { service, now }: RouteContext): voi
     {
       schema: {
         tags,
-        summary: "Force logout: end every session of the user, in every region",
+        summary:
+          "Force logout: end every session of the user that this region knows of, wherever it is connected",
         params: schemas.UserPath,
         querystring: schemas.NoQuery,
         response: { 200: schemas.LoggedOut },

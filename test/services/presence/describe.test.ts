@@ -117,6 +117,15 @@ describe("freshness", () => {
     expect(told(view("automatic", on("us")), { cn: 4_000, us: 3_000 })).toMatchObject({ stalenessMs: 4_000 });
   });
 
+  it("of a user without a session rests on every region: any may have one that is not known here", () => {
+    expect(told(view("automatic"), { us: 8_000 })).toMatchObject({
+      status: "offline",
+      freshness: "stale",
+      stalenessMs: 8_000,
+    });
+    expect(told(view("invisible", on("cn")), { us: 8_000 })).toMatchObject({ stalenessMs: 8_000 });
+  });
+
   it("of one never heard of rests on every region", () => {
     expect(told(undefined, { eu: 5_000 })).toMatchObject({ freshness: "stale", version: 0 });
     expect(told(undefined, { eu: 5_000 })).not.toHaveProperty("home");

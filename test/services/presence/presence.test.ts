@@ -177,6 +177,29 @@ describe("the end of a session", () => {
     expect(valueOf(await bench.presence.forceLogout("nobody")).ended).toBe(0);
   });
 
+  it("by an operator ends the sessions of an invisible user too", async () => {
+    const bench = new Bench().caughtUp();
+    const { session } = await bench.open("ann");
+    const preferring = bench.presence.prefer("ann", "invisible", 0);
+    await bench.settle();
+    await preferring;
+    bench.fold();
+    expect(bench.presence.presence("ann").sessions).toEqual([]);
+    const forced = bench.presence.forceLogout("ann");
+    await bench.settle();
+    expect(valueOf(await forced).ended).toBe(1);
+    expect(bench.presence.heartbeat(session)).toEqual({ reason: "forced", by: "operator" });
+  });
+
+  it("is told again without being done again", async () => {
+    const bench = new Bench().caughtUp();
+    const { session } = await bench.open("ann");
+    const closing = bench.presence.closeSession(session);
+    await bench.settle();
+    await closing;
+    expect(valueOf(await bench.presence.closeSession(session)).token).toEqual(bench.presence.applied());
+  });
+
   it("is never undone: what a log still opens is closed again, and no heartbeat revives it", async () => {
     const bench = new Bench().caughtUp();
     const { session } = await bench.open("ann");
@@ -200,7 +223,9 @@ describe("the end of a session", () => {
     expect(await bench.presence.updateSession("nonsense", {})).toMatchObject({
       problem: { name: "unknown-session" },
     });
-    expect(valueOf(await bench.presence.closeSession("nonsense")).token).toEqual(bench.presence.applied());
+    expect(await bench.presence.closeSession("nonsense")).toMatchObject({
+      problem: { name: "unknown-session" },
+    });
   });
 
   it("an update after the end is refused with the reason", async () => {

@@ -109,3 +109,14 @@ describe("POST /v1/heartbeats", () => {
     expect(answer.json()).toEqual({ renewed: LIMITS.batchSessionsMax, ended: [] });
   });
 });
+
+describe("a call without a body", () => {
+  test("may name the type that it would have", async () => {
+    const { app } = node();
+    const headers = { "content-type": "application/json" };
+    const beat = await app.inject({ method: "POST", url: "/v1/sessions/s1/heartbeat", headers });
+    expect(beat.statusCode).toBe(204);
+    const close = await app.inject({ method: "DELETE", url: "/v1/sessions/s1", headers });
+    expect(close.statusCode).toBe(200);
+  });
+});

@@ -49,7 +49,7 @@ const ids = (count: number) => Array.from({ length: count }, (_, i) => `s${i}`);
 
 describe("bodies that are no acceptable JSON", () => {
   const cases: readonly Case[] = [
-    ["nothing at all", open(""), 400, "malformed-json"],
+    ["nothing at all", open(""), 400, "invalid-request"],
     ["half an object", open('{"user":"ann"'), 400, "malformed-json"],
     ["two values", open('{"user":"ann"}{}'), 400, "malformed-json"],
     ["single quotes", open("{'user':'ann'}"), 400, "malformed-json"],
