@@ -22,14 +22,12 @@ import type {
   UserId,
 } from "./commands.ts";
 import { FIRST_EPOCH } from "./homing.ts";
-import { EMPTY_STATE, applyToState } from "./record.ts";
-import type { EndedSession, Refusal, UserRecord } from "./record.ts";
+import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
+import type { EndedSession, Refusal } from "./record.ts";
 import { AHEAD, Table } from "./table.ts";
 
 /** What a fold tells as it goes; the state itself is already changed when it is called. */
 export interface FoldListener {
-  /** Commands about these users come next: a chance to prefetch what is known of them. */
-  upcoming?(users: readonly UserId[]): void;
   /** What users see of where the user is may be another: the record appeared (`appeared`), moved, or changed more than a status. */
   changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
   /** A command took effect; `ended` are the sessions it ended. */
@@ -53,6 +51,7 @@ export type FoldResult = "applied" | "duplicate" | FrameRefusal;
 /** What applying a command reads of the user's record, each step through what the one before has read. */
 const READS: readonly ((record: UserRecord) => number)[] = [
   (record) => record.version,
+  (record) => record.seat?.lastSeenMs ?? 0,
   (record) => record.user.length + record.sessions.length,
   (record) => record.sessions[0]?.sinceMs ?? 0,
   (record) => record.sessions[0]?.session.length ?? 0,
@@ -89,9 +88,7 @@ export class Fold {
     const { commands } = frame;
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
-      const { users, placed } = usersOf(next);
-      this.table.prefetch(users, READS);
-      this.#listener.upcoming?.(placed);
+      this.table.prefetch(usersOf(next), READS);
       for (const command of next) this.#command(command);
     }
     return "applied";
@@ -134,7 +131,7 @@ export class Fold {
       if (command.kind === "update" || command.kind === "close") {
         return this.#listener.refused(this, command, "unknown-user");
       }
-      record = { user: command.user, epoch: FIRST_EPOCH, version: 0, movedTo: "", ...EMPTY_STATE };
+      record = new UserRecord(command.user, FIRST_EPOCH);
       this.table.set(command.user, record);
     } else if (record.movedTo !== "") {
       return this.#forward(record.movedTo, command);
@@ -179,15 +176,11 @@ export class Fold {
   }
 }
 
-/** The users that the commands are about, and those of them whom a command may place elsewhere. */
-function usersOf(commands: readonly Command[]): { users: UserId[]; placed: UserId[] } {
+function usersOf(commands: readonly Command[]): UserId[] {
   const users: UserId[] = [];
-  const placed: UserId[] = [];
   for (const command of commands) {
     if (command.kind === "watermark") continue;
-    const about = command.kind === "forward" || command.kind === "accept" ? command.command : command;
-    users.push(about.user);
-    if (about.kind !== "update") placed.push(about.user);
+    users.push(command.kind === "forward" || command.kind === "accept" ? command.command.user : command.user);
   }
-  return { users, placed };
+  return users;
 }

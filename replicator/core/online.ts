@@ -15,7 +15,8 @@ interface Placement {
   readonly counts: readonly { readonly totals: Totals; readonly sessions: number }[];
 }
 
-interface Entry {
+/** One user's place in the index. */
+export interface Seat {
   readonly user: UserId;
   /** Absent while offline. */
   placement: Placement | undefined;
@@ -28,20 +29,14 @@ export interface Totals {
   sessions: number;
 }
 
-/** What placing a user reads of the entry. */
-const READS: readonly ((entry: Entry) => number)[] = [
-  (entry) => (entry.placement === undefined ? 0 : 1),
-  (entry) => entry.user.length,
-];
-
 /** Buckets make a page O(page + bucket): 4,096 of them hold 2,400 users each at 10 million. */
 const BUCKETS = 4096;
 
 export class OnlineIndex {
   /** Everybody who was ever online here. */
-  readonly #entries = new Table<Entry>((entry) => entry.user);
+  readonly #seats = new Table<Seat>((seat) => seat.user);
   /** The same by hash, in no order. */
-  readonly #buckets: Entry[][] = Array.from({ length: BUCKETS }, () => []);
+  readonly #buckets: Seat[][] = Array.from({ length: BUCKETS }, () => []);
   readonly #placements = new Map<string, Placement>();
   readonly totals: Totals = { users: 0, sessions: 0 };
   readonly byRegion = new Map<Region, Totals>();
@@ -57,33 +52,36 @@ export class OnlineIndex {
   }
 
   has(user: UserId): boolean {
-    return this.#entries.get(user)?.placement !== undefined;
-  }
-
-  /** Brings what `place` reads of these users into the CPU's caches: see the table. */
-  prefetch(users: readonly UserId[]): void {
-    this.#entries.prefetch(users, READS);
+    return this.#seats.get(user)?.placement !== undefined;
   }
 
   /** When the user last went offline; `undefined` for one who never did. */
   lastSeenMs(user: UserId): number | undefined {
-    const lastSeenMs = this.#entries.get(user)?.lastSeenMs ?? 0;
+    const lastSeenMs = this.#seats.get(user)?.lastSeenMs ?? 0;
     return lastSeenMs === 0 ? undefined : lastSeenMs;
   }
 
+  /** The user's seat, made if need be; it stays the same for good. */
+  seat(user: UserId): Seat {
+    const held = this.#seats.get(user);
+    if (held !== undefined) return held;
+    const seat: Seat = { user, placement: undefined, lastSeenMs: 0 };
+    this.#seats.set(user, seat);
+    this.#bucket(user).push(seat);
+    return seat;
+  }
+
   /** States where the user's sessions are from `atMs` on; none is offline. Returns whether the user came online or went offline. */
-  place(user: UserId, regions: readonly Region[], atMs: number): "came" | "left" | "same" {
-    const known = this.#entries.get(user);
-    const before = known?.placement;
+  place(seat: Seat, regions: readonly Region[], atMs: number): "came" | "left" | "same" {
+    const before = seat.placement;
     const after = regions.length === 0 ? undefined : this.#placement(regions);
     if (before === after) return "same";
     if (before !== undefined) this.#count(before, -1);
     if (after !== undefined) this.#count(after, 1);
-    const entry = known ?? this.#newcomer(user);
-    entry.placement = after;
+    seat.placement = after;
     if (before === undefined) return "came";
     if (after !== undefined) return "same";
-    entry.lastSeenMs = atMs;
+    seat.lastSeenMs = atMs;
     return "left";
   }
 
@@ -97,7 +95,7 @@ export class OnlineIndex {
     for (let index = start; index < BUCKETS && users.length < limit; index++) {
       const bucket = this.#buckets[index];
       const online = bucket?.filter(({ placement }) => placement !== undefined) ?? [];
-      for (const user of online.map((entry) => entry.user).toSorted()) {
+      for (const user of online.map((seat) => seat.user).toSorted()) {
         if (cursor !== undefined && index === start && user <= cursor) continue;
         if (!accept(user)) continue;
         users.push(user);
@@ -107,14 +105,7 @@ export class OnlineIndex {
     return users;
   }
 
-  #newcomer(user: UserId): Entry {
-    const entry: Entry = { user, placement: undefined, lastSeenMs: 0 };
-    this.#entries.set(user, entry);
-    this.#bucket(user).push(entry);
-    return entry;
-  }
-
-  #bucket(user: UserId): Entry[] {
+  #bucket(user: UserId): Seat[] {
     return defined(this.#buckets[bucketOf(user)], "every user has a bucket");
   }
 

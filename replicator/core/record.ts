@@ -6,21 +6,13 @@ import type { EndReason, PreferredStatus, Region, Session, UserCommand, UserId }
 import type { Position } from "./commands.ts";
 import type { Epoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
+import type { Seat } from "./online.ts";
 
 /** What a command may change. Arrays are replaced, never mutated: a view may keep one. */
 export interface PresenceState {
   sessions: readonly Session[];
   preferred: PreferredStatus;
   preferredUntilMs: number;
-}
-
-export interface UserRecord extends PresenceState {
-  readonly user: UserId;
-  readonly epoch: Epoch;
-  /** Position in the home's log of the newest command that changed this record. */
-  version: Position;
-  /** Set once this log gave the user up: later commands are redirected there. Empty while homed here. */
-  movedTo: Region;
 }
 
 export interface EndedSession {
@@ -43,6 +35,33 @@ export const EMPTY_STATE: Readonly<PresenceState> = {
   preferred: "automatic",
   preferredUntilMs: 0,
 };
+
+export class UserRecord implements PresenceState {
+  readonly user: UserId;
+  readonly epoch: Epoch;
+  /** Position in the home's log of the newest command that changed this record. */
+  version: Position = 0;
+  /** Set once this log gave the user up: later commands are redirected there. Empty while homed here. */
+  movedTo: Region = "";
+  sessions = EMPTY_STATE.sessions;
+  preferred = EMPTY_STATE.preferred;
+  preferredUntilMs = EMPTY_STATE.preferredUntilMs;
+  #seat: Seat | undefined;
+
+  constructor(user: UserId, epoch: Epoch) {
+    this.user = user;
+    this.epoch = epoch;
+  }
+
+  /** The user's seat in the online index of the replica that this record is part of: at hand here, and no part of the record's state. */
+  get seat(): Seat | undefined {
+    return this.#seat;
+  }
+
+  set seat(seat: Seat) {
+    this.#seat = seat;
+  }
+}
 
 /** Applies `command` to `state` in place; sessions it ends are added to `ended`. Returns why it changed nothing, if so. */
 export function applyToState(

@@ -6,6 +6,7 @@ import type { Command, Frame, LogId, Position, Region, Session, UserCommand, Use
 import { Fold } from "./fold.ts";
 import type { FoldListener, FoldResult } from "./fold.ts";
 import { OnlineIndex } from "./online.ts";
+import type { Seat } from "./online.ts";
 import { Provisional } from "./provisional.ts";
 import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.ts";
 import { routeOf } from "./route.ts";
@@ -73,12 +74,11 @@ export class Replica {
 
   #foldListener(): FoldListener {
     return {
-      upcoming: (users: readonly UserId[]) => this.online.prefetch(users),
       changed: (_fold: Fold, user: UserId, appeared: boolean, record: UserRecord) => {
         if (appeared || this.contested.has(user)) this.#contest(user);
         const alone =
           record.movedTo === "" && !this.contested.has(user) && this.provisional.of(user).length === 0;
-        if (alone) this.#show(user, record);
+        if (alone) this.#show((record.seat ??= this.online.seat(user)), record);
         else this.#place(user);
       },
       applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[]) => {
@@ -113,12 +113,12 @@ export class Replica {
   }
 
   #place(user: UserId): void {
-    this.#show(user, sessionsOf(this.folds, this.provisional, user));
+    this.#show(this.online.seat(user), sessionsOf(this.folds, this.provisional, user));
   }
 
-  #show(user: UserId, { sessions, preferred }: PresenceState): void {
+  #show(seat: Seat, { sessions, preferred }: PresenceState): void {
     const shown = preferred === "invisible" ? [] : sessions;
     const regions = shown.map((session) => session.region);
-    this.online.place(user, regions, this.#atMs);
+    this.online.place(seat, regions, this.#atMs);
   }
 }

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Region } from "../../replicator/core/commands.ts";
+import { UserRecord } from "../../replicator/core/record.ts";
 import { Fold } from "../../replicator/core/fold.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import { FIRST_EPOCH, beats, compareEpochs, hash32, rank } from "../../replicator/core/homing.ts";
@@ -21,15 +22,10 @@ function ignore(): void {}
 function holding(name: Region, user: string, at: Epoch | undefined, movedTo = ""): Fold {
   const fold = new Fold(name, SILENT);
   const session = sessionOf(`of ${name}`, name);
-  const record = {
-    user,
-    version: 1,
-    movedTo,
-    sessions: [session],
-    preferred: "automatic",
-    preferredUntilMs: 0,
-  } as const;
-  if (at !== undefined) fold.table.set(user, { ...record, sessions: [session], epoch: at });
+  if (at !== undefined) {
+    const record = new UserRecord(user, at);
+    fold.table.set(user, Object.assign(record, { version: 1, movedTo, sessions: [session] }));
+  }
   return fold;
 }
 

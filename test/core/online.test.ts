@@ -36,7 +36,7 @@ describe("totals", () => {
               : regions.length === 0
                 ? "left"
                 : "same";
-          expect(index.place(user, regions, 0)).toBe(expected);
+          expect(index.place(index.seat(user), regions, 0)).toBe(expected);
           where.set(user, regions);
         }
         const online = [...where.values()].filter((regions) => regions.length > 0);
@@ -64,8 +64,8 @@ describe("totals", () => {
 
   it("the order in which sessions are told does not matter", () => {
     const index = new OnlineIndex();
-    index.place("ann", ["us", "cn", "us"], 0);
-    expect(index.place("ann", ["us", "us", "cn"], 0)).toBe("same");
+    index.place(index.seat("ann"), ["us", "cn", "us"], 0);
+    expect(index.place(index.seat("ann"), ["us", "us", "cn"], 0)).toBe("same");
     expect(index.totals).toEqual({ users: 1, sessions: 3 });
   });
 });
@@ -79,7 +79,7 @@ describe("a walk by pages", () => {
         fc.subarray(USERS),
         (between, limit, steady) => {
           const index = new OnlineIndex();
-          for (const user of steady) index.place(user, ["cn"], 0);
+          for (const user of steady) index.place(index.seat(user), ["cn"], 0);
           const seen: string[] = [];
           let cursor: string | undefined;
           for (let round = 0; ; round++) {
@@ -88,7 +88,7 @@ describe("a walk by pages", () => {
             if (page.length < limit) break;
             cursor = page.at(-1);
             for (const [user, regions] of between[round] ?? []) {
-              if (!steady.includes(user) || regions.length > 0) index.place(user, regions, 0);
+              if (!steady.includes(user) || regions.length > 0) index.place(index.seat(user), regions, 0);
             }
           }
           expect(new Set(seen).size).toBe(seen.length);
@@ -101,7 +101,7 @@ describe("a walk by pages", () => {
 
   it("a page has at most its limit, counted after the filter", () => {
     const index = new OnlineIndex();
-    for (const user of USERS) index.place(user, ["cn"], 0);
+    for (const user of USERS) index.place(index.seat(user), ["cn"], 0);
     const first = index.page(undefined, 5, isNumbered);
     const second = index.page(first.at(-1), 5, isNumbered);
     expect([first.length, second.length]).toEqual([5, 3]);
@@ -110,17 +110,17 @@ describe("a walk by pages", () => {
 
   it("every replica walks in the same order, whatever came first", () => {
     const [one, other] = [new OnlineIndex(), new OnlineIndex()];
-    for (const user of USERS) one.place(user, ["cn"], 0);
-    for (const user of USERS.toReversed()) other.place(user, ["us", "cn"], 0);
+    for (const user of USERS) one.place(one.seat(user), ["cn"], 0);
+    for (const user of USERS.toReversed()) other.place(other.seat(user), ["us", "cn"], 0);
     expect(one.page(undefined, 100, anyone)).toEqual(other.page(undefined, 100, anyone));
   });
 
   it("the cursor of a user who left is still good", () => {
     const index = new OnlineIndex();
-    for (const user of USERS) index.place(user, ["cn"], 0);
+    for (const user of USERS) index.place(index.seat(user), ["cn"], 0);
     const all = index.page(undefined, 100, anyone);
     const [, , third = ""] = all;
-    index.place(third, [], 0);
+    index.place(index.seat(third), [], 0);
     expect(index.page(third, 100, anyone)).toEqual(all.slice(3));
   });
 });
