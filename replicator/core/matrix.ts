@@ -250,13 +250,14 @@ export class LinkMatrix {
     if (reportSilenceMs > REPORT_SILENCE_MS) {
       return at("disconnected", `the replicator has not reported for ${seconds(reportSilenceMs)}`);
     }
-    if (link.state !== "live") return at(link.state, link.reason, link.sinceMs);
+    const moving = link.state === "live" || (link.state === "catching-up" && peer.lag.heardMonoMs !== 0);
+    if (!moving) return at(link.state, link.reason, link.sinceMs);
     const silentMs = peer.lag.silentMs(now);
     if (silentMs > LIMITS.stalledAfterMs) {
       const since = Number.isFinite(silentMs) ? `for ${seconds(silentMs)}` : "yet";
       return at("stalled", `no watermark of ${region} folded ${since}`);
     }
-    return at("live", "", link.sinceMs);
+    return at(link.state, link.reason, link.sinceMs);
   }
 }
 

@@ -141,12 +141,21 @@ export class Presence implements PresenceService {
       }
       case "opened":
         this.#claiming.delete(effect.user);
-        return this.#local.opened(effect.user, effect.session);
+        return this.#opened(effect.user, effect.session);
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
     }
+  }
+
+  /** A log has the session. One that a newer forward has closed already gets no lease: its log only relays what is past. */
+  #opened(user: UserId, session: Session): void {
+    const held = this.#leases.get(session.session) !== undefined;
+    const shown = this.node.replica
+      .view(user)
+      ?.sessions.some((one) => one.session.session === session.session);
+    if (held || shown === true) this.#local.opened(user, session);
   }
 
   #watchLinks(now: Now): void {
@@ -201,6 +210,8 @@ export class Presence implements PresenceService {
     if (!outcome.ok) {
       this.#claiming.delete(user);
       this.#local.abandon(lease);
+      // Stored and folded all the same, only the answer was lost: it is an orphan already.
+      if (isInLog(this.node.replica, lease)) this.#local.orphaned(user, session.session);
       return appendFailed(outcome);
     }
     this.tally.opened += 1;

@@ -1,0 +1,101 @@
+/**
+ * What clients asked for and were told: the independent model that the replicas are checked against. Rule: it is written by the
+ * clients' own experience alone (requests made, answers got, beats accepted), never by looking into a node.
+ */
+import type { Position, Region, SessionId, SessionStatus, UserId } from "../../replicator/core/commands.ts";
+import { HEARTBEAT_MS, TTL_MS } from "./settings.ts";
+
+export interface Account {
+  readonly id: SessionId;
+  readonly user: UserId;
+  readonly region: Region;
+  readonly device: string;
+  readonly openRequestedMs: number;
+  /** Position that the acknowledgement named. */
+  openAcked: Position | undefined;
+  closeRequestedMs: number | undefined;
+  closeAcked: Position | undefined;
+  /** The newest acknowledged status and its position, then those asked for since: any of them may stand. */
+  status: SessionStatus;
+  statusAcked: Position;
+  tentative: SessionStatus[];
+  /** When a beat was accepted, in virtual time; before the first, when the login was asked for: its lease counts from then. */
+  beatMs: number;
+  /** An operator asked for the end of all sessions of the user that could be seen: this one may or may not have been. */
+  forced: boolean;
+  /** The client was told that it is over. */
+  over: boolean;
+}
+
+/** A lease can end this much earlier than its TTL after the last accepted beat: what a tick is late, and a clock is fast. */
+export const LEASE_SLACK_MS = HEARTBEAT_MS;
+
+export class Ledger {
+  readonly accounts = new Map<SessionId, Account>();
+  readonly #byUser = new Map<UserId, Account[]>();
+
+  opening(
+    id: SessionId,
+    user: UserId,
+    region: Region,
+    device: string,
+    status: SessionStatus,
+    nowMs: number,
+  ): Account {
+    const account: Account = {
+      id,
+      user,
+      region,
+      device,
+      openRequestedMs: nowMs,
+      openAcked: undefined,
+      closeRequestedMs: undefined,
+      closeAcked: undefined,
+      status,
+      statusAcked: 0,
+      tentative: [],
+      beatMs: nowMs,
+      forced: false,
+      over: false,
+    };
+    this.accounts.set(id, account);
+    const held = this.#byUser.get(user) ?? [];
+    held.push(account);
+    this.#byUser.set(user, held);
+    return account;
+  }
+
+  of(user: UserId): readonly Account[] {
+    return this.#byUser.get(user) ?? [];
+  }
+
+  users(): IterableIterator<UserId> {
+    return this.#byUser.keys();
+  }
+
+  /** Whether anything that the client knows of could have ended the session. */
+  mayBeOver(account: Account, nowMs: number): boolean {
+    if (
+      account.forced ||
+      account.over ||
+      account.closeRequestedMs !== undefined ||
+      account.openAcked === undefined
+    )
+      return true;
+    if (nowMs - account.beatMs >= TTL_MS - LEASE_SLACK_MS) return true;
+    return this.rivals(account).length > 0;
+  }
+
+  /** Other logins of the same device: each may have replaced this one. */
+  rivals(account: Account): Account[] {
+    if (account.device === "") return [];
+    return this.of(account.user).filter((one) => one !== account && one.device === account.device);
+  }
+
+  /** Alive for sure: acknowledged, not asked to end, not told that it ended, and beating. */
+  isAlive(account: Account, nowMs: number): boolean {
+    if (account.over || account.closeRequestedMs !== undefined || account.openAcked === undefined)
+      return false;
+    return nowMs - account.beatMs < TTL_MS - LEASE_SLACK_MS;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The proof that the simulation bites: bugs planted into the shipped code at its seams, one at a time, for the length of a run. Rule:
+ * each must be caught within the given seeds; what plants a bug takes it out again.
+ */
+import type { Command, Frame, Region } from "../../replicator/core/commands.ts";
+import { Fold } from "../../replicator/core/fold.ts";
+import { LinkMatrix } from "../../replicator/core/matrix.ts";
+import { Replica } from "../../replicator/core/replica.ts";
+import { Leases } from "../../services/presence/leases.ts";
+import { LocalSessions } from "../../services/presence/local-sessions.ts";
+import { Presence } from "../../services/presence/presence.ts";
+import { Reconcile } from "../../services/presence/reconcile.ts";
+import { Waiters } from "../../services/presence/waiters.ts";
+import { NO_BUGS } from "./bugs.ts";
+import type { Bugs } from "./bugs.ts";
+
+export interface Plant {
+  readonly name: string;
+  /** Puts the bug in; the function returned takes it out. */
+  readonly plant: () => () => void;
+  readonly bugs?: Partial<Bugs>;
+}
+
+/** Replaces a method of a class until the returned function is called. */
+function replace<T extends object, K extends keyof T>(
+  prototype: T,
+  name: K,
+  make: (original: T[K]) => T[K],
+): () => void {
+  const original = prototype[name];
+  prototype[name] = make(original);
+  return () => {
+    prototype[name] = original;
+  };
+}
+
+/** A fold that is given other frames than the log has. */
+function refold(change: (fold: Fold, frame: Frame, position: number) => Frame): () => void {
+  return replace(
+    Fold.prototype,
+    "apply",
+    (apply) =>
+      function (this: Fold, position, frame) {
+        return apply.call(this, position, change(this, frame, position));
+      },
+  );
+}
+
+function withCommands(frame: Frame, change: (command: Command) => Command): Frame {
+  return { ...frame, commands: frame.commands.map(change) };
+}
+
+const nothing = (): (() => void) => () => undefined;
+
+export const PLANTS: readonly Plant[] = [
+  { name: "drop fencing", plant: nothing, bugs: { dropFencing: true } },
+  { name: "ack before apply", plant: nothing, bugs: { ackBeforeApply: true } },
+  {
+    name: "ignore a gap",
+    plant: () =>
+      refold((fold, frame, position) => {
+        if (position > fold.position + 1) fold.position = position - 1;
+        return frame;
+      }),
+  },
+  {
+    name: "apply a frame again",
+    plant: () =>
+      refold((fold, frame, position) => {
+        if (position === fold.position) fold.position = position - 1;
+        return frame;
+      }),
+  },
+  {
+    name: "skip processed[via]",
+    plant: () =>
+      refold((fold, frame) => {
+        for (const command of frame.commands.toReversed()) {
+          if (command.kind === "accept") fold.processed.set(command.logId, command.after);
+        }
+        return frame;
+      }),
+  },
+  {
+    name: "fold reads the clock",
+    plant: () => {
+      let clock = 0;
+      return refold((_fold, frame) =>
+        withCommands(frame, (command) => {
+          clock += 1;
+          if (command.kind !== "open") return command;
+          return { ...command, session: { ...command.session, sinceMs: clock } };
+        }),
+      );
+    },
+  },
+  {
+    name: "order by wall clock",
+    plant: () => {
+      const newest = new WeakMap<Fold, number>();
+      return refold((fold, frame, position) => {
+        if (position !== fold.position + 1) return frame;
+        const before = newest.get(fold) ?? Number.NEGATIVE_INFINITY;
+        newest.set(fold, Math.max(before, frame.committedAtMs));
+        return frame.committedAtMs < before ? { ...frame, commands: [] } : frame;
+      });
+    },
+  },
+  {
+    name: "drop before the sessions are forwarded",
+    plant: () =>
+      refold((fold, frame) => {
+        for (const command of frame.commands) {
+          const record = command.kind === "drop" ? fold.homed(command.user) : undefined;
+          if (record !== undefined) record.sessions = [];
+        }
+        return frame;
+      }),
+  },
+  {
+    name: "the lower claim wins, in one region",
+    plant: () =>
+      replace(
+        Replica.prototype,
+        "winner",
+        (winner) =>
+          function (this: Replica, user): Region | undefined {
+            const won = winner.call(this, user);
+            const others = this.folds.filter((fold) => fold.region !== won && fold.homed(user) !== undefined);
+            return won === "us" ? (others[0]?.region ?? won) : won;
+          },
+      ),
+  },
+  {
+    name: "forget reconcile",
+    plant: () => {
+      const restores = [
+        replace(Reconcile.prototype, "missing", () => () => []),
+        replace(Reconcile.prototype, "orphans", () => () => []),
+        replace(LocalSessions.prototype, "orphaned", () => () => undefined),
+      ];
+      return () => restores.forEach((restore) => restore());
+    },
+  },
+  {
+    name: "forget a close before it is acknowledged",
+    plant: () =>
+      replace(
+        LocalSessions.prototype,
+        "closes",
+        (closes) =>
+          function (this: LocalSessions, max) {
+            const taken = closes.call(this, max);
+            this.closed(taken);
+            return taken;
+          },
+      ),
+  },
+  {
+    name: "token satisfied early",
+    plant: () => replace(Waiters.prototype, "wait", () => () => Promise.resolve({ kind: "satisfied" })),
+  },
+  {
+    name: "expiry from another region",
+    plant: () =>
+      replace(
+        Presence.prototype,
+        "tick",
+        (tick) =>
+          function (this: Presence) {
+            tick.call(this);
+            const lost = this.replication().links.filter(
+              ({ replica, state }) =>
+                replica === this.region && (state === "stalled" || state === "disconnected"),
+            );
+            for (const { origin } of lost) expireOne(this, origin);
+          },
+      ),
+  },
+  {
+    name: "a beat renews nothing",
+    plant: () => replace(Leases.prototype, "renew", () => () => undefined),
+  },
+  {
+    name: "leases never end",
+    plant: () =>
+      replace(
+        Leases.prototype,
+        "advance",
+        (advance) =>
+          function (this: Leases, monoMs) {
+            for (const lease of this.all()) this.renew(lease);
+            return advance.call(this, monoMs);
+          },
+      ),
+  },
+  {
+    name: "a stopped link is shown live",
+    plant: () =>
+      replace(
+        LinkMatrix.prototype,
+        "rows",
+        (rows) =>
+          function (this: LinkMatrix, now) {
+            return rows.call(this, now).map((row) => ({ ...row, state: "live" as const }));
+          },
+      ),
+  },
+  {
+    name: "lag reads 0",
+    plant: () =>
+      replace(
+        LinkMatrix.prototype,
+        "rows",
+        (rows) =>
+          function (this: LinkMatrix, now) {
+            return rows.call(this, now).map((row) => ({ ...row, eventsBehind: 0 }));
+          },
+      ),
+  },
+];
+
+/** Named in the design, and not possible before the part of the system that they break exists. */
+export const LATER: readonly string[] = [
+  "reuse a log identity (resync after a new identity)",
+  "truncate above a snapshot (snapshots)",
+  "lower epoch wins (evacuation: today all claims are of the first epoch)",
+];
+
+export function bugsOf(plant: Plant): Bugs {
+  return { ...NO_BUGS, ...plant.bugs };
+}
+
+function expireOne(presence: Presence, region: Region): void {
+  const { replica } = presence.node;
+  const [user] = replica.online.page(undefined, 1, (one) =>
+    (replica.view(one)?.sessions ?? []).some(({ session }) => session.region === region),
+  );
+  if (user !== undefined) void presence.forceLogout(user);
+}

@@ -1,0 +1,85 @@
+/**
+ * One seed, from the empty logs to the verdict: chaos for a number of events, then everything heals, and within a bound of virtual time
+ * every replica must show what the clients were told. Rule: a run is a function of its seed, its length and its planted bugs.
+ */
+import type { Bugs } from "./bugs.ts";
+import { Checks } from "./checks.ts";
+import { Clients } from "./clients.ts";
+import { finalFault } from "./final.ts";
+import { Incidents } from "./incidents.ts";
+import { Ledger } from "./ledger.ts";
+import { draw } from "./settings.ts";
+import type { FaultKind, Unhealed } from "./settings.ts";
+import { World } from "./world.ts";
+
+/** After healing, all must have converged within this. */
+export const CONVERGED_WITHIN_MS = 15_000;
+const LOOK_EVERY_MS = 500;
+
+export interface Verdict {
+  readonly seed: number;
+  readonly hash: string;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly healedInMs: number | undefined;
+  readonly violation: string | undefined;
+  readonly fired: ReadonlyMap<FaultKind, number>;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly trace: readonly string[];
+}
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Events of the chaos; healing takes what it takes. */
+  readonly events: number;
+  readonly bugs?: Bugs;
+  readonly trace?: boolean;
+  /** Faults that the system does not heal yet. */
+  readonly unhealed?: readonly Unhealed[];
+}
+
+export async function runSeed({
+  seed,
+  events,
+  bugs,
+  trace = false,
+  unhealed = [],
+}: RunOptions): Promise<Verdict> {
+  const world = new World(draw(seed, unhealed), bugs);
+  const { machine } = world;
+  machine.tracing = trace;
+  world.start();
+  const ledger = new Ledger();
+  const clients = new Clients(world, ledger);
+  const checks = new Checks(world, ledger, clients);
+  const incidents = new Incidents(world);
+  await machine.run(Number.POSITIVE_INFINITY, events);
+  machine.trace(() => "── healed ──");
+  const healedAtMs = machine.nowMs;
+  clients.quiet = true;
+  incidents.heal();
+  let left: string | undefined = "not looked at yet";
+  while (machine.failure === undefined && left !== undefined) {
+    await machine.run(machine.nowMs + LOOK_EVERY_MS);
+    left = checks.unconverged();
+    if (left !== undefined && machine.nowMs - healedAtMs > CONVERGED_WITHIN_MS) {
+      machine.fail(`not converged ${CONVERGED_WITHIN_MS} ms after healing: ${left}`);
+    }
+  }
+  const healedInMs = machine.failure === undefined ? machine.nowMs - healedAtMs : undefined;
+  if (machine.failure === undefined) {
+    const fault = finalFault(world, ledger);
+    if (fault !== undefined) machine.fail(fault);
+  }
+  return {
+    seed,
+    hash: machine.hash.toString(16).padStart(8, "0"),
+    events: machine.events,
+    virtualMs: Math.round(machine.nowMs),
+    healedInMs,
+    violation: machine.failure,
+    fired: world.fired.counts,
+    counts: { ...clients.counts, ...checks.counts },
+    trace: machine.recent,
+  };
+}
