@@ -4,6 +4,7 @@
  */
 import type { Benchmark, Report, RunOptions } from "./support/benchmark.ts";
 import { mustHold } from "./support/benchmark.ts";
+import { pinServers } from "./support/cores.ts";
 import { httpLoad, medianOf, type LoadResult } from "./support/http-load.ts";
 import type { NodeClient } from "./support/node-client.ts";
 import type { Stage } from "./support/stage.ts";
@@ -30,6 +31,7 @@ export const heartbeat: Benchmark = {
 };
 
 async function run(stage: Stage, { seconds, say }: RunOptions): Promise<Report> {
+  if (!pinServers()) say("cannot pin processes to cores here: the ratio depends on the scheduler");
   const nats = await stage.natsServer("nats-cn");
   const node = await stage.node("cn", nats.url);
   const bareUrl = await stage.worker<BareFastifyCalls>("bare-fastify").call("listen", undefined);

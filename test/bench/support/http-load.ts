@@ -4,6 +4,7 @@
  * generator with the same requests.
  */
 import { spawn } from "node:child_process";
+import { onGeneratorCore } from "./cores.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AutocannonCalls } from "../workers/autocannon.ts";
@@ -78,8 +79,7 @@ class WrkLoad implements HttpLoad {
     const check = expected === undefined ? [] : [String(expected.status), expected.bodyPart ?? ""];
     const args = ["-t1", `-c${this.#connections}`, `-d${Math.ceil(seconds)}s`, "-s", this.#script, url, "--"];
     const output = await run(
-      "wrk",
-      [...args, this.#requests, ...check],
+      ...onGeneratorCore("wrk", [...args, this.#requests, ...check]),
       this.#stage.signal,
       seconds * 1_000 + SETTLE_MS,
     );
