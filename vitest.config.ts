@@ -7,6 +7,12 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    coverage: {
+      provider: "v8",
+      include: ["replicator/core/**"],
+      reporter: ["text"],
+      thresholds: { branches: 100 },
+    },
     projects: [
       {
         test: {

@@ -1,5 +1,5 @@
 /**
- * From a fresh clone to a running tool: `node infra/bootstrap.mjs demo|test|bench|sim [args]`.
+ * From a fresh clone to a running tool: `node infra/bootstrap.mjs demo|test|coverage|bench|sim|faults [args]`.
  * Checks Node, installs packages, builds, finds or installs nats-server, then runs the tool in its place: same exit code, same signals.
  * Rule: plain JavaScript without packages; everything it says goes to stderr, so that stdout is the tool's alone.
  */
@@ -15,10 +15,13 @@ const TOOLS = {
   demo: (args) => runTool("dist/infra/demo/main.js", args),
   bench: (args) => runTool("dist/test/bench/main.js", args),
   sim: (args) => runTool("dist/test/sim/main.js", args),
+  faults: (args) => runTool("dist/test/faults/main.js", args),
   test: (args) => runTests(args),
+  coverage: (args) => run(process.execPath, [binary("vitest"), ...COVERAGE, ...args], "inherit"),
 };
+const COVERAGE = ["run", "--project=unit", "test/core", "--coverage.enabled"];
 /** What goes into dist/, and the files that decide how. */
-const SOURCES = ["replicator", "services", "infra", "test/bench", "test/sim"];
+const SOURCES = ["replicator", "services", "infra", "test/bench", "test/sim", "test/faults"];
 const BUILD_CONFIG = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 const BUILT = join(ROOT, "dist", ".built");
 /** How often to look whether whoever started this is still there. */
@@ -42,7 +45,7 @@ async function main(name, args) {
   checkNode();
   await installPackages();
   await build();
-  const server = name === "sim" ? undefined : await natsServer();
+  const server = ["sim", "coverage"].includes(name) ? undefined : await natsServer();
   if (server === undefined && name === "demo" && !args.includes("--embedded")) {
     say("no nats-server to be had: the demo runs embedded, all regions in one process on in-memory logs");
     args.push("--embedded");

@@ -2,15 +2,17 @@
  * One region's replicator put together: a link per peer, driven by a timer and by what the logs say. It decides nothing itself;
  * `core/link.ts` does. Used by the process (`main.ts`), by the embedded demo and by tests.
  */
-import type { Region } from "./core/commands.ts";
+import type { LogId, Position, Region } from "./core/commands.ts";
 import { Link } from "./core/link.ts";
-import type { LinkEffect, LinkEvent, LinkReport } from "./core/link.ts";
+import type { LinkEffect, LinkEvent, LinkReport } from "./core/link-events.ts";
 import { LIMITS } from "./core/limits.ts";
 import type { CopyLog, LogStore, OriginLog, Reader } from "./log/port.ts";
-import { LINKS_TOPIC, encodeReports } from "./runtime/announcement.ts";
+import { COPIED_TOPIC, LINKS_TOPIC, encodeCopied, encodeReports } from "./runtime/announcement.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
+import { fetchSnapshot } from "./snapshot-fetch.ts";
+import { proveTail, sameEntry } from "./tail.ts";
 import { inspectFrame } from "./wire/codec.ts";
 
 export interface ReplicatorOptions {
@@ -29,14 +31,22 @@ export interface RunningReplicator {
 }
 
 const HEAD_POLL_MS = 1_000;
+const PROVE_AGAIN_MS = 500;
 
 /** Starts carrying the peers' logs here, for ever. The stores stay the caller's. */
 export function startReplicator(options: ReplicatorOptions): RunningReplicator {
-  const { local, peers, logger } = options;
+  const { region, local, peers, logger } = options;
   const clock = options.clock ?? systemClock;
-  const drivers = [...peers].map(([origin, store]) => new LinkDriver(origin, store, local, clock, logger));
+  const turns = new Turns();
+  const drivers = [...peers].map(
+    ([origin, store]) => new LinkDriver({ region, origin, remote: store, local, clock, logger, turns }),
+  );
+  // A server that comes back may have lost the end of this region's log.
+  local.onConnection((connected) => {
+    if (connected) for (const driver of drivers) driver.doubtTail();
+  });
   const ticking = setInterval(() => {
-    for (const driver of drivers) driver.dispatch({ kind: "tick" });
+    for (const driver of drivers) driver.tick();
   }, LIMITS.tickMs);
   const announcing = setInterval(
     () => local.announce(LINKS_TOPIC, encodeReports(reports())),
@@ -58,29 +68,83 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   }
 }
 
+/** One after another: the first link that needs a snapshot brings it, and the others find it here. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn;
+    return turn;
+  }
+}
+
+interface LinkDriverOptions {
+  readonly region: Region;
+  readonly origin: Region;
+  readonly remote: LogStore;
+  readonly local: LogStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly turns: Turns;
+}
+
 /** Carries out the effects of one link. */
 class LinkDriver {
   readonly #link: Link;
+  readonly #region: Region;
   readonly #remote: LogStore;
   readonly #local: LogStore;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #turns: Turns;
+  #logId: LogId = "";
+  /** The copy's last sequence when it was opened. */
+  #sequence = 0;
+  /** What the origin was told last of how far its log is copied. */
+  #told: Position = 0;
   #ends: { origin: OriginLog; copy: CopyLog } | undefined;
   #reader: Reader | undefined;
   #released: (() => void) | undefined;
   #polling = false;
+  #proving = false;
+  #tailProven = false;
+  #proveAtMs = 0;
   #shown = "";
 
-  constructor(origin: Region, remote: LogStore, local: LogStore, clock: Clock, logger: Logger) {
-    this.#link = new Link(origin);
-    this.#remote = remote;
-    this.#local = local;
-    this.#clock = clock;
-    this.#logger = logger;
+  constructor(options: LinkDriverOptions) {
+    this.#link = new Link(options.origin);
+    this.#region = options.region;
+    this.#remote = options.remote;
+    this.#local = options.local;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#turns = options.turns;
   }
 
   report(): LinkReport {
     return this.#link.report();
+  }
+
+  /** A server was away: the end of this region's log is to be proven again. */
+  doubtTail(): void {
+    this.#tailProven = false;
+  }
+
+  tick(): void {
+    this.dispatch({ kind: "tick" });
+    if (!this.#tailProven && !this.#proving && this.#clock().monoMs >= this.#proveAtMs)
+      void this.#proveTail();
+    this.#tellCopied();
+  }
+
+  /** Tells the origin's nodes how far the copy is: some of them wait for it (`ack=peer`), and all may truncate what every peer has. */
+  #tellCopied(): void {
+    const { copied } = this.#link.report();
+    if (copied === this.#told || this.#logId === "" || !this.#remote.connected()) return;
+    this.#told = copied;
+    const payload = encodeCopied({ region: this.#region, logId: this.#logId, position: copied });
+    this.#remote.announce(COPIED_TOPIC, payload);
   }
 
   dispatch(event: LinkEvent): void {
@@ -111,10 +175,16 @@ class LinkDriver {
   #carryOut(effect: LinkEffect): void {
     switch (effect.kind) {
       case "open":
+        this.doubtTail();
         void this.#open().then((event) => this.dispatch(event));
         return;
       case "read":
         return this.#read(effect.from);
+      case "fetch":
+        void this.#fetch(effect.attempt, effect.logId, effect.atLeast, effect.head).then((event) =>
+          this.dispatch(event),
+        );
+        return;
       case "stop":
         this.#released?.();
         void this.#stopReading();
@@ -148,14 +218,60 @@ class LinkDriver {
       this.#remote.openLog(region, { create: false }),
       this.#local.openCopy(region, { create: true }),
     ]);
-    if (!origin.ok) return { kind: "open-failed", detail: `log of ${region}: ${origin.detail}` };
-    if (!copy.ok) return { kind: "open-failed", detail: `copy of ${region}: ${copy.detail}` };
-    const [extent, checkpoint] = await Promise.all([origin.log.extent(), copy.log.checkpoint()]);
-    if (!extent.ok) return { kind: "open-failed", detail: `log of ${region}: ${extent.detail}` };
-    if (!checkpoint.ok) return { kind: "open-failed", detail: `copy of ${region}: ${checkpoint.detail}` };
-    this.#ends = { origin: origin.log, copy: copy.log };
+    if (!origin.ok) return openFailed(origin.reason, `log of ${region}: ${origin.detail}`);
+    if (!copy.ok) return openFailed("copy", `copy of ${region}: ${copy.detail}`);
+    const checkpoint = await copy.log.checkpoint();
+    if (!checkpoint.ok) return openFailed("copy", `copy of ${region}: ${checkpoint.detail}`);
     const { logId, position, sequence } = checkpoint;
-    return { kind: "opened", origin: extent.extent, copy: { logId, position, sequence } };
+    const [extent, agree] = await Promise.all([
+      origin.log.extent(),
+      position === 0 ? true : sameEntry(origin.log, copy.log, position),
+    ]);
+    if (!extent.ok) return openFailed(extent.reason, `log of ${region}: ${extent.detail}`);
+    this.#ends = { origin: origin.log, copy: copy.log };
+    this.#logId = extent.extent.logId;
+    this.#told = 0;
+    this.#sequence = sequence;
+    const { first, head } = extent.extent;
+    const comparable = logId === this.#logId && position >= first && position <= head;
+    if (comparable && agree === undefined)
+      return openFailed("copy", `frame ${position} could not be compared`);
+    const agrees = !comparable || agree !== false;
+    return { kind: "opened", origin: extent.extent, copy: { logId, position, sequence }, agrees };
+  }
+
+  /** The way back, at each connect: what the peer has of this region's own log proves or mends its end. Tried again until somebody answers. */
+  async #proveTail(): Promise<void> {
+    this.#proving = true;
+    const finding = await proveTail(this.#region, this.#local, this.#remote);
+    this.#proving = false;
+    this.#tailProven = finding.kind !== "unknown";
+    this.#proveAtMs = this.#clock().monoMs + PROVE_AGAIN_MS;
+    const peer = this.#link.origin;
+    if (finding.kind === "put-back")
+      this.#logger.warn({ event: "tail-put-back", peer, frames: finding.frames });
+    else if (finding.kind === "renewed")
+      this.#logger.error({ event: "log-renewed", peer, detail: finding.detail });
+  }
+
+  async #fetch(attempt: number, logId: LogId, atLeast: Position, head: Position): Promise<LinkEvent> {
+    const failed = (detail: string): LinkEvent => ({ kind: "fetch-failed", attempt, detail });
+    const { origin } = this.#link;
+    const progress = (percent: number): void => this.dispatch({ kind: "fetching", attempt, percent });
+    const options = { origin, logId, atLeast, head, remote: this.#remote, local: this.#local, progress };
+    const fetched = await this.#turns.take(() => fetchSnapshot(options));
+    const copy = this.#ends?.copy;
+    if (!fetched.ok) return failed(fetched.detail);
+    if (copy === undefined) return failed("stopped");
+    this.#logger.info({ event: "snapshot-here", origin, position: fetched.position });
+    const now = await copy.checkpoint();
+    if (!now.ok) return failed(now.detail);
+    if (now.sequence !== this.#sequence) return failed("another replicator writes the copy");
+    const reset = await copy.reset();
+    if (!reset.ok) return failed(reset.detail);
+    const checkpoint = await copy.checkpoint();
+    if (!checkpoint.ok) return failed(checkpoint.detail);
+    return { kind: "fetched", attempt, position: fetched.position, sequence: checkpoint.sequence };
   }
 
   #read(from: number): void {
@@ -169,7 +285,7 @@ class LinkDriver {
         return this.#link.saturated ? this.#drained() : undefined;
       },
       interrupted: (detail) => this.dispatch({ kind: "interrupted", detail }),
-      resumed: () => undefined,
+      resumed: () => void this.pollHead(),
       broken: (reason, detail) => this.dispatch({ kind: "broken", reason, detail }),
     });
   }
@@ -183,4 +299,8 @@ class LinkDriver {
       };
     });
   }
+}
+
+function openFailed(reason: string, detail: string): LinkEvent {
+  return { kind: "open-failed", reason, detail };
 }

@@ -19,7 +19,13 @@ const LAYERS = [
   "replicator/core",
 ] as const;
 type Layer = (typeof LAYERS)[number];
-const TOP = ["replicator/main.ts", "replicator/replicator.ts", "replicator/env.ts"];
+const TOP = [
+  "replicator/main.ts",
+  "replicator/replicator.ts",
+  "replicator/snapshot-fetch.ts",
+  "replicator/tail.ts",
+  "replicator/env.ts",
+];
 
 /** What a layer may import besides layers. Everything, where nothing is said. */
 const PACKAGES: Partial<Record<Layer, readonly string[]>> = {

@@ -20,7 +20,15 @@ export type PreferredStatus = (typeof PREFERRED_STATUSES)[number];
 export const END_REASONS = ["expired", "logout", "kicked", "replaced", "forced"] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
-export const LINK_STATES = ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun"] as const;
+export const LINK_STATES = [
+  "live",
+  "catching-up",
+  "snapshotting",
+  "stalled",
+  "disconnected",
+  "blocked",
+  "overrun",
+] as const;
 export type LinkState = (typeof LINK_STATES)[number];
 
 /** One login of one user on one device. `region` is where it is connected, whatever the user's home. */
@@ -81,14 +89,14 @@ export interface Forward {
 }
 
 /**
- * The home's acceptance of the forward with ordinal `at` from the log `logId` of region `from` (the `via`).
+ * The home's acceptance of the forward with ordinal `at` from the log of region `from` (the `via`) whose lineage is `lineage`.
  * It takes effect if `after <= processed < at`, so it applies once however often it is appended, and never out of
  * order: the forwards between `after` and `at` were superseded by newer ones about the same session.
  */
 export interface Accept {
   readonly kind: "accept";
   readonly from: Region;
-  readonly logId: LogId;
+  readonly lineage: LogId;
   readonly after: number;
   readonly at: number;
   readonly command: UserCommand;
@@ -133,7 +141,48 @@ export interface Watermark {
   readonly peers: readonly PeerProgress[];
 }
 
-export type Command = UserCommand | Forward | Accept | Drop | Watermark;
+/**
+ * The first command of a log that goes on where another one ended: its state begins as that of log `logId` at `position`. A fold that
+ * stands exactly there goes on; any other needs a snapshot of this log.
+ */
+export interface Renewed {
+  readonly kind: "renewed";
+  readonly logId: LogId;
+  readonly position: Position;
+}
+
+/** Every replica remembers the digest of this log's fold as it is now. */
+export interface Mark {
+  readonly kind: "mark";
+}
+
+/** The digest of this log's fold at the mark of version `at` (`Fold.version`), as the appending node has it. Replicas compare theirs. */
+export interface Digest {
+  readonly kind: "digest";
+  readonly at: number;
+  /** `DIGEST_BYTES` long. */
+  readonly sums: Uint8Array;
+}
+
+/** What an operator decided for this region: kept by key, and all of them in a bounded audit trail. */
+export interface SettingCommand {
+  readonly kind: "set";
+  readonly key: string;
+  readonly value: string;
+  readonly by: string;
+  readonly reason: string;
+}
+
+export type Command =
+  | UserCommand
+  | Forward
+  | Accept
+  | Drop
+  | Watermark
+  | Renewed
+  | Mark
+  | Digest
+  | SettingCommand;
 
 /** A batch of commands appended to a log as one message. Its position is given by the log, not written in it. */
 export interface Frame {

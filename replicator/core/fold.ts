@@ -9,6 +9,9 @@
  *   open, prefer     | claim, then apply  | apply                 | becomes a forward to R
  *   update, close    | refuse             | apply                 | becomes a forward to R
  *   drop to R        | refuse             | every session and the preference become forwards to R, then moved to R | refuse
+ *
+ * A log may go on where another ended (decisions/0011). Its identity and positions are new; its lineage is the same, and versions and
+ * ordinals go on far above any that the end of the old log may have given out.
  */
 import type {
   Accept,
@@ -18,30 +21,39 @@ import type {
   LogId,
   Position,
   Region,
+  SettingCommand,
   UserCommand,
   UserId,
 } from "./commands.ts";
+import { FoldDigest } from "./digest.ts";
+import { FoldExport } from "./export.ts";
 import { FIRST_EPOCH } from "./homing.ts";
+import { LIMITS } from "./limits.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
 import type { EndedSession, Refusal } from "./record.ts";
+import type { FoldState, RecordState, Setting } from "./snapshot.ts";
 import { AHEAD, Table } from "./table.ts";
 
 /** What a fold tells as it goes; the state itself is already changed when it is called. */
 export interface FoldListener {
   /** What users see of where the user is may be another: the record appeared (`appeared`), moved, or changed more than a status. */
   changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
-  /** A command took effect; `ended` are the sessions it ended. */
-  applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[]): void;
+  /** A command took effect; `ended` are the sessions it ended. `accepted`: it was forwarded here, not appended by this region for itself. */
+  applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean): void;
   forwarded(fold: Fold, to: Region, ordinal: number, command: UserCommand): void;
-  /** Every forward of the log `logId` towards this fold's region up to `ordinal` is in the record now. */
-  processed(fold: Fold, from: Region, logId: LogId, ordinal: number): void;
+  /** Every forward of the lineage towards this fold's region up to `ordinal` is in the record now. */
+  processed(fold: Fold, from: Region, lineage: LogId, ordinal: number): void;
   refused(fold: Fold, command: Command, refusal: Refusal): void;
+  /** A mark: this is the fold's digest at `version`. */
+  marked(fold: Fold, version: number, sums: Uint8Array): void;
+  /** A digest: `buckets` differ between `node`, which appended it, and this replica, at the mark of version `at`. */
+  compared(fold: Fold, at: number, buckets: readonly number[], node: string): void;
 }
 
 export type FrameRefusal =
   /** Another region's frame: it has no authority over this log. */
   | "authority"
-  /** A frame of a log with another identity. */
+  /** A frame of a log with another identity, or that goes on from where this fold is not: only a snapshot leads there. */
   | "identity"
   /** Not the next position: something between is missing. */
   | "gap";
@@ -58,18 +70,31 @@ const READS: readonly ((record: UserRecord) => number)[] = [
   (record) => record.sessions[0]?.device.length ?? 0,
 ];
 
+/** Added at each renewal to versions and ordinals: more than the lost end of a log can have used. */
+const RENEWAL_STEP = 2 ** 32;
+
 export class Fold {
   readonly region: Region;
   /** Identity of the log folded; empty before its first frame. */
   logId: LogId = "";
+  /** Identity of the first of the logs that went on from each other to this one. */
+  lineage: LogId = "";
   /** Position of the newest frame applied. */
   position: Position = 0;
   /** Every user this log has ever claimed, moved ones included. */
   readonly table = new Table<UserRecord>((record) => record.user);
   /** The last ordinal this log gave to a forward, per target. */
   readonly sent = new Map<Region, number>();
-  /** The last ordinal accepted, per log that forwards here. */
+  /** The last ordinal accepted, per lineage that forwards here. */
   readonly processed = new Map<LogId, number>();
+  /** What operators decided, by key. */
+  readonly settings = new Map<string, Setting>();
+  /** The newest decisions, oldest first. */
+  readonly audit: Setting[] = [];
+  readonly digest = new FoldDigest();
+  /** What renewals have added to versions and ordinals. */
+  #base = 0;
+  #export: FoldExport | undefined;
   readonly #listener: FoldListener;
 
   constructor(region: Region, listener: FoldListener) {
@@ -80,23 +105,36 @@ export class Fold {
   /** Applies the frame at `position`. Everything but "applied" leaves the state as it was. */
   apply(position: Position, frame: Frame): FoldResult {
     if (frame.region !== this.region) return "authority";
-    if (this.logId !== "" && frame.logId !== this.logId) return "identity";
+    if (frame.logId !== this.logId) {
+      if (this.logId === "" && position !== 1) return "gap";
+      if (!this.#isBeginning(position, frame)) return "identity";
+      this.#begin(frame);
+    }
     if (position <= this.position) return "duplicate";
     if (position !== this.position + 1) return "gap";
-    this.logId = frame.logId;
     this.position = position;
     const { commands } = frame;
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
       this.table.prefetch(usersOf(next), READS);
-      for (const command of next) this.#command(command);
+      for (const command of next) this.#command(command, frame);
     }
     return "applied";
   }
 
-  /** Ordinal up to which the forwards of the log `logId` are processed here. */
-  processedOf(logId: LogId): number {
-    return this.processed.get(logId) ?? 0;
+  /** What renewals have added to versions and ordinals: more than this log's records had before the newest of them. */
+  get base(): number {
+    return this.#base;
+  }
+
+  /** Order of the newest frame among all of this log and of those it went on from. */
+  get version(): number {
+    return this.#base + this.position;
+  }
+
+  /** Ordinal up to which the forwards of the lineage are processed here. */
+  processedOf(lineage: LogId): number {
+    return this.processed.get(lineage) ?? 0;
   }
 
   /** The record of a user homed in this log. */
@@ -105,13 +143,83 @@ export class Fold {
     return record === undefined || record.movedTo !== "" ? undefined : record;
   }
 
-  #command(command: Command): void {
+  /** The digest of this fold as it is. */
+  sums(): Uint8Array {
+    const { lineage, sent, processed, settings, audit } = this;
+    const decided = [...sorted(settings).map(([, setting]) => setting), ...audit];
+    const texts = decided.map(({ key, value, by, reason, atMs }) => [key, value, by, reason, atMs]);
+    return this.digest.sums(JSON.stringify([lineage, this.#base, sorted(sent), sorted(processed), texts]));
+  }
+
+  /** Reads this fold out as it is now, while it goes on; one at a time, until `done`. */
+  export(): FoldExport {
+    const { region, logId, lineage, position, sent, processed, settings, audit, table } = this;
+    const state = {
+      region,
+      logId,
+      lineage,
+      position,
+      base: this.#base,
+      sent: new Map(sent),
+      processed: new Map(processed),
+      settings: new Map(settings),
+      audit: [...audit],
+      users: table.size,
+      sums: this.sums(),
+    };
+    this.#export = new FoldExport(state, table);
+    return this.#export;
+  }
+
+  exportDone(): void {
+    this.#export = undefined;
+  }
+
+  /** Takes the place of a fold that was exported; its records follow by {@link restore}. Only for a fold without frames. */
+  begin(state: FoldState): void {
+    this.logId = state.logId;
+    this.lineage = state.lineage;
+    this.position = state.position;
+    this.#base = state.base;
+    for (const [to, ordinal] of state.sent) this.sent.set(to, ordinal);
+    for (const [lineage, ordinal] of state.processed) this.processed.set(lineage, ordinal);
+    for (const [key, setting] of state.settings) this.settings.set(key, setting);
+    this.audit.push(...state.audit);
+  }
+
+  restore(state: RecordState): UserRecord {
+    const record = new UserRecord(state.user, state.epoch, this.table.size);
+    record.version = state.version;
+    record.movedTo = state.movedTo;
+    record.sessions = state.sessions;
+    record.preferred = state.preferred;
+    record.preferredUntilMs = state.preferredUntilMs;
+    this.table.set(state.user, record);
+    this.digest.touch(record);
+    return record;
+  }
+
+  /** The first frame of a log: the very first, or one that goes on exactly from here. */
+  #isBeginning(position: Position, { commands: [first] }: Frame): boolean {
+    if (position !== 1) return false;
+    if (first?.kind !== "renewed") return this.logId === "";
+    return this.logId !== "" && first.logId === this.logId && first.position === this.position;
+  }
+
+  #begin(frame: Frame): void {
+    if (this.logId === "") this.lineage = frame.logId;
+    else this.#base += RENEWAL_STEP;
+    this.logId = frame.logId;
+    this.position = 0;
+  }
+
+  #command(command: Command, frame: Frame): void {
     switch (command.kind) {
       case "open":
       case "update":
       case "close":
       case "prefer":
-        return this.#apply(command);
+        return this.#apply(command, false);
       case "forward":
         if (command.to === this.region) return this.#listener.refused(this, command, "forward-to-self");
         return this.#forward(command.to, command.command);
@@ -121,66 +229,102 @@ export class Fold {
         return this.#drop(command);
       case "watermark":
         return;
+      case "renewed":
+        if (this.position !== 1 || frame.commands[0] !== command)
+          this.#listener.refused(this, command, "misplaced");
+        return;
+      case "mark": {
+        const sums = this.sums();
+        this.digest.remember(this.version, sums);
+        return this.#listener.marked(this, this.version, sums);
+      }
+      case "digest": {
+        const buckets = this.digest.compare(command.at, command.sums);
+        if (buckets !== undefined) this.#listener.compared(this, command.at, buckets, frame.node);
+        return;
+      }
+      case "set":
+        return this.#set(command, frame.committedAtMs);
     }
   }
 
-  #apply(command: UserCommand): void {
+  #set(command: SettingCommand, atMs: number): void {
+    const { key, value, by, reason } = command;
+    if (!this.settings.has(key) && this.settings.size === LIMITS.settingsMax) {
+      return this.#listener.refused(this, command, "too-many-settings");
+    }
+    const setting = { key, value, by, reason, atMs };
+    this.settings.set(key, setting);
+    if (this.audit.length === LIMITS.auditMax) this.audit.shift();
+    this.audit.push(setting);
+  }
+
+  #apply(command: UserCommand, accepted: boolean): void {
     let record = this.table.get(command.user);
     const appeared = record === undefined;
     if (record === undefined) {
       if (command.kind === "update" || command.kind === "close") {
         return this.#listener.refused(this, command, "unknown-user");
       }
-      record = new UserRecord(command.user, FIRST_EPOCH);
+      record = new UserRecord(command.user, FIRST_EPOCH, this.table.size);
       this.table.set(command.user, record);
     } else if (record.movedTo !== "") {
       return this.#forward(record.movedTo, command);
     }
+    this.#export?.keep(record);
     const ended: EndedSession[] = [];
     const refusal = applyToState(record, command, ended);
     if (refusal !== undefined) return this.#listener.refused(this, command, refusal);
-    record.version = this.position;
+    record.version = this.version;
+    this.digest.touch(record);
     if (command.kind !== "update") this.#listener.changed(this, command.user, appeared, record);
-    this.#listener.applied(this, command, ended);
+    this.#listener.applied(this, command, ended, accepted);
   }
 
   #forward(to: Region, command: UserCommand): void {
-    const ordinal = (this.sent.get(to) ?? 0) + 1;
+    const ordinal = Math.max(this.sent.get(to) ?? 0, this.#base) + 1;
     this.sent.set(to, ordinal);
     this.#listener.forwarded(this, to, ordinal, command);
   }
 
   #accept(accept: Accept): void {
     if (accept.from === this.region) return this.#listener.refused(this, accept, "accept-from-self");
-    const done = this.processedOf(accept.logId);
+    const done = this.processedOf(accept.lineage);
     if (accept.at <= done) return this.#listener.refused(this, accept, "already-processed");
     if (accept.after > done) return this.#listener.refused(this, accept, "out-of-order");
-    this.processed.set(accept.logId, accept.at);
-    this.#apply(accept.command);
-    this.#listener.processed(this, accept.from, accept.logId, accept.at);
+    this.processed.set(accept.lineage, accept.at);
+    this.#apply(accept.command, true);
+    this.#listener.processed(this, accept.from, accept.lineage, accept.at);
   }
 
   #drop(drop: Drop): void {
     const record = this.homed(drop.user);
     if (record === undefined || drop.to === this.region)
       return this.#listener.refused(this, drop, "not-homed");
+    this.#export?.keep(record);
     const { user, sessions, preferred, preferredUntilMs } = record;
     for (const session of sessions) this.#forward(drop.to, { kind: "open", user, session });
     if (preferred !== "automatic") {
       this.#forward(drop.to, { kind: "prefer", user, preferred, untilMs: preferredUntilMs });
     }
     record.movedTo = drop.to;
-    record.version = this.position;
+    record.version = this.version;
     Object.assign(record, EMPTY_STATE);
+    this.digest.touch(record);
     this.#listener.changed(this, user, false, record);
   }
+}
+
+/** The entries of a map, in the order of their keys. */
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function usersOf(commands: readonly Command[]): UserId[] {
   const users: UserId[] = [];
   for (const command of commands) {
-    if (command.kind === "watermark") continue;
-    users.push(command.kind === "forward" || command.kind === "accept" ? command.command.user : command.user);
+    if ("user" in command) users.push(command.user);
+    else if ("command" in command) users.push(command.command.user);
   }
   return users;
 }

@@ -8,8 +8,11 @@
  *   idle         | retry time over                                            → opening
  *   opening      | both ends opened, identity and extent agree                → reading
  *   opening      | an end is unavailable or absent                            → idle (disconnected)
- *   opening      | other identity, rewound log                                → halted (blocked)
- *   opening      | first position held is beyond the checkpoint               → halted (overrun)
+ *   opening      | rewound or forked log, new and empty log                   → idle (blocked: its region mends that)
+ *   opening      | other identity, first position held beyond the checkpoint, | → fetching (snapshotting)
+ *                | empty copy of a long log                                   |
+ *   fetching     | a snapshot is here and the copy begins behind it           → reading
+ *   fetching     | none to be had                                             → reading if the log is whole, else idle (overrun)
  *   reading      | append fenced or failed, reader broken                     → idle (the checkpoint is read again)
  *   reading      | frame of another region or identity, checksum, gap         → halted (blocked)
  *   halted       | retry time over: what was wrong may have been mended       → opening
@@ -17,78 +20,7 @@
 import type { LinkState, LogId, Position, Region } from "./commands.ts";
 import type { Now } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
-
-/** What the replicator announces of a link; nodes of its region listen. */
-export interface LinkReport {
-  readonly origin: Region;
-  readonly state: LinkState;
-  readonly reason: string;
-  /** Wall-clock milliseconds at which it entered `state`. */
-  readonly sinceMs: number;
-  /** Newest position known to exist at the origin. */
-  readonly head: Position;
-  /** Newest position appended to the copy. */
-  readonly copied: Position;
-  readonly framesCopied: number;
-  readonly bytesCopied: number;
-  /** By reason; what the link refused or failed at. */
-  readonly errors: Readonly<Record<string, number>>;
-}
-
-/** What the frame's own header says, as far as the link checks it. */
-export type Inspection =
-  | { readonly ok: true; readonly region: Region; readonly logId: LogId }
-  | { readonly ok: false; readonly reason: string };
-
-export interface LinkEntry {
-  readonly position: Position;
-  readonly bytes: Uint8Array;
-}
-
-export type LinkEvent =
-  /** Both ends answered: where the origin's log stands, and the copy's last message. */
-  | {
-      readonly kind: "opened";
-      readonly origin: { readonly logId: LogId; readonly first: Position; readonly head: Position };
-      readonly copy: { readonly logId: LogId; readonly position: Position; readonly sequence: number };
-    }
-  | { readonly kind: "open-failed"; readonly detail: string }
-  | { readonly kind: "entry"; readonly entry: LinkEntry; readonly inspection: Inspection }
-  | { readonly kind: "interrupted"; readonly detail: string }
-  | {
-      readonly kind: "broken";
-      readonly reason: "missing" | "identity-changed" | "malformed";
-      readonly detail: string;
-    }
-  | {
-      readonly kind: "appended";
-      readonly attempt: number;
-      readonly position: Position;
-      readonly bytes: number;
-    }
-  | {
-      readonly kind: "append-failed";
-      readonly attempt: number;
-      readonly reason: string;
-      readonly detail: string;
-    }
-  /** The origin said where its log ends. */
-  | { readonly kind: "head"; readonly position: Position }
-  | { readonly kind: "tick" };
-
-export type LinkEffect =
-  /** Ask both ends; answer with `opened` or `open-failed`. Ends any reading. */
-  | { readonly kind: "open" }
-  | { readonly kind: "read"; readonly from: Position }
-  | { readonly kind: "stop" }
-  /** Pipelined in this order; answer with `appended` or `append-failed` and the same attempt. */
-  | {
-      readonly kind: "append";
-      readonly attempt: number;
-      readonly entry: LinkEntry;
-      readonly logId: LogId;
-      readonly fence: number;
-    };
+import type { Inspection, LinkEffect, LinkEntry, LinkEvent, LinkReport } from "./link-events.ts";
 
 /** Appends under way at most: 256 full frames are 16 MiB, twice a bandwidth-delay product of 300 ms at 200 Mbit/s. */
 export const IN_FLIGHT_MAX = 256;
@@ -96,8 +28,13 @@ const RETRY_MS = 500;
 const HALTED_RETRY_MS = 5_000;
 /** Further behind than this is catching up: a second of watermarks and a batch. */
 const LIVE_WITHIN = 64;
+/** An empty copy of a log longer or larger than this begins behind a snapshot: 40 minutes of an idle region's watermarks, 200,000 logins. */
+const SNAPSHOT_FROM = 10_000;
+const SNAPSHOT_FROM_BYTES = 16 * 1024 * 1024;
+/** So often a snapshot is asked for before a whole log is read from its beginning. */
+const FETCHES_MAX = 20;
 
-type Phase = "idle" | "opening" | "reading" | "halted";
+type Phase = "idle" | "opening" | "fetching" | "reading" | "halted";
 
 export class Link {
   readonly origin: Region;
@@ -106,6 +43,10 @@ export class Link {
   /** Answers of earlier attempts are ignored by this number. */
   #attempt = 0;
   #logId: LogId = "";
+  #first: Position = 1;
+  #sequence = 0;
+  #fetchesFailed = 0;
+  #withoutSnapshot: LinkState = "snapshotting";
   #received: Position = 0;
   #copied: Position = 0;
   #fence = 0;
@@ -149,7 +90,17 @@ export class Link {
       case "opened":
         return this.#phase === "opening" ? this.#opened(event, now) : [];
       case "open-failed":
-        return this.#phase === "opening" ? this.#retry("disconnected", event.detail, now) : [];
+        if (this.#phase !== "opening") return [];
+        this.#count(event.reason);
+        return this.#retry("disconnected", event.detail, now);
+      case "fetched":
+        return this.#isFetching(event.attempt) ? this.#fetched(event.position, event.sequence, now) : [];
+      case "fetching":
+        if (this.#isFetching(event.attempt))
+          this.#show("snapshotting", `a snapshot is ${event.percent} % here`, now);
+        return [];
+      case "fetch-failed":
+        return this.#isFetching(event.attempt) ? this.#fetchFailed(event.detail, now) : [];
       case "entry":
         return this.#phase === "reading" ? this.#entry(event.entry, event.inspection, now) : [];
       case "interrupted":
@@ -184,42 +135,83 @@ export class Link {
   }
 
   #opened(event: Extract<LinkEvent, { kind: "opened" }>, now: Now): LinkEffect[] {
-    const { origin, copy } = event;
+    const { origin, copy, agrees } = event;
     this.#head = origin.head;
     this.#copied = copy.position;
+    this.#logId = origin.logId;
+    this.#first = origin.first;
+    this.#sequence = copy.sequence;
     if (copy.logId !== "" && copy.logId !== origin.logId) {
-      return this.#halt(
-        "blocked",
-        `identity changed: the copy is of log ${copy.logId}, the origin has ${origin.logId}`,
-        "identity",
-        now,
-      );
+      const change = `the copy is of log ${copy.logId}, the origin has ${origin.logId}`;
+      this.#count("identity");
+      if (origin.first > origin.head) return this.#retry("blocked", `${change}, which is empty yet`, now);
+      return this.#fetch(`identity changed: ${change}`, "blocked", now);
     }
     if (origin.head < copy.position) {
-      return this.#halt(
-        "blocked",
-        `the origin's log was rewound to ${origin.head}; the copy has ${copy.position}`,
-        "rewound",
-        now,
-      );
+      this.#count("rewound");
+      const detail = `the origin's log was rewound to ${origin.head}; the copy has ${copy.position}`;
+      return this.#retry("blocked", detail, now);
+    }
+    if (!agrees) {
+      this.#count("forked");
+      const detail = `the origin has another frame at ${copy.position} than the copy: its log lost its end and went on`;
+      return this.#retry("blocked", detail, now);
     }
     if (origin.first > copy.position + 1) {
-      return this.#halt(
-        "overrun",
-        `positions ${copy.position + 1} to ${origin.first - 1} are gone at the origin`,
-        "overrun",
-        now,
-      );
+      this.#count("overrun");
+      const gone = `positions ${copy.position + 1} to ${origin.first - 1} are gone at the origin`;
+      return this.#fetch(gone, "overrun", now);
     }
+    if (copy.position === 0 && (origin.head > SNAPSHOT_FROM || origin.bytes > SNAPSHOT_FROM_BYTES))
+      return this.#fetch(`nothing of ${origin.head} frames is here`, "snapshotting", now);
+    return this.#readFrom(copy.position, copy.sequence, now);
+  }
+
+  #readFrom(position: Position, sequence: number, now: Now): LinkEffect[] {
     this.#phase = "reading";
-    this.#logId = origin.logId;
-    this.#received = copy.position;
-    this.#fence = copy.sequence;
+    this.#copied = position;
+    this.#head = Math.max(this.#head, position);
+    this.#received = position;
+    this.#fence = sequence;
     this.#inFlight = 0;
     this.#progressAtMs = now.monoMs;
     if (this.#state !== "live") this.#show("catching-up", "connected", now);
     this.#observe(now);
-    return [{ kind: "read", from: copy.position + 1 }];
+    return [{ kind: "read", from: position + 1 }];
+  }
+
+  #isFetching(attempt: number): boolean {
+    return this.#phase === "fetching" && attempt === this.#attempt;
+  }
+
+  /** `otherwise` is the state while there is no snapshot. */
+  #fetch(why: string, otherwise: LinkState, now: Now): LinkEffect[] {
+    this.#phase = "fetching";
+    this.#withoutSnapshot = otherwise;
+    this.#show("snapshotting", why, now);
+    return [
+      {
+        kind: "fetch",
+        attempt: this.#attempt,
+        logId: this.#logId,
+        atLeast: this.#first - 1,
+        head: this.#head,
+      },
+    ];
+  }
+
+  #fetched(position: Position, sequence: number, now: Now): LinkEffect[] {
+    this.#fetchesFailed = 0;
+    return this.#readFrom(position, sequence, now);
+  }
+
+  /** A log that is whole can be read without; not a copy of another one, which would have to be given up first. */
+  #fetchFailed(detail: string, now: Now): LinkEffect[] {
+    this.#count("no-snapshot");
+    this.#fetchesFailed += 1;
+    const whole = this.#first === 1 && this.#copied === 0;
+    if (whole && this.#fetchesFailed >= FETCHES_MAX) return this.#readFrom(0, this.#sequence, now);
+    return this.#retry(this.#withoutSnapshot, `no snapshot: ${detail}`, now);
   }
 
   #entry(entry: LinkEntry, inspection: Inspection, now: Now): LinkEffect[] {

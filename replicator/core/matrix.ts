@@ -5,10 +5,11 @@
  */
 import { defined } from "./assert.ts";
 import type { Frame, LinkState, PeerProgress, Position, Region } from "./commands.ts";
+import type { Fold } from "./fold.ts";
 import { PeerLag } from "./lag.ts";
 import type { ClockOffset, Now, Percentiles } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
-import type { LinkReport } from "./link.ts";
+import type { LinkReport } from "./link-events.ts";
 import type { Replica } from "./replica.ts";
 
 /** One cell. Times in milliseconds; `sinceMs` is wall-clock by the replica's clock. */
@@ -25,6 +26,8 @@ export interface LinkRow {
   readonly visible: Percentiles | null;
   readonly clock: ClockOffset | null;
   readonly reportAgeMs: number | null;
+  /** When this replica's digest of the origin's log was last found equal to the log's own, by wall clock; only of this node's own rows. */
+  readonly verifiedMs: number | null;
 }
 
 interface State {
@@ -40,6 +43,8 @@ class Peer {
   linkHeardMs = Number.NEGATIVE_INFINITY;
   /** The fold here refused a frame: nothing of this log goes further until somebody looks. */
   refused = "";
+  /** When the log's digest was last found equal to the one here, by this node's clock; 0 before the first time. */
+  verifiedMs = 0;
   shown: State | undefined;
   progress: readonly PeerProgress[] = [];
 }
@@ -48,14 +53,19 @@ class Peer {
 const REPORT_SILENCE_MS = 900;
 
 export class LinkMatrix {
+  /** What this node waits for, or how far it is, while its replica is being made of a snapshot; empty otherwise. */
+  loading = "";
   readonly #region: Region;
-  readonly #replica: Replica;
+  readonly #regions: readonly Region[];
+  /** The replica of the moment. */
+  readonly #replica: () => Replica;
   readonly #peers = new Map<Region, Peer>();
 
-  constructor(region: Region, replica: Replica) {
+  constructor(region: Region, regions: readonly Region[], replica: () => Replica) {
     this.#region = region;
+    this.#regions = regions;
     this.#replica = replica;
-    for (const peer of replica.regions) if (peer !== region) this.#peers.set(peer, new Peer());
+    for (const peer of regions) if (peer !== region) this.#peers.set(peer, new Peer());
   }
 
   /** A replicator of this region tells of its link from a peer. */
@@ -64,6 +74,22 @@ export class LinkMatrix {
     if (peer === undefined) return;
     peer.link = report;
     peer.linkHeardMs = now.monoMs;
+  }
+
+  /** Another replica took the place of the one that refused frames. */
+  adopted(): void {
+    for (const peer of this.#peers.values()) peer.refused = "";
+  }
+
+  /** This replica's digest of the log was found equal to the one that the log carries. */
+  verified(region: Region, now: Now): void {
+    const peer = this.#peers.get(region);
+    if (peer !== undefined) peer.verifiedMs = now.wallMs;
+  }
+
+  /** What the replicator said last of its link from `origin`; `undefined` before its first report. */
+  reported(origin: Region): LinkReport | undefined {
+    return this.#peers.get(origin)?.link;
   }
 
   refused(region: Region, reason: string, now: Now): void {
@@ -110,13 +136,13 @@ export class LinkMatrix {
   /** What this node's next watermark says of every peer. */
   progress(now: Now): PeerProgress[] {
     return [...this.#peers].map(([region, peer]) => {
-      const fold = this.#replica.fold(region);
+      const fold = this.#fold(region);
       const { state, reason, sinceMs } = this.#state(region, peer, now);
       const visible = peer.lag.visible();
       return {
         region,
-        logId: fold?.logId ?? "",
-        position: fold?.position ?? 0,
+        logId: fold.logId,
+        position: fold.position,
         head: this.#head(region, peer),
         watermarkMs: peer.lag.watermarkMs,
         heardMs: peer.lag.heardWallMs,
@@ -134,8 +160,8 @@ export class LinkMatrix {
   /** Every ordered pair of regions, worst first by state, then by age. */
   rows(now: Now): LinkRow[] {
     const rows: LinkRow[] = [];
-    for (const replica of this.#replica.regions) {
-      for (const origin of this.#replica.regions) {
+    for (const replica of this.#regions) {
+      for (const origin of this.#regions) {
         if (origin !== replica) rows.push(this.#row(origin, replica, now));
       }
     }
@@ -149,18 +175,19 @@ export class LinkMatrix {
     const loopLagMs = this.#loopLag(origin, replica, now);
     if (replica === this.#region) {
       const peer = this.#peer(origin);
-      const fold = this.#replica.fold(origin);
+      const fold = this.#fold(origin);
       const shown = this.#state(origin, peer, now);
       return {
         origin,
         replica,
         ...shown,
-        eventsBehind: behind(shown.state, this.#head(origin, peer), fold?.position ?? 0),
+        eventsBehind: behind(shown.state, this.#head(origin, peer), fold.position),
         watermarkAgeMs: finite(peer.lag.watermarkAgeMs(now)),
         loopLagMs,
         visible: peer.lag.visible() ?? null,
         clock: negated(peer.lag.clock()),
         reportAgeMs: 0,
+        verifiedMs: peer.verifiedMs === 0 ? null : peer.verifiedMs,
       };
     }
     const reporter = this.#peer(replica);
@@ -184,6 +211,7 @@ export class LinkMatrix {
         visible: null,
         clock,
         reportAgeMs: finite(silentMs),
+        verifiedMs: null,
       };
     }
     const heardOrigin = report.watermarkMs !== 0;
@@ -204,6 +232,7 @@ export class LinkMatrix {
           : { p50: report.visibleP50Ms, p99: report.visibleP99Ms, p999: report.visibleP999Ms },
       clock,
       reportAgeMs: finite(silentMs),
+      verifiedMs: null,
     };
   }
 
@@ -226,7 +255,11 @@ export class LinkMatrix {
   }
 
   #head(region: Region, peer: Peer): Position {
-    return Math.max(peer.link?.head ?? 0, this.#replica.fold(region)?.position ?? 0);
+    return Math.max(peer.link?.head ?? 0, this.#fold(region).position);
+  }
+
+  #fold(region: Region): Fold {
+    return defined(this.#replica().fold(region), "a replica has every region");
   }
 
   /** State from observed progress: the worst of what the replicator says and of what is folded here. */
@@ -243,6 +276,7 @@ export class LinkMatrix {
       reason,
       sinceMs,
     });
+    if (this.loading !== "") return at("snapshotting", this.loading);
     if (peer.refused !== "") return at("blocked", peer.refused);
     const { link } = peer;
     const reportSilenceMs = now.monoMs - peer.linkHeardMs;
@@ -264,11 +298,12 @@ export class LinkMatrix {
 const BADNESS: Record<LinkState | "unknown", number> = {
   live: 0,
   "catching-up": 1,
-  unknown: 2,
-  stalled: 3,
-  disconnected: 4,
-  overrun: 5,
-  blocked: 6,
+  snapshotting: 2,
+  unknown: 3,
+  stalled: 4,
+  disconnected: 5,
+  overrun: 6,
+  blocked: 7,
 };
 
 function badness(row: LinkRow): number {

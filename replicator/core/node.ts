@@ -3,27 +3,32 @@
  * lost claims, append watermarks, measure lag. Driven alike in production and in simulation; clock and IO are the driver's.
  * Rule: every duty may be repeated harmlessly, so several nodes of a region may run it at once.
  */
-import type { Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
+import { defined } from "./assert.ts";
+import type { Command, Digest, Frame, Position, Region, Session, UserId } from "./commands.ts";
 import type { FoldResult } from "./fold.ts";
 import type { Now } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
-import type { LinkReport } from "./link.ts";
+import type { LinkReport } from "./link-events.ts";
 import { LinkMatrix } from "./matrix.ts";
-import type { EndedSession } from "./record.ts";
+import type { EndedSession, UserRecord } from "./record.ts";
 import { Replica } from "./replica.ts";
+import type { ReplicaListener } from "./replica.ts";
 
 /** What an append is for; handed back with its outcome. */
 export type Duty =
   | { readonly kind: "watermark" }
   | { readonly kind: "accept"; readonly from: Region }
   | { readonly kind: "drop" }
-  | { readonly kind: "automatic" };
+  | { readonly kind: "automatic" }
+  | { readonly kind: "digest" };
 
 export type NodeEvent =
   | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }
   /** All logs are folded up to where they stood when the node started. Duties begin. */
   | { readonly kind: "caught-up" }
   | { readonly kind: "link"; readonly report: LinkReport }
+  /** Another replica takes the place of the present one: one that was made of a snapshot, and has what this one has, or better. */
+  | { readonly kind: "adopt"; readonly replica: Replica }
   /** An append effect is acknowledged, or given up. */
   | { readonly kind: "settled"; readonly duty: Duty; readonly ok: boolean }
   | { readonly kind: "tick" };
@@ -34,6 +39,17 @@ export type NodeEffect =
   | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
   /** The home ended a session connected to this region. */
   | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
+  /** The digest that the log carries was compared at the mark of version `at`; these buckets differ here. */
+  | {
+      readonly kind: "compared";
+      readonly region: Region;
+      readonly at: number;
+      readonly buckets: readonly number[];
+      /** The node whose digest it is. */
+      readonly node: string;
+    }
+  /** The user's record in the fold of that region is not what commands made of it. */
+  | { readonly kind: "corrupt"; readonly region: Region; readonly user: UserId }
   /** A frame changed nothing and never will; a `duplicate` is no refusal. */
   | {
       readonly kind: "refused";
@@ -42,9 +58,15 @@ export type NodeEffect =
       readonly reason: FoldResult;
     };
 
+export type IntegrityEffect = Extract<NodeEffect, { kind: "compared" | "corrupt" }>;
+
 /** Accepts in one append: keeps one frame's worth at a time in flight per peer. */
 const ACCEPTS_MAX = 1_000;
 const DROPS_MAX = 1_000;
+/** Records looked at per fold and tick, for whether they are still what commands made of them: 100,000 take 5 s. */
+const SCRUBBED_MAX = 1_000;
+/** Changed records hashed per fold and tick; what is left over is hashed at the next mark. */
+const SETTLED_MAX = 2_000;
 /** A duty whose outcome was never folded is done again after this long. */
 const RETRY_MS = 5_000;
 
@@ -57,8 +79,8 @@ interface Accepting {
 
 export class PresenceNode {
   readonly region: Region;
-  readonly replica: Replica;
   readonly matrix: LinkMatrix;
+  #replica: Replica;
   #caughtUp = false;
   #effects: NodeEffect[] = [];
   #watermarkInFlight = false;
@@ -67,26 +89,24 @@ export class PresenceNode {
   readonly #dropping = new Map<UserId, number>();
   /** Users homed here whose preferred status has an end, by wall clock. */
   readonly #untilMs = new Map<UserId, number>();
+  /** When the own log's newest mark was folded or asked for. */
+  #markAtMs = Number.NEGATIVE_INFINITY;
+  /** Digests to append: this node's, at its own log's marks. */
+  readonly #digests: Digest[] = [];
+  /** The records being looked at, per fold. */
+  readonly #scrubs = new Map<Region, Iterator<UserRecord>>();
 
   /** `regions` are all regions, this one included, in any order. */
   constructor(region: Region, regions: readonly Region[]) {
     this.region = region;
     const sorted = regions.toSorted();
-    this.replica = new Replica(sorted, {
-      opened: (user, session) => {
-        if (this.#caughtUp && session.region === region)
-          this.#effects.push({ kind: "opened", user, session });
-      },
-      ended: (user, ended) => {
-        if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
-      },
-      preferred: (user, log, untilMs) => {
-        if (log !== region) return;
-        if (untilMs === 0) this.#untilMs.delete(user);
-        else this.#untilMs.set(user, untilMs);
-      },
-    });
-    this.matrix = new LinkMatrix(region, this.replica);
+    this.#replica = new Replica(sorted, this.#listener());
+    this.matrix = new LinkMatrix(region, sorted, () => this.#replica);
+  }
+
+  /** The replica of the moment: ask again each time. */
+  get replica(): Replica {
+    return this.#replica;
   }
 
   get caughtUp(): boolean {
@@ -106,6 +126,9 @@ export class PresenceNode {
       case "link":
         this.matrix.report(event.report, now);
         break;
+      case "adopt":
+        this.#adopt(event.replica, now);
+        break;
       case "settled":
         this.#settled(event.duty, event.ok, now);
         break;
@@ -116,12 +139,55 @@ export class PresenceNode {
     return this.#effects;
   }
 
+  #listener(): ReplicaListener {
+    const { region } = this;
+    return {
+      opened: (user, session) => {
+        if (this.#caughtUp && session.region === region)
+          this.#effects.push({ kind: "opened", user, session });
+      },
+      ended: (user, ended) => {
+        if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
+      },
+      preferred: (user, log, untilMs) => {
+        if (log !== region) return;
+        if (untilMs === 0) this.#untilMs.delete(user);
+        else this.#untilMs.set(user, untilMs);
+      },
+      marked: (log, version, sums) => {
+        if (log === region && this.#caughtUp) this.#digests.push({ kind: "digest", at: version, sums });
+      },
+      compared: (log, at, buckets, node) => {
+        this.#effects.push({ kind: "compared", region: log, at, buckets, node });
+      },
+    };
+  }
+
+  /** What the old replica led to is forgotten; what it would have led to, the new one leads to again. */
+  #adopt(replica: Replica, now: Now): void {
+    this.#replica = replica;
+    replica.listener = this.#listener();
+    this.matrix.adopted();
+    this.#accepting.clear();
+    this.#dropping.clear();
+    this.#digests.length = 0;
+    this.#scrubs.clear();
+    this.#untilMs.clear();
+    for (const { user, preferredUntilMs, movedTo } of defined(
+      replica.fold(this.region),
+      "a replica has every region",
+    ).table.values())
+      if (preferredUntilMs !== 0 && movedTo === "") this.#untilMs.set(user, preferredUntilMs);
+    if (this.#caughtUp) this.#catchUp(now);
+  }
+
   #frame(region: Region, position: Position, frame: Frame, now: Now): void {
     const result = this.replica.apply(region, position, frame);
     if (result === "applied") {
       this.matrix.folded(region, frame, now, this.#caughtUp);
       if (region === this.region) {
         for (const peer of this.#accepting.keys()) this.#accept(peer, now);
+        this.#appendDigests(frame, now);
       } else this.#accept(region, now);
     } else if (result !== "duplicate") {
       this.matrix.refused(region, `frame ${position}: ${result}`, now);
@@ -152,11 +218,41 @@ export class PresenceNode {
     if (!this.#watermarkInFlight && now.monoMs - this.#watermarkAtMs >= LIMITS.watermarkMs) {
       this.#watermarkInFlight = true;
       this.#watermarkAtMs = now.monoMs;
-      this.#append({ kind: "watermark" }, [{ kind: "watermark", peers: this.matrix.progress(now) }]);
+      const commands: Command[] = [{ kind: "watermark", peers: this.matrix.progress(now) }];
+      if (now.monoMs - this.#markAtMs >= LIMITS.digestMs) {
+        this.#markAtMs = now.monoMs;
+        commands.push({ kind: "mark" });
+      }
+      this.#append({ kind: "watermark" }, commands);
     }
+    this.#scrub();
     for (const { region } of this.replica.folds) if (region !== this.region) this.#accept(region, now);
     this.#dropLost(now);
     this.#endPreferences(now);
+  }
+
+  /** Several nodes may mark at about the same time: each waits after any mark. */
+  #appendDigests(frame: Frame, now: Now): void {
+    if (frame.commands.some(({ kind }) => kind === "mark")) this.#markAtMs = now.monoMs;
+    const digests = this.#digests.splice(0);
+    if (digests.length > 0) this.#append({ kind: "digest" }, digests);
+  }
+
+  /** Keeps the digests near to what the records say, and looks whether these say what commands made of them. */
+  #scrub(): void {
+    for (const { region, digest, table } of this.#replica.folds) {
+      digest.settle(SETTLED_MAX);
+      const records = this.#scrubs.get(region) ?? table.values();
+      this.#scrubs.set(region, records);
+      for (let looked = 0; looked < SCRUBBED_MAX; looked++) {
+        const { value: record, done } = records.next();
+        if (done === true) {
+          this.#scrubs.delete(region);
+          break;
+        }
+        if (!digest.isIntact(record)) this.#effects.push({ kind: "corrupt", region, user: record.user });
+      }
+    }
   }
 
   #settled(duty: Duty, ok: boolean, now: Now): void {
@@ -178,13 +274,20 @@ export class PresenceNode {
     if (!this.#caughtUp || origin === undefined || own === undefined) return;
     const state = this.#accepting.get(from) ?? { cursor: 0, inFlight: false, sinceMs: now.monoMs };
     this.#accepting.set(from, state);
-    const done = own.processedOf(origin.logId);
+    const done = own.processedOf(origin.lineage);
     if (state.inFlight) return;
     if (state.cursor < done || now.monoMs - state.sinceMs > RETRY_MS) state.cursor = done;
     const commands: Command[] = [];
     for (const { ordinal, command } of this.replica.provisional.queue(from, this.region)) {
       if (ordinal <= state.cursor) continue;
-      commands.push({ kind: "accept", from, logId: origin.logId, after: state.cursor, at: ordinal, command });
+      commands.push({
+        kind: "accept",
+        from,
+        lineage: origin.lineage,
+        after: state.cursor,
+        at: ordinal,
+        command,
+      });
       state.cursor = ordinal;
       if (commands.length === ACCEPTS_MAX) break;
     }

@@ -47,7 +47,7 @@ export class OnlineIndex {
 
   /** Users of one bucket with a session in `region`. */
   *usersOf(bucket: number, region: Region): Generator<UserId> {
-    for (const { user, placement } of this.#buckets[bucket]?.slice() ?? [])
+    for (const { user, placement } of this.#bucket(bucket).slice())
       if (placement?.byRegion.has(region) === true) yield user;
   }
 
@@ -67,7 +67,7 @@ export class OnlineIndex {
     if (held !== undefined) return held;
     const seat: Seat = { user, placement: undefined, lastSeenMs: 0 };
     this.#seats.set(user, seat);
-    this.#bucket(user).push(seat);
+    this.#bucket(bucketOf(user)).push(seat);
     return seat;
   }
 
@@ -93,8 +93,7 @@ export class OnlineIndex {
     const users: UserId[] = [];
     const start = cursor === undefined ? 0 : bucketOf(cursor);
     for (let index = start; index < BUCKETS && users.length < limit; index++) {
-      const bucket = this.#buckets[index];
-      const online = bucket?.filter(({ placement }) => placement !== undefined) ?? [];
+      const online = this.#bucket(index).filter(({ placement }) => placement !== undefined);
       for (const user of online.map((seat) => seat.user).toSorted()) {
         if (cursor !== undefined && index === start && user <= cursor) continue;
         if (!accept(user)) continue;
@@ -105,8 +104,8 @@ export class OnlineIndex {
     return users;
   }
 
-  #bucket(user: UserId): Seat[] {
-    return defined(this.#buckets[bucketOf(user)], "every user has a bucket");
+  #bucket(index: number): Seat[] {
+    return defined(this.#buckets[index], "there are as many buckets as are counted");
   }
 
   #placement(regions: readonly Region[]): Placement {

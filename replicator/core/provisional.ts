@@ -13,8 +13,12 @@
  *
  * A forward that is processed stays in the overlay while an older one of its log about the same thing is pending: that one went to
  * another region, which this replica has not heard of since, and must not stand above the newer.
+ *
+ * A region sends a command to its own log only once its older forwards about the same thing are processed (`route.ts`). So where a
+ * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it.
  */
 import type { Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
+import type { PendingState } from "./snapshot.ts";
 
 export interface Pending {
   readonly from: Region;
@@ -50,7 +54,7 @@ export class Provisional {
 
   /** Takes the next forward of a log; `processed` says that its target has it already. */
   add(pending: Pending, processed: boolean): void {
-    const { from, to, ordinal, command } = pending;
+    const { from, command } = pending;
     const kept: Pending[] = [];
     for (const older of this.of(command.user)) {
       if (older.from === from && isRedundant(older.command, command)) this.#unqueue(older);
@@ -58,15 +62,46 @@ export class Provisional {
     }
     const at = kept.findLastIndex((one) => one.from <= from) + 1;
     kept.splice(at, 0, pending);
-    if (!processed) {
-      const targets = this.#queues.get(from) ?? new Map<Region, Map<number, Pending>>();
-      this.#queues.set(from, targets);
-      const queue = targets.get(to) ?? new Map<number, Pending>();
-      targets.set(to, queue);
-      queue.set(ordinal, pending);
-      this.#size += 1;
-    }
+    if (!processed) this.#queue(pending);
     this.#keep(command.user, kept);
+  }
+
+  /** The log `from` applied the command for itself: its older forwards about the same thing are processed. */
+  overtake(from: Region, command: UserCommand): void {
+    const all = this.of(command.user);
+    const subject = subjectOf(command);
+    const kept = all.filter((one) => one.from !== from || subjectOf(one.command) !== subject);
+    if (kept.length === all.length) return;
+    for (const one of all) if (!kept.includes(one)) this.#unqueue(one);
+    this.#keep(command.user, kept);
+  }
+
+  /** Everything in the overlay, user by user. */
+  export(): PendingState[] {
+    return [...this.#byUser.values()]
+      .flat()
+      .map((pending) => ({ pending, processed: !this.#isQueued(pending) }));
+  }
+
+  /** Takes over what was exported, all of it at once. Only for an overlay without anything. */
+  restore(states: readonly PendingState[]): void {
+    const waiting: Pending[] = [];
+    for (const { pending, processed } of states) {
+      const { user } = pending.command;
+      this.#byUser.set(user, [...this.of(user), pending]);
+      if (!processed) waiting.push(pending);
+    }
+    for (const pending of waiting.toSorted((a, b) => a.ordinal - b.ordinal)) this.#queue(pending);
+  }
+
+  #queue(pending: Pending): void {
+    const { from, to, ordinal } = pending;
+    const targets = this.#queues.get(from) ?? new Map<Region, Map<number, Pending>>();
+    this.#queues.set(from, targets);
+    const queue = targets.get(to) ?? new Map<number, Pending>();
+    targets.set(to, queue);
+    queue.set(ordinal, pending);
+    this.#size += 1;
   }
 
   /** Forgets what `from` forwarded to `to` up to `ordinal`: the home's record has it now. Returns the users concerned. */

@@ -2,8 +2,8 @@
  * One user's record and what each command does to it. The same function serves the fold of the home's log and the
  * provisional overlay, so that a login looks alike before and after its home has processed it.
  */
+import { defined } from "./assert.ts";
 import type { EndReason, PreferredStatus, Region, Session, UserCommand, UserId } from "./commands.ts";
-import type { Position } from "./commands.ts";
 import type { Epoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
 import type { Seat } from "./online.ts";
@@ -28,7 +28,9 @@ export type Refusal =
   | "out-of-order"
   | "not-homed"
   | "forward-to-self"
-  | "accept-from-self";
+  | "accept-from-self"
+  | "misplaced"
+  | "too-many-settings";
 
 export const EMPTY_STATE: Readonly<PresenceState> = {
   sessions: [],
@@ -39,18 +41,26 @@ export const EMPTY_STATE: Readonly<PresenceState> = {
 export class UserRecord implements PresenceState {
   readonly user: UserId;
   readonly epoch: Epoch;
-  /** Position in the home's log of the newest command that changed this record. */
-  version: Position = 0;
+  /** Of the newest command that changed this record: see `Fold.version`. */
+  version = 0;
   /** Set once this log gave the user up: later commands are redirected there. Empty while homed here. */
   movedTo: Region = "";
   sessions = EMPTY_STATE.sessions;
   preferred = EMPTY_STATE.preferred;
   preferredUntilMs = EMPTY_STATE.preferredUntilMs;
   #seat: Seat | undefined;
+  readonly #slot: number;
 
-  constructor(user: UserId, epoch: Epoch) {
+  /** `slot` is the record's number in its table. */
+  constructor(user: UserId, epoch: Epoch, slot: number) {
     this.user = user;
     this.epoch = epoch;
+    this.#slot = slot;
+  }
+
+  /** Where what is kept beside the records has this one's: no part of the record's state. */
+  get slot(): number {
+    return this.#slot;
   }
 
   /** The user's seat in the online index of the replica that this record is part of: at hand here, and no part of the record's state. */
@@ -115,10 +125,7 @@ function open(state: PresenceState, session: Session, ended: EndedSession[]): vo
     if (held.device !== "" && held.device === session.device) end(held);
     else kept.push(held);
   }
-  while (kept.length >= LIMITS.sessionsPerUserMax) {
-    const oldest = kept.shift();
-    if (oldest !== undefined) end(oldest);
-  }
+  while (kept.length >= LIMITS.sessionsPerUserMax) end(defined(kept.shift(), "a limit is at least 1"));
   kept.push(session);
   state.sessions = kept;
 

@@ -2,6 +2,7 @@
  * One node's copy of the world: a fold per region's log, the provisional overlay, and the index of who is online.
  * Passive: it is told frames and answers questions; it decides nothing and appends nothing.
  */
+import { defined } from "./assert.ts";
 import type { Command, Frame, LogId, Position, Region, Session, UserCommand, UserId } from "./commands.ts";
 import { Fold } from "./fold.ts";
 import type { FoldListener, FoldResult } from "./fold.ts";
@@ -10,6 +11,7 @@ import type { Seat } from "./online.ts";
 import { Provisional } from "./provisional.ts";
 import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.ts";
 import { routeOf } from "./route.ts";
+import type { RecordState } from "./snapshot.ts";
 import type { Token } from "./token.ts";
 import { claimants, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
@@ -20,7 +22,20 @@ export interface ReplicaListener {
   /** The user's home ended the session: final, unlike a forward that asks for it. */
   ended(user: UserId, ended: EndedSession): void;
   preferred(user: UserId, log: Region, untilMs: number): void;
+  /** The log's fold has this digest at the mark of that version. */
+  marked(log: Region, version: number, sums: Uint8Array): void;
+  /** The digest at `at` that `node` appended differs from this replica's in these buckets; in none when all is well. */
+  compared(log: Region, at: number, buckets: readonly number[], node: string): void;
 }
+
+/** For a replica that nobody listens to yet. */
+const NOBODY: ReplicaListener = {
+  opened: () => undefined,
+  ended: () => undefined,
+  preferred: () => undefined,
+  marked: () => undefined,
+  compared: () => undefined,
+};
 
 export class Replica {
   readonly regions: readonly Region[];
@@ -31,13 +46,13 @@ export class Replica {
   readonly contested = new Set<UserId>();
   readonly refusals = new Map<Refusal, number>();
   readonly #byRegion = new Map<Region, Fold>();
-  readonly #listener: ReplicaListener;
+  listener: ReplicaListener;
   /** Commit time of the frame being applied. */
   #atMs = 0;
 
-  constructor(regions: readonly Region[], listener: ReplicaListener) {
+  constructor(regions: readonly Region[], listener: ReplicaListener = NOBODY) {
     this.regions = regions;
-    this.#listener = listener;
+    this.listener = listener;
     const foldListener = this.#foldListener();
     this.folds = regions.map((region) => new Fold(region, foldListener));
     for (const fold of this.folds) this.#byRegion.set(fold.region, fold);
@@ -79,30 +94,62 @@ export class Replica {
         const alone =
           record.movedTo === "" && !this.contested.has(user) && this.provisional.of(user).length === 0;
         if (alone) this.#show((record.seat ??= this.online.seat(user)), record);
-        else this.#place(user);
+        else this.show(user);
       },
-      applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[]) => {
-        for (const one of ended) this.#listener.ended(command.user, one);
-        if (command.kind === "open") this.#listener.opened(command.user, command.session);
+      applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean) => {
+        if (!accepted) this.#overtake(fold.region, command);
+        for (const one of ended) this.listener.ended(command.user, one);
+        if (command.kind === "open") this.listener.opened(command.user, command.session);
         else if (command.kind === "prefer")
-          this.#listener.preferred(command.user, fold.region, command.untilMs);
+          this.listener.preferred(command.user, fold.region, command.untilMs);
       },
       forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
         const home = this.#byRegion.get(to);
         const pending = { from: fold.region, to, ordinal, command, position: fold.position };
-        const processed = home !== undefined && ordinal <= home.processedOf(fold.logId);
+        const processed = home !== undefined && ordinal <= home.processedOf(fold.lineage);
         this.provisional.add(pending, processed);
-        if (command.kind === "open" && !processed) this.#listener.opened(command.user, command.session);
-        this.#place(command.user);
+        if (command.kind === "open" && !processed) this.listener.opened(command.user, command.session);
+        this.show(command.user);
       },
-      processed: (fold: Fold, from: Region, logId: LogId, ordinal: number) => {
-        if (this.#byRegion.get(from)?.logId !== logId) return;
-        for (const user of this.provisional.settle(from, fold.region, ordinal)) this.#place(user);
+      processed: (fold: Fold, from: Region, lineage: LogId, ordinal: number) => {
+        if (this.#byRegion.get(from)?.lineage !== lineage) return;
+        for (const user of this.provisional.settle(from, fold.region, ordinal)) this.show(user);
       },
       refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
       },
+      marked: (fold: Fold, version: number, sums: Uint8Array) => {
+        this.listener.marked(fold.region, version, sums);
+      },
+      compared: (fold: Fold, at: number, buckets: readonly number[], node: string) => {
+        this.listener.compared(fold.region, at, buckets, node);
+      },
     };
+  }
+
+  #overtake(region: Region, command: UserCommand): void {
+    if (this.provisional.of(command.user).length === 0) return;
+    this.provisional.overtake(region, command);
+    this.show(command.user);
+  }
+
+  /** Takes over one record of a snapshot, with its place among who is online. The overlay and the folds' beginnings are there already. */
+  restore(region: Region, state: RecordState): void {
+    const record = defined(this.#byRegion.get(region), "a snapshot is of the same regions").restore(state);
+    const { user } = state;
+    const seat = (record.seat ??= this.online.seat(user));
+    const alone =
+      state.movedTo === "" &&
+      this.provisional.of(user).length === 0 &&
+      this.folds.every((fold) => fold.region === region || fold.table.get(user) === undefined);
+    if (alone) return this.#show(seat, record);
+    this.#contest(user);
+    this.show(user);
+  }
+
+  /** Counts the user anew. */
+  show(user: UserId): void {
+    this.#show(this.online.seat(user), sessionsOf(this.folds, this.provisional, user));
   }
 
   #contest(user: UserId): void {
@@ -110,10 +157,6 @@ export class Replica {
     for (const fold of this.folds) if (fold.homed(user) !== undefined) claims += 1;
     if (claims > 1) this.contested.add(user);
     else this.contested.delete(user);
-  }
-
-  #place(user: UserId): void {
-    this.#show(this.online.seat(user), sessionsOf(this.folds, this.provisional, user));
   }
 
   #show(seat: Seat, { sessions, preferred }: PresenceState): void {

@@ -48,8 +48,8 @@ class Segment {
     this.mask = size - 1;
     this.#used = 0;
     for (let at = 0; at < pairs.length; at += 2) {
-      const place = pairs[at + 1] ?? EMPTY;
-      if (place > EMPTY) this.#put(pairs[at] ?? 0, place);
+      const place = held(pairs, at + 1);
+      if (place > EMPTY) this.#put(held(pairs, at), place);
     }
   }
 
@@ -61,6 +61,11 @@ class Segment {
     pairs[2 * slot + 1] = place;
     this.#used += 1;
   }
+}
+
+/** A number is there for every slot; said in the way that costs a lookup nothing. */
+function held(pairs: Int32Array, index: number): number {
+  return Number(pairs[index]);
 }
 
 export class Table<T> {
@@ -133,7 +138,7 @@ export class Table<T> {
     let sum = 0;
     for (const hash of hashes) {
       const { pairs, mask } = this.#segment(hash);
-      sum += pairs[2 * (hash & mask)] ?? 0;
+      sum += held(pairs, 2 * (hash & mask));
     }
     const found: T[] = [];
     for (const hash of hashes) {
@@ -148,23 +153,23 @@ export class Table<T> {
   /** Where in the segment the key is, or -1. */
   #slotOf({ pairs, mask }: Segment, key: string, hash: number): number {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const place = pairs[2 * slot + 1] ?? EMPTY;
+      const place = held(pairs, 2 * slot + 1);
       if (place === EMPTY) return -1;
       if (pairs[2 * slot] !== hash || place === DELETED) continue;
-      const item = this.#items[place - 1];
-      if (item !== undefined && this.#keyOf(item) === key) return slot;
+      const item = defined(this.#items[place - 1], "a place in a slot has an item");
+      if (this.#keyOf(item) === key) return slot;
     }
   }
 
   #placeAt({ pairs }: Segment, slot: number): number {
-    return (pairs[2 * slot + 1] ?? EMPTY) - 1;
+    return held(pairs, 2 * slot + 1) - 1;
   }
 
   /** Place of the first item with this hash, negative without one; its key may be another: good for warming caches, and for nothing else. */
   #placeLike(hash: number): number {
     const { pairs, mask } = this.#segment(hash);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const place = pairs[2 * slot + 1] ?? EMPTY;
+      const place = held(pairs, 2 * slot + 1);
       if (place === EMPTY || pairs[2 * slot] === hash) return place - 1;
     }
   }

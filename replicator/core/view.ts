@@ -31,6 +31,8 @@ export interface View {
 export interface Homed {
   readonly region: Region;
   readonly record: UserRecord;
+  /** The record's; after the log was renewed at least that of its beginning, as its lost end may have been seen. */
+  readonly version: number;
 }
 
 /** The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. */
@@ -43,7 +45,7 @@ export function claimants(
   for (const fold of folds) {
     const record = fold.homed(user);
     if (record === undefined) continue;
-    const homed = { region: fold.region, record };
+    const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
     const order = winner === undefined ? 1 : compareEpochs(record.epoch, winner.record.epoch);
     if (order < 0) continue;
     if (order > 0) equals = [];
@@ -71,7 +73,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
     user,
     home: claimed?.winner.region ?? provisionalHome(user, pending),
     epoch: record?.epoch ?? FIRST_EPOCH,
-    version: record?.version ?? 0,
+    version: claimed?.winner.version ?? 0,
     preferred: state.preferred,
     preferredUntilMs: state.preferredUntilMs,
     sessions: state.sessions.map((session) => ({
@@ -126,16 +128,16 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
  */
 function inOrder(folds: readonly Fold[], user: UserId, pending: readonly Pending[]): readonly Pending[] {
   if (pending.length < 2) return pending;
-  const places = new Map<Pending, number>();
+  const placed: { one: Pending; place: number }[] = [];
   for (const one of pending) {
     let place = hops(folds, user, one.to);
-    for (const [older, at] of places) {
+    for (const { one: older, place: at } of placed) {
       if (older.from === one.from && subjectOf(older.command) === subjectOf(one.command))
         place = Math.max(place, at);
     }
-    places.set(one, place);
+    placed.push({ one, place });
   }
-  return pending.toSorted((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+  return placed.toSorted((a, b) => a.place - b.place).map(({ one }) => one);
 }
 
 /** How often a command about the user is forwarded on from `region`: at most once by each. */
@@ -150,8 +152,5 @@ function hops(folds: readonly Fold[], user: UserId, region: Region): number {
 
 /** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */
 function provisionalHome(user: UserId, pending: readonly Pending[]): Region {
-  return pending.reduce(
-    (best, { to }) => (rank(user, to) > rank(user, best) ? to : best),
-    pending[0]?.to ?? "",
-  );
+  return pending.map(({ to }) => to).reduce((best, to) => (rank(user, to) > rank(user, best) ? to : best));
 }

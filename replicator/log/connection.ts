@@ -3,7 +3,7 @@
  * Rule: it never gives up, never throws for a server that is away, and never buffers what cannot be sent: a request made while
  * disconnected fails at once, and one in flight fails when the connection is lost.
  */
-import { connect, nkeyAuthenticator, type Msg, type MsgHdrs, type NatsConnection } from "nats";
+import { connect, errors, nkeyAuthenticator, type Msg, type MsgHdrs, type NatsConnection } from "nats";
 import type { NodeConnectionOptions, Payload, Status, Subscription } from "nats";
 import { LIMITS } from "../core/limits.ts";
 import type { ConnectionHandler } from "./port.ts";
@@ -16,6 +16,8 @@ const PING_INTERVAL_MS = 5_000;
 const PINGS_UNANSWERED_MAX = 2;
 const PROBE_MS = 2_000;
 const FLUSH_ON_CLOSE_MS = 1_000;
+/** Nobody listens on the subject: no stream has it, or JetStream is not ready. */
+export const NO_RESPONDERS = 503;
 /** The stream's limits are reached. */
 const STREAM_STORE_FAILED = 10_077;
 
@@ -67,15 +69,17 @@ export function fatal<A extends unknown[]>(callback: (...args: A) => void): (...
   };
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error && error.message !== "" ? error.message : String(error);
 }
 
 function failureOf(error: unknown): Failure {
-  const refused = error instanceof Error && error.name === "InvalidArgumentError";
-  return refused
-    ? { ok: false, kind: "refused", code: 0, detail: messageOf(error) }
-    : unavailable(messageOf(error));
+  const detail = messageOf(error);
+  if (error instanceof errors.InvalidArgumentError) return { ok: false, kind: "refused", code: 0, detail };
+  const unheard =
+    error instanceof errors.NoRespondersError ||
+    (error instanceof errors.RequestError && error.isNoResponders());
+  return unheard ? { ok: false, kind: "unavailable", code: NO_RESPONDERS, detail } : unavailable(detail);
 }
 
 export class Connection {
@@ -315,6 +319,12 @@ export function parseJetStreamAnswer<T>(message: Msg): Answer<T> {
   const { code, err_code = 0, description = "refused" } = body.error;
   const kind = code === 503 && err_code !== STREAM_STORE_FAILED ? "unavailable" : "refused";
   return { ok: false, kind, code: err_code, detail: `${description} (${err_code})` };
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
 
 /** True if the server answers a ping within `withinMs`. */

@@ -74,6 +74,11 @@ export class MemoryReader implements Reader {
     const before = this.#stream;
     const changed = before !== stream && (stream.kind !== "copy" || this.#delivered > 0);
     if (changed) return this.#break("identity-changed", `log ${before.logId} is now ${stream.logId}`);
+    if (stream.kind === "log" && stream.lastSequence < this.#delivered)
+      return this.#break(
+        "identity-changed",
+        `ends at ${stream.lastSequence}, was read up to ${this.#delivered}`,
+      );
     this.#stream = stream;
     return stream;
   }
@@ -85,18 +90,22 @@ export class MemoryReader implements Reader {
       const lost = stream.kind === "log" && this.#wanted < stream.firstSequence;
       return lost ? this.#break("missing", `wanted ${this.#wanted}, nothing is held`) : undefined;
     }
+    if (!this.#isSame(first)) return this.#changed(first);
     if (this.#wanted < first.position)
       return this.#break("missing", `wanted ${this.#wanted}, the first held is ${first.position}`);
     const entry = stream.entries[this.#wanted - first.position];
     if (entry === undefined) return undefined;
     if (entry.position !== this.#wanted)
       return this.#break("missing", `wanted ${this.#wanted}, the next held is ${entry.position}`);
-    if (this.#logId !== "" && entry.logId !== this.#logId)
-      return this.#break(
-        "identity-changed",
-        `entry ${entry.position} is of log ${entry.logId}, not ${this.#logId}`,
-      );
-    return entry;
+    return this.#isSame(entry) ? entry : this.#changed(entry);
+  }
+
+  #isSame({ logId }: Entry): boolean {
+    return this.#logId === "" || logId === this.#logId;
+  }
+
+  #changed({ position, logId }: Entry): undefined {
+    return this.#break("identity-changed", `entry ${position} is of log ${logId}, not ${this.#logId}`);
   }
 
   /** A handler that throws or rejects breaks the rule of the port; nothing here catches it, and it ends the process. */

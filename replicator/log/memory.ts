@@ -4,17 +4,18 @@
  * for one region's NATS; stores come and go, share it and see its outages.
  */
 import { randomBytes } from "node:crypto";
+import { assert } from "../core/assert.ts";
 import type { LogId, Position, Region } from "../core/commands.ts";
-import { LIMITS } from "../core/limits.ts";
 import { copyStream, logStream } from "../wire/subjects.ts";
-import { MemoryReader } from "./memory-reader.ts";
+import { DOWN, MemoryCopyLog, MemoryOriginLog } from "./memory-logs.ts";
+import { MemorySnapshots, type Shelved } from "./memory-snapshots.ts";
 import type * as port from "./port.ts";
 
 const DUPLICATE_WINDOW_MS = 120_000;
 const BYTES_MAX = 256 * 1024 * 1024;
 
 export interface MemoryServerOptions {
-  /** Bytes of frames held in all streams together; beyond, appends are `rejected`. Default 256 MiB. */
+  /** Bytes of frames and snapshots held together; beyond, appends are `rejected`. Default 256 MiB. */
   readonly bytesMax?: number;
   /** Monotonic milliseconds, for the two minutes in which message ids are remembered. */
   readonly nowMs?: () => number;
@@ -26,6 +27,7 @@ export class MemoryStream {
   readonly logId: LogId;
   firstSequence = 1;
   entries: port.Entry[] = [];
+  bytes = 0;
   /** When each message id was seen and where its entry is, oldest first. */
   readonly seen = new Map<string, { readonly atMs: number; readonly position: Position }>();
 
@@ -42,6 +44,8 @@ export class MemoryStream {
 /** What one region's NATS is: streams that outlive the clients, announcements, and being up or down. */
 export class MemoryServer {
   readonly streams = new Map<string, MemoryStream>();
+  /** By name, oldest first. */
+  readonly snapshots = new Map<string, Shelved>();
   readonly #bytesMax: number;
   readonly #nowMs: () => number;
   readonly #watchers = new Set<() => void>();
@@ -72,7 +76,7 @@ export class MemoryServer {
   deleteStream(name: string): void {
     const stream = this.streams.get(name);
     if (stream === undefined) return;
-    for (const entry of stream.entries) this.#bytes -= entry.bytes.length;
+    this.#bytes -= stream.bytes;
     this.streams.delete(name);
     this.wake();
   }
@@ -83,8 +87,29 @@ export class MemoryServer {
     if (stream === undefined) return;
     const dropped = stream.entries.splice(0, Math.max(0, sequence - stream.firstSequence));
     stream.firstSequence += dropped.length;
-    for (const entry of dropped) this.#bytes -= entry.bytes.length;
-    this.wake();
+    this.#forget(stream, dropped);
+  }
+
+  /** Loses the newest `entries` of the stream, as when an older copy of a server's store is restored. */
+  loseTail(name: string, entries: number): void {
+    const stream = this.streams.get(name);
+    if (stream === undefined || entries === 0) return;
+    const lost = stream.entries.splice(-entries);
+    for (const [id, { position }] of stream.seen) if (position > stream.lastSequence) stream.seen.delete(id);
+    this.#forget(stream, lost);
+  }
+
+  /** Flips a bit of the snapshot of that name as it is stored. */
+  damageSnapshot(name: string): void {
+    const { bytes } = this.#shelved(name);
+    const middle = bytes.length >> 1;
+    bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+  }
+
+  /** Loses the second half of the snapshot of that name as it is stored. */
+  tearSnapshot(name: string): void {
+    const shelved = this.#shelved(name);
+    this.snapshots.set(name, { ...shelved, bytes: shelved.bytes.slice(0, shelved.bytes.length >> 1) });
   }
 
   /** Puts a stream there that is not Rollcall's. */
@@ -94,13 +119,20 @@ export class MemoryServer {
 
   /** Appends with the place the entry gets; undefined without room. The bytes are copied: the caller may reuse its buffer. */
   store(stream: MemoryStream, bytes: Uint8Array, provenance?: port.Entry): Position | undefined {
-    if (this.#bytes + bytes.length > this.#bytesMax) return undefined;
+    if (!this.hold(bytes.length)) return undefined;
     const sequence = stream.lastSequence + 1;
     const { position, logId } = provenance ?? { position: sequence, logId: stream.logId };
     stream.entries.push({ position, logId, bytes: bytes.slice() });
-    this.#bytes += bytes.length;
+    stream.bytes += bytes.length;
     this.wake();
     return sequence;
+  }
+
+  /** Takes room for so many bytes; false, and nothing taken, when there is not so much. A negative number gives room back. */
+  hold(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#bytesMax) return false;
+    this.#bytes += bytes;
+    return true;
   }
 
   /** The position at which this message id was stored within the last two minutes. */
@@ -148,113 +180,24 @@ export class MemoryServer {
     for (const watcher of this.#watchers) watcher();
   }
 
+  #forget(stream: MemoryStream, entries: readonly port.Entry[]): void {
+    const bytes = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+    stream.bytes -= bytes;
+    this.hold(-bytes);
+    this.wake();
+  }
+
+  #shelved(name: string): Shelved {
+    const shelved = this.snapshots.get(name);
+    assert(shelved !== undefined, `there is a snapshot ${name}`);
+    return shelved;
+  }
+
   #switch(running: boolean, detail: string): void {
     if (this.#running === running) return;
     this.#running = running;
     for (const handler of this.#stores) handler(running, detail);
     this.wake();
-  }
-}
-
-const DOWN = { ok: false, reason: "unavailable", detail: "the server is stopped" } as const;
-
-/** One log or copy as one store sees it. */
-class MemoryLog {
-  readonly region: Region;
-  readonly server: MemoryServer;
-  readonly name: string;
-  readonly #readers: Set<port.Reader>;
-
-  constructor(server: MemoryServer, name: string, region: Region, readers: Set<port.Reader>) {
-    this.server = server;
-    this.name = name;
-    this.region = region;
-    this.#readers = readers;
-  }
-
-  async extent(): ReturnType<port.ReadableLog["extent"]> {
-    if (!this.server.running) return DOWN;
-    const stream = this.server.streams.get(this.name);
-    if (stream === undefined) return { ok: false, reason: "absent", detail: `${this.name} does not exist` };
-    const [first] = stream.entries;
-    const last = stream.entries.at(-1);
-    const lastGiven = stream.kind === "log" ? stream.lastSequence : 0;
-    const head = last?.position ?? lastGiven;
-    return {
-      ok: true,
-      extent: { logId: last?.logId ?? stream.logId, first: first?.position ?? head + 1, head },
-    };
-  }
-
-  read(from: Position, handlers: port.ReadHandlers): port.Reader {
-    const reader = new MemoryReader(this.server, this.name, from, handlers);
-    const handle = {
-      stop: () => {
-        this.#readers.delete(handle);
-        return reader.stop();
-      },
-    };
-    this.#readers.add(handle);
-    return handle;
-  }
-
-  /** Why an entry of these bytes cannot be appended to this stream now, if so. */
-  refuse(stream: MemoryStream | undefined, bytes: Uint8Array): port.AppendResult | undefined {
-    if (!this.server.running) return DOWN;
-    if (stream === undefined) return { ...DOWN, detail: `${this.name} does not exist` };
-    if (bytes.length === 0) return { ok: false, reason: "rejected", detail: "an entry must not be empty" };
-    if (bytes.length <= LIMITS.frameBytesMax) return undefined;
-    return { ok: false, reason: "rejected", detail: `${bytes.length} bytes exceed ${LIMITS.frameBytesMax}` };
-  }
-}
-
-const FULL = { ok: false, reason: "rejected", detail: "the server is full" } as const;
-
-class MemoryOriginLog extends MemoryLog implements port.OriginLog {
-  readonly logId: LogId;
-
-  constructor(server: MemoryServer, region: Region, logId: LogId, readers: Set<port.Reader>) {
-    super(server, logStream(region), region, readers);
-    this.logId = logId;
-  }
-
-  async append(bytes: Uint8Array, messageId: string): Promise<port.AppendResult> {
-    const stream = this.server.streams.get(this.name);
-    const refusal = this.refuse(stream, bytes);
-    if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
-    if (stream.logId !== this.logId)
-      return { ok: false, reason: "rejected", detail: `${this.name} is not log ${this.logId} any more` };
-    const earlier = this.server.duplicateOf(stream, messageId);
-    if (earlier !== undefined) return { ok: true, position: earlier, duplicate: true };
-    const position = this.server.store(stream, bytes);
-    if (position === undefined) return FULL;
-    this.server.remember(stream, messageId, position);
-    return { ok: true, position, duplicate: false };
-  }
-}
-
-class MemoryCopyLog extends MemoryLog implements port.CopyLog {
-  constructor(server: MemoryServer, origin: Region, readers: Set<port.Reader>) {
-    super(server, copyStream(origin), origin, readers);
-  }
-
-  async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
-    if (!this.server.running) return DOWN;
-    const stream = this.server.streams.get(this.name);
-    if (stream === undefined) return { ok: false, reason: "absent", detail: `${this.name} does not exist` };
-    const last = stream.entries.at(-1);
-    const sequence = stream.lastSequence;
-    return { ok: true, logId: last?.logId ?? "", position: last?.position ?? 0, sequence };
-  }
-
-  async append(entry: port.Entry, fence: number): Promise<port.AppendResult> {
-    const stream = this.server.streams.get(this.name);
-    const refusal = this.refuse(stream, entry.bytes);
-    if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
-    if (stream.lastSequence !== fence)
-      return { ok: false, reason: "fenced", detail: `wrong last sequence: ${stream.lastSequence}` };
-    const position = this.server.store(stream, entry.bytes, entry);
-    return position === undefined ? FULL : { ok: true, position, duplicate: false };
   }
 }
 
@@ -280,6 +223,16 @@ export class MemoryLogStore implements port.LogStore {
     const found = this.#find(logStream(region), "log", options.create);
     if (!found.ok) return found;
     return { ok: true, log: new MemoryOriginLog(this.#server, region, found.stream.logId, this.#readers) };
+  }
+
+  async renewLog(region: Region, replaced: LogId): Promise<port.Opened<port.OriginLog>> {
+    const found = this.#find(logStream(region), "log", true);
+    if (found.ok && found.stream.logId === replaced) this.#server.deleteStream(logStream(region));
+    return this.openLog(region, { create: true });
+  }
+
+  snapshots(): port.SnapshotStore {
+    return new MemorySnapshots(this.#server, () => this.connected());
   }
 
   async openCopy(origin: Region, options: { create: boolean }): Promise<port.Opened<port.CopyLog>> {

@@ -19,6 +19,8 @@ export interface Extent {
   readonly first: Position;
   /** Newest position ever given, truncated or not; 0 before the first. */
   readonly head: Position;
+  /** Bytes held, as the server counts them. */
+  readonly bytes: number;
 }
 
 export type AppendFailure =
@@ -67,6 +69,10 @@ export interface Reader {
   stop(): Promise<void>;
 }
 
+export type Done<T> =
+  | ({ readonly ok: true } & T)
+  | { readonly ok: false; readonly reason: OpenFailure; readonly detail: string };
+
 export interface ReadableLog {
   readonly region: Region;
   /** Asks the server; `unavailable` when it does not answer in time. */
@@ -76,13 +82,31 @@ export interface ReadableLog {
    * A `from` beyond the end waits until that position is written: whoever goes on from an old checkpoint compares `extent` first.
    */
   read(from: Position, handlers: ReadHandlers): Reader;
+  /** The entry at `position`; `undefined` when it is not held. */
+  entry(position: Position): Promise<Done<{ readonly entry: Entry | undefined }>>;
+  /** Drops what is held before position `below`, but never the newest entry; `head` and positions stay as they are. Idempotent. */
+  truncate(below: Position): Promise<Done<object>>;
 }
 
 /** The region's own log. */
 export interface OriginLog extends ReadableLog {
   readonly logId: LogId;
-  /** Appends at the end. Retried with the same `messageId` within two minutes it takes effect once (`duplicate: true`). Leave `bytes` as they are until it settles. */
+  /**
+   * Puts an entry back at the end of a log that lost its tail: stored only if it gets exactly `entry.position`, else `fenced`. Also while
+   * appends are held back because the tail is missing.
+   */
+  putBack(entry: Entry): Promise<AppendResult>;
+  /**
+   * Appends at the end. While the log ends before a position that this handle was acknowledged or has read, its tail is lost, and
+   * appends are `unavailable`: until it is put back, or the log is renewed. Retried with the same `messageId` within two minutes it takes
+   * effect once (`duplicate: true`). Leave `bytes` as they are until it settles.
+   */
   append(bytes: Uint8Array, messageId: string): Promise<AppendResult>;
+}
+
+/** What a writer is told while the log ends before a position that is known to have been in it. */
+export function lostTail(head: Position, known: Position): string {
+  return `the log ends at ${head}, ${known} was acknowledged or read: its tail is lost`;
 }
 
 /** A copy of a peer's log. Its last message is the replicator's checkpoint. */
@@ -100,6 +124,44 @@ export interface CopyLog extends ReadableLog {
    * reload the checkpoint.
    */
   append(entry: Entry, fence: number): Promise<AppendResult>;
+  /** Drops all entries; the next append may be of any position and identity. Readers are told `identity-changed` or `missing`, some only with that append. */
+  reset(): Promise<Done<object>>;
+}
+
+/** Of UTF-8. */
+export const SNAPSHOT_LABEL_BYTES_MAX = 4 * 1024;
+
+/** A snapshot as it is stored. */
+export interface StoredSnapshot {
+  readonly name: string;
+  /** Written with it: at most `SNAPSHOT_LABEL_BYTES_MAX` of text. */
+  readonly label: string;
+  readonly bytes: number;
+}
+
+/**
+ * Snapshots of one region, kept as objects of any size. Rule: one that is listed was stored whole, and what `read` hands out before it
+ * answers ok may be cut off or damaged, so nobody acts on it until then.
+ */
+export interface SnapshotStore {
+  /** Newest first. */
+  list(): Promise<Done<{ readonly snapshots: readonly StoredSnapshot[] }>>;
+  /** Stores the chunks one after another under a new name, or nothing. Pulls them as fast as they are sent. */
+  write(
+    name: string,
+    label: string,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<Done<{ readonly bytes: number }>>;
+  /** Hands out the bytes in pieces of any size, in order; a promise returned is waited for. `damaged` when they are not what was stored. */
+  read(
+    name: string,
+    take: (piece: Uint8Array) => void | Promise<void>,
+  ): Promise<
+    | { readonly ok: true }
+    | { readonly ok: false; readonly reason: OpenFailure | "damaged"; readonly detail: string }
+  >;
+  /** Idempotent. */
+  remove(name: string): Promise<Done<object>>;
 }
 
 /** `detail` is a reason for people. */
@@ -112,6 +174,13 @@ export interface LogStore {
   describe(): string;
   /** Opens, or with `create` creates with a fresh identity, the region's own log. */
   openLog(region: Region, options: { create: boolean }): Promise<Opened<OriginLog>>;
+  /**
+   * Gives the region's log up, with all it holds, and creates it anew with a fresh identity; if its identity is not `replaced` (any
+   * more), only opens it. Appends to the old one fail from then on, whoever makes them.
+   */
+  renewLog(region: Region, replaced: LogId): Promise<Opened<OriginLog>>;
+  /** The region's snapshots. */
+  snapshots(): SnapshotStore;
   /** Opens, or with `create` creates, the copy of `origin`'s log. */
   openCopy(origin: Region, options: { create: boolean }): Promise<Opened<CopyLog>>;
   /** Sends a small message to whoever listens in this region now; lost when nobody does. For link reports. */

@@ -1,31 +1,23 @@
 /**
  * The shape of Rollcall's JetStream streams: how they are created, recognised and looked at.
- * Rule: a stream of any other shape is refused, never adapted; a log's identity is minted once, by whoever creates the stream, and
- * lives in its description because servers before 2.10 have no stream metadata.
+ * Rule: a stream of any other shape is refused, never adapted; a log's identity is minted once, by whoever creates or renews the log, and
+ * lives in its description, because servers before 2.10 have no stream metadata, and in its subject, so that nothing that is meant for
+ * another log gets into it.
  */
 import { randomBytes } from "node:crypto";
 import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
-import { MsgHdrsImpl, type Msg, type MsgHdrs } from "nats";
-import type { LogId, Position, Region } from "../core/commands.ts";
+import type { LogId, Region } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
-import {
-  HEADER_LOG,
-  HEADER_POSITION,
-  copyStream,
-  copySubject,
-  logStream,
-  logSubject,
-} from "../wire/subjects.ts";
+import { copyStream, copySubject, logStream, logSubject } from "../wire/subjects.ts";
 import type { Answer, Connection } from "./connection.ts";
-import type { Entry, OpenFailure } from "./port.ts";
+import type { Done } from "./port.ts";
 
 /** Within this long a retry with the same message id takes effect once. */
 const DUPLICATE_WINDOW_NANOS = 120_000 * 1_000_000;
 /** A frame with its headers. */
 const MESSAGE_BYTES_MAX = LIMITS.frameBytesMax + 8 * 1024;
-const NO_MESSAGE_FOUND = 10_037;
 const STREAM_NAME_IN_USE = 10_058;
-const STREAM_NOT_FOUND = 10_059;
+export const STREAM_NOT_FOUND = 10_059;
 
 /** What of a stream's configuration matters; everything here must be exactly so. */
 type Shape = Pick<
@@ -42,32 +34,43 @@ type Shape = Pick<
   | "duplicate_window"
 >;
 
-export interface Found {
-  readonly info: StreamInfo;
+export interface Identity {
   /** Of a log; empty for a copy, whose identity is that of the entries in it. */
   readonly logId: LogId;
+  /** The sequence of the stream before the log's position 1: greater than 0 if the stream held another log before. */
+  readonly after: number;
 }
-export type Finding =
-  | { readonly ok: true; readonly found: Found }
-  | { readonly ok: false; readonly reason: OpenFailure; readonly detail: string };
 
-/** A kind of stream: what it is called, how it is described, and how the identity is read back. */
+export interface Found extends Identity {
+  readonly info: StreamInfo;
+}
+export type Finding = Done<{ readonly found: Found }>;
+
+/** What there is: a stream that can be used, or one whose log is being renewed at this moment and has its new identity already. */
+export type Sight = Done<{ readonly found: Found; readonly renewing: boolean }>;
+
+/** A kind of stream: what it is called, and how its identity is minted, written into its configuration and read back. */
 export interface StreamKind {
   readonly stream: string;
-  readonly subject: string;
-  describe(): string;
-  identify(description: string): LogId | undefined;
+  mint(): LogId;
+  subject(logId: LogId): string;
+  /** Without an identity's `after`, a log that is being renewed. */
+  describe(logId: LogId, after?: number): string;
+  identify(description: string): { readonly logId: LogId; readonly after: number | undefined } | undefined;
 }
 
 export function logKind(region: Region): StreamKind {
   const prefix = `rollcall log ${region} id=`;
   return {
     stream: logStream(region),
-    subject: logSubject(region),
-    describe: () => prefix + randomBytes(9).toString("base64url"),
+    mint: () => randomBytes(9).toString("base64url"),
+    subject: (logId) => logSubject(region, logId),
+    describe: (logId, after) => `${prefix}${logId} after=${after ?? "?"}`,
     identify: (description) => {
-      const logId = description.startsWith(prefix) ? description.slice(prefix.length) : "";
-      return /^[A-Za-z0-9_-]{10,16}$/.test(logId) ? logId : undefined;
+      const rest = description.startsWith(prefix) ? description.slice(prefix.length) : "";
+      const [, logId, after] = /^([A-Za-z0-9_-]{10,16}) after=(\d{1,15}|\?)$/.exec(rest) ?? [];
+      if (logId === undefined || after === undefined) return undefined;
+      return { logId, after: after === "?" ? undefined : Number(after) };
     },
   };
 }
@@ -76,17 +79,18 @@ export function copyKind(origin: Region): StreamKind {
   const description = `rollcall copy of ${origin}`;
   return {
     stream: copyStream(origin),
-    subject: copySubject(origin),
+    mint: () => "",
+    subject: () => copySubject(origin),
     describe: () => description,
-    identify: (actual) => (actual === description ? "" : undefined),
+    identify: (actual) => (actual === description ? { logId: "", after: 0 } : undefined),
   };
 }
 
-function shapeOf(kind: StreamKind, description: string): Shape {
+function shapeOf(kind: StreamKind, logId: LogId, after: number | undefined): Shape {
   return {
     name: kind.stream,
-    subjects: [kind.subject],
-    description,
+    subjects: [kind.subject(logId)],
+    description: kind.describe(logId, after),
     storage: "file",
     retention: "limits",
     discard: "new",
@@ -100,15 +104,14 @@ function shapeOf(kind: StreamKind, description: string): Shape {
 /** What of `config` is not as it must be, for people; empty when all is well. */
 function differences(kind: StreamKind, config: StreamConfig): string {
   const actual = new Map<string, unknown>(Object.entries(config));
-  const wanted = Object.entries(shapeOf(kind, config.description ?? ""));
+  const identity = kind.identify(config.description ?? "");
+  const wanted = Object.entries(shapeOf(kind, identity?.logId ?? "?", identity?.after));
   const wrong = wanted.flatMap(([key, value]) => {
     const found = actual.get(key);
     return JSON.stringify(found) === JSON.stringify(value)
       ? []
       : [`${key} is ${JSON.stringify(found)}, not ${JSON.stringify(value)}`];
   });
-  if (kind.identify(config.description ?? "") === undefined)
-    wrong.push(`description is ${JSON.stringify(config.description ?? "")}`);
   if (config.max_msg_size !== -1 && config.max_msg_size < MESSAGE_BYTES_MAX)
     wrong.push(`max_msg_size ${config.max_msg_size} is below ${MESSAGE_BYTES_MAX}`);
   if (config.mirror !== undefined || config.sources !== undefined) wrong.push("it has a mirror or sources");
@@ -117,8 +120,25 @@ function differences(kind: StreamKind, config: StreamConfig): string {
 }
 
 /** Looks the stream up and checks its shape. */
-export async function findStream(connection: Connection, kind: StreamKind): Promise<Finding> {
+export async function look(connection: Connection, kind: StreamKind): Promise<Sight> {
   return judge(kind, await connection.api<StreamInfo>(`STREAM.INFO.${kind.stream}`, {}));
+}
+
+/** Looks the stream up, checks its shape, and that it can be used. */
+export async function findStream(connection: Connection, kind: StreamKind): Promise<Finding> {
+  return usable(kind, await look(connection, kind));
+}
+
+/** Gives the stream another identity, everything else as it is. Without `after` it is not usable until it gets one. */
+export async function identifyStream(
+  connection: Connection,
+  kind: StreamKind,
+  { info }: Found,
+  logId: LogId,
+  after: number | undefined,
+): Promise<Sight> {
+  const config = { ...info.config, ...shapeOf(kind, logId, after) };
+  return judge(kind, await connection.api<StreamInfo>(`STREAM.UPDATE.${kind.stream}`, config));
 }
 
 /** Creates the stream, or finds the one that somebody else was faster to create: all converge on one identity. */
@@ -130,7 +150,7 @@ export async function createStream(
   const existing = await findStream(connection, kind);
   if (existing.ok || existing.reason !== "absent") return existing;
   const config = {
-    ...shapeOf(kind, kind.describe()),
+    ...shapeOf(kind, kind.mint(), 0),
     max_msgs: -1,
     max_bytes: -1,
     max_msg_size: MESSAGE_BYTES_MAX,
@@ -139,77 +159,28 @@ export async function createStream(
   };
   const created = await connection.api<StreamInfo>(`STREAM.CREATE.${kind.stream}`, config);
   if (!created.ok && created.code === STREAM_NAME_IN_USE) return findStream(connection, kind);
-  return judge(kind, created);
+  return usable(kind, judge(kind, created));
 }
 
-function judge(kind: StreamKind, answer: Answer<StreamInfo>): Finding {
+function usable(kind: StreamKind, sight: Sight): Finding {
+  if (!sight.ok || !sight.renewing) return sight;
+  return { ok: false, reason: "unavailable", detail: `${kind.stream} is being renewed` };
+}
+
+function judge(kind: StreamKind, answer: Answer<StreamInfo>): Sight {
   if (!answer.ok) {
     const reason = answer.code === STREAM_NOT_FOUND ? "absent" : "unavailable";
     return { ok: false, reason, detail: `${kind.stream}: ${answer.detail}` };
   }
   const info = answer.value;
   const wrong = differences(kind, info.config);
-  const logId = kind.identify(info.config.description ?? "");
-  if (wrong !== "" || logId === undefined)
+  const identity = kind.identify(info.config.description ?? "");
+  if (wrong !== "" || identity === undefined)
     return { ok: false, reason: "wrong-shape", detail: `${kind.stream} is not Rollcall's: ${wrong}` };
-  return { ok: true, found: { info, logId } };
-}
-
-/** Where a message of a copy comes from. */
-export interface Provenance {
-  readonly position: Position;
-  readonly logId: LogId;
-  /** Place in the copy's own stream. */
-  readonly sequence: number;
-}
-
-export function provenanceOf(headers: MsgHdrs | undefined, sequence: number): Provenance | string {
-  const position = Number(headers?.get(HEADER_POSITION) || Number.NaN);
-  const logId = headers?.get(HEADER_LOG) ?? "";
-  if (!Number.isSafeInteger(position) || position < 1 || logId === "")
-    return `message ${sequence} of the copy has no valid ${HEADER_POSITION} and ${HEADER_LOG}`;
-  return { position, logId, sequence };
-}
-
-/** The provenance of one stored message, asked of the stream's leader; `absent` when it is not there, `wrong-shape` when it has none. */
-export async function storedProvenance(
-  connection: Connection,
-  kind: StreamKind,
-  which: { readonly seq: number } | { readonly last_by_subj: string },
-): Promise<
-  | { readonly ok: true; readonly provenance: Provenance }
-  | { readonly ok: false; readonly reason: OpenFailure; readonly detail: string }
-> {
-  const answer = await connection.api<{ message: { seq: number; hdrs?: string } }>(
-    `STREAM.MSG.GET.${kind.stream}`,
-    which,
-  );
-  if (!answer.ok) {
-    const absent = answer.code === NO_MESSAGE_FOUND || answer.code === STREAM_NOT_FOUND;
-    return {
-      ok: false,
-      reason: absent ? "absent" : "unavailable",
-      detail: `${kind.stream}: ${answer.detail}`,
-    };
-  }
-  const { seq, hdrs } = answer.value.message;
-  const headers = hdrs === undefined ? undefined : MsgHdrsImpl.decode(Buffer.from(hdrs, "base64"));
-  const provenance = provenanceOf(headers, seq);
-  return typeof provenance === "string"
-    ? { ok: false, reason: "wrong-shape", detail: provenance }
-    : { ok: true, provenance };
-}
-
-/** The entry in a message of a log. */
-export function logEntry(logId: LogId, message: Msg, sequence: number): Entry | string {
-  if (message.data.length === 0) return `message ${sequence} is empty`;
-  return { position: sequence, logId, bytes: message.data };
-}
-
-/** The entry in a message of a copy. */
-export function copyEntry(message: Msg, sequence: number): Entry | string {
-  const from = provenanceOf(message.headers, sequence);
-  if (typeof from === "string") return from;
-  if (message.data.length === 0) return `message ${sequence} is empty`;
-  return { position: from.position, logId: from.logId, bytes: message.data };
+  const { logId, after } = identity;
+  return {
+    ok: true,
+    found: { info, logId, after: after ?? info.state.last_seq },
+    renewing: after === undefined,
+  };
 }

@@ -1,8 +1,41 @@
-/** How a region's replicators tell its nodes of their links: small JSON on the region's own NATS, lost when nobody listens. */
+/** What is told within a region, in small JSON on the region's own NATS, lost when nobody listens. */
 import { LINK_STATES } from "../core/commands.ts";
-import type { LinkReport } from "../core/link.ts";
+import type { LogId, Position, Region } from "../core/commands.ts";
+import type { LinkReport } from "../core/link-events.ts";
 
+/** How a region's replicators tell its nodes of their links. */
 export const LINKS_TOPIC = "links";
+/** A peer's replicator, or a node, has use for a snapshot that is newer than those stored. No payload. */
+export const SNAPSHOT_WANTED_TOPIC = "snapshot-wanted";
+/** How a peer's replicator tells the origin's nodes how far it has copied their log. */
+export const COPIED_TOPIC = "copied";
+
+export interface Copied {
+  /** The region that has the copy. */
+  readonly region: Region;
+  readonly logId: LogId;
+  readonly position: Position;
+}
+
+export function encodeCopied(copied: Copied): Uint8Array {
+  return Buffer.from(JSON.stringify(copied));
+}
+
+/** The announcement's meaning; `undefined` when it has none. */
+export function decodeCopied(payload: Uint8Array): Copied | undefined {
+  const value = parseJson(payload);
+  return isCopied(value) ? value : undefined;
+}
+
+function isCopied(value: unknown): value is Copied {
+  if (typeof value !== "object" || value === null) return false;
+  const copied = value as Partial<Record<keyof Copied, unknown>>;
+  return (
+    typeof copied.region === "string" &&
+    typeof copied.logId === "string" &&
+    Number.isSafeInteger(copied.position)
+  );
+}
 
 export function encodeReports(reports: readonly LinkReport[]): Uint8Array {
   return Buffer.from(JSON.stringify(reports));
@@ -10,13 +43,16 @@ export function encodeReports(reports: readonly LinkReport[]): Uint8Array {
 
 /** The reports in an announcement; `undefined` when it is not one. Node and replicator may be of different versions: extra members pass. */
 export function decodeReports(payload: Uint8Array): LinkReport[] | undefined {
-  let value: unknown;
+  const value = parseJson(payload);
+  return Array.isArray(value) && value.every(isReport) ? value : undefined;
+}
+
+function parseJson(payload: Uint8Array): unknown {
   try {
-    value = JSON.parse(Buffer.from(payload).toString());
+    return JSON.parse(Buffer.from(payload).toString());
   } catch {
     return undefined;
   }
-  return Array.isArray(value) && value.every(isReport) ? value : undefined;
 }
 
 function isReport(value: unknown): value is LinkReport {

@@ -114,6 +114,15 @@ export class ByteReader {
       : bytes.toString("latin1", start, end);
   }
 
+  /** A copy of the next `length` bytes; empty when they are not all there. */
+  raw(field: string, length: number): Uint8Array {
+    if (length > this.remaining) this.fail(field, "ends too early");
+    if (this.#failure !== undefined) return new Uint8Array();
+    const start = this.#at;
+    this.#at = start + length;
+    return new Uint8Array(this.#bytes.subarray(start, this.#at));
+  }
+
   /** Where a string of `length` bytes starts, after checking that it may be so long and is all there. */
   #start(field: IdField | TextField, length: number): number {
     if (length < field.bytesMin) this.fail(field.name, "too short");

@@ -89,6 +89,13 @@ export class ByteWriter {
     this.at = at;
   }
 
+  /** Bytes as they are, as many as the reader knows there to be. */
+  raw(field: string, value: Uint8Array, length: number): void {
+    if (value.length !== length) unencodable(field, "wrong length");
+    this.bytes.set(value, this.at);
+    this.at += length;
+  }
+
   #utf8(field: TextField, value: string): void {
     if (!isText(field, value)) unencodable(field.name, "too long or not well-formed");
     this.#varint(Buffer.byteLength(value, "utf8"));

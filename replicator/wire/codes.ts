@@ -15,6 +15,10 @@ export const KIND = {
   accept: 6,
   drop: 7,
   watermark: 8,
+  renewed: 9,
+  mark: 10,
+  digest: 11,
+  set: 12,
 } as const;
 
 /** Values by their code: the place in the list. Never empty, so that a reader always has a value to go on with. */
@@ -37,5 +41,8 @@ export const END_REASON_CODES: Codes<EndReason> = {
 
 export const LINK_STATE_CODES: Codes<LinkState> = {
   name: "link state",
-  values: ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun"],
+  values: ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun", "snapshotting"],
 };
+
+/** First byte of a part of a snapshot. */
+export const PART = { head: 1, pending: 2, records: 3, end: 4 } as const;

@@ -10,6 +10,7 @@ const USER_CHAR = 1;
 const NAME_CHAR = 2;
 const REGION_CHAR = 4;
 const LOWER_CHAR = 8;
+const KEY_CHAR = 16;
 
 /** For each byte, the alphabets it belongs to. A lookup is what makes checking ids cheaper than a regular expression. */
 export const CHAR_CLASSES = charClasses();
@@ -22,11 +23,12 @@ function charClasses(): Uint8Array {
       classes[code] = (classes[code] ?? 0) | bits;
     }
   };
-  mark("abcdefghijklmnopqrstuvwxyz", USER_CHAR | NAME_CHAR | REGION_CHAR | LOWER_CHAR);
+  mark("abcdefghijklmnopqrstuvwxyz", USER_CHAR | NAME_CHAR | REGION_CHAR | LOWER_CHAR | KEY_CHAR);
   mark("ABCDEFGHIJKLMNOPQRSTUVWXYZ", USER_CHAR | NAME_CHAR);
-  mark("0123456789-", USER_CHAR | NAME_CHAR | REGION_CHAR);
-  mark("_", USER_CHAR | NAME_CHAR);
-  mark(".:@", USER_CHAR);
+  mark("0123456789-", USER_CHAR | NAME_CHAR | REGION_CHAR | KEY_CHAR);
+  mark("_", USER_CHAR | NAME_CHAR | KEY_CHAR);
+  mark(".:", USER_CHAR | KEY_CHAR);
+  mark("@", USER_CHAR);
   return classes;
 }
 
@@ -62,6 +64,7 @@ export const LOG_ID = idField("logId", 1, LIMITS.logIdBytesMax, NAME_CHAR);
 /** A peer's log is unknown before its first frame. */
 export const PEER_LOG_ID = idField("peer logId", 0, LIMITS.logIdBytesMax, NAME_CHAR);
 export const REGION = idField("region", 1, LIMITS.regionBytesMax, REGION_CHAR, LOWER_CHAR);
+export const SETTING_KEY = idField("key", 1, LIMITS.settingKeyBytesMax, KEY_CHAR);
 
 export const NODE = textField("node", 1, LIMITS.nodeBytesMax);
 export const DEVICE = textField("device", 0, LIMITS.deviceBytesMax);
@@ -69,7 +72,8 @@ export const PLATFORM = textField("platform", 0, LIMITS.platformBytesMax);
 export const STATE = textField("state", 0, LIMITS.stateBytesMax);
 /** A session id or an operator's name, who is a user. */
 export const BY = textField("by", 0, LIMITS.userBytesMax);
-export const LINK_REASON = textField("reason", 0, LIMITS.reasonBytesMax);
+export const REASON = textField("reason", 0, LIMITS.reasonBytesMax);
+export const SETTING_VALUE = textField("value", 0, LIMITS.settingValueBytesMax);
 
 /** Half of a surrogate pair without the other half: it has no UTF-8, so it would come back as something else. */
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -3,47 +3,27 @@
  * Rule: the mirror of the frame writer, field by field, and as strict as it: what the writer would not write is a failure.
  * Nothing is allocated by a count that the bytes do not back.
  */
-import type {
-  Accept,
-  Command,
-  Frame,
-  PeerProgress,
-  Session,
-  UserCommand,
-  Watermark,
-} from "../core/commands.ts";
+import type { Accept, Command, Frame, PeerProgress, Watermark } from "../core/commands.ts";
+import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ByteReader } from "./byte-reader.ts";
-import { END_REASON_CODES, KIND, LINK_STATE_CODES, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
+import { KIND, LINK_STATE_CODES } from "./codes.ts";
+import { CommandReader } from "./command-reader.ts";
 import { ENVELOPE_BYTES } from "./envelope.ts";
-import {
-  BY,
-  DEVICE,
-  type IdField,
-  LINK_REASON,
-  LOG_ID,
-  NODE,
-  PEER_LOG_ID,
-  PLATFORM,
-  REGION,
-  SESSION,
-  STATE,
-  USER,
-} from "./fields.ts";
+import { BY, LOG_ID, NODE, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VALUE, USER } from "./fields.ts";
 import type { FrameHeader } from "./frame-writer.ts";
-
-/** A watermark without peers. */
-const COMMAND_BYTES_MIN = 2;
+import { NameList } from "./names.ts";
 
 /** Read the header first, then the commands. `failure` tells after each whether what came back means anything. */
 export class FrameReader {
   readonly #reader: ByteReader;
-  readonly #regions = new NameList(REGION);
-  readonly #logs = new NameList(LOG_ID);
-  #committedAtMs = 0;
+  readonly #regions = new NameList(REGION, LIMITS.regionsMax);
+  readonly #lineages = new NameList(LOG_ID, LIMITS.regionsMax);
+  readonly #commands: CommandReader;
 
   constructor(bytes: Uint8Array) {
     this.#reader = new ByteReader(bytes, ENVELOPE_BYTES);
+    this.#commands = new CommandReader(this.#reader, this.#regions);
   }
 
   get failure(): string | undefined {
@@ -58,10 +38,9 @@ export class FrameReader {
     const logId = reader.id(LOG_ID);
     const node = reader.text(NODE);
     const committedAtMs = reader.signed("committedAtMs");
-    if (commandCount * COMMAND_BYTES_MIN > reader.remaining)
-      reader.fail("command count", "more than the bytes can hold");
+    if (commandCount > reader.remaining) reader.fail("command count", "more than the bytes can hold");
     this.#regions.seed(region);
-    this.#committedAtMs = committedAtMs;
+    this.#commands.baseMs = committedAtMs;
     return { region, logId, node, committedAtMs, commandCount };
   }
 
@@ -73,13 +52,14 @@ export class FrameReader {
     return commands;
   }
 
+  // Fields are read in the order of the literals below, which is the order on the wire.
   #command(): Command {
     const reader = this.#reader;
     const kind = reader.byte("kind");
     switch (kind) {
       case KIND.forward: {
         const to = this.#regions.read(reader);
-        return { kind: "forward", to, command: this.#userCommand(reader.byte("kind")) };
+        return { kind: "forward", to, command: this.#commands.userCommand(reader.byte("kind")) };
       }
       case KIND.accept:
         return this.#accept();
@@ -89,75 +69,34 @@ export class FrameReader {
       }
       case KIND.watermark:
         return this.#watermark();
-      default:
-        return this.#userCommand(kind);
-    }
-  }
-
-  // Fields are read in the order of the literals below, which is the order on the wire.
-  #userCommand(kind: number): UserCommand {
-    const reader = this.#reader;
-    if (kind < KIND.open || kind > KIND.prefer) reader.fail("kind", "no such command here");
-    const user = reader.id(USER);
-    switch (kind) {
-      case KIND.open:
-        return { kind: "open", user, session: this.#session() };
-      case KIND.update:
+      case KIND.renewed:
+        return { kind: "renewed", logId: reader.id(LOG_ID), position: reader.varint("position") };
+      case KIND.mark:
+        return { kind: "mark" };
+      case KIND.digest:
+        return { kind: "digest", at: reader.varint("at"), sums: reader.raw("sums", DIGEST_BYTES) };
+      case KIND.set:
         return {
-          kind: "update",
-          user,
-          session: reader.id(SESSION),
-          status: reader.code(STATUS_CODES),
-          state: reader.text(STATE),
-        };
-      case KIND.close:
-        return {
-          kind: "close",
-          user,
-          session: reader.id(SESSION),
-          reason: reader.code(END_REASON_CODES),
+          kind: "set",
+          key: reader.id(SETTING_KEY),
+          value: reader.text(SETTING_VALUE),
           by: reader.text(BY),
-        };
-      case KIND.prefer:
-        return {
-          kind: "prefer",
-          user,
-          preferred: reader.code(PREFERRED_CODES),
-          untilMs: reader.signed("untilMs"),
+          reason: reader.text(REASON),
         };
       default:
-        // Never seen: the failure noted above refuses the whole frame.
-        return { kind: "prefer", user, preferred: "automatic", untilMs: 0 };
+        return this.#commands.userCommand(kind);
     }
-  }
-
-  #session(): Session {
-    const reader = this.#reader;
-    return {
-      session: reader.id(SESSION),
-      region: this.#regions.read(reader),
-      device: reader.text(DEVICE),
-      platform: reader.text(PLATFORM),
-      status: reader.code(STATUS_CODES),
-      state: reader.text(STATE),
-      sinceMs: this.#sinceMs(),
-    };
-  }
-
-  #sinceMs(): number {
-    const sinceMs = this.#committedAtMs + this.#reader.signed("sinceMs");
-    if (!Number.isSafeInteger(sinceMs)) this.#reader.fail("sinceMs", "not a safe integer");
-    return sinceMs;
   }
 
   #accept(): Accept {
     const reader = this.#reader;
     const from = this.#regions.read(reader);
-    const logId = this.#logs.read(reader);
+    const lineage = this.#lineages.read(reader);
     const after = reader.varint("after");
     const at = reader.varint("at");
     if (after >= at) reader.fail("at", "not beyond after");
-    return { kind: "accept", from, logId, after, at, command: this.#userCommand(reader.byte("kind")) };
+    const command = this.#commands.userCommand(reader.byte("kind"));
+    return { kind: "accept", from, lineage, after, at, command };
   }
 
   #watermark(): Watermark {
@@ -184,37 +123,11 @@ export class FrameReader {
       heardMs: reader.signed("heardMs"),
       state: reader.code(LINK_STATE_CODES),
       sinceMs: reader.signed("link sinceMs"),
-      reason: reader.text(LINK_REASON),
+      reason: reader.text(REASON),
       loopLagMs: reader.signed("loopLagMs"),
       visibleP50Ms: reader.signed("visibleP50Ms"),
       visibleP99Ms: reader.signed("visibleP99Ms"),
       visibleP999Ms: reader.signed("visibleP999Ms"),
     };
-  }
-}
-
-/** The reading side of the frame writer's name table. */
-class NameList {
-  readonly #field: IdField;
-  readonly #names: string[] = [];
-
-  constructor(field: IdField) {
-    this.#field = field;
-  }
-
-  seed(name: string): void {
-    this.#names.push(name);
-  }
-
-  read(reader: ByteReader): string {
-    const index = reader.byte(this.#field.name);
-    const known = this.#names[index];
-    if (known !== undefined) return known;
-    if (index > this.#names.length) reader.fail(this.#field.name, "number of no name");
-    else if (index >= LIMITS.regionsMax) reader.fail(this.#field.name, "too many names");
-    const name = reader.id(this.#field);
-    if (this.#names.includes(name)) reader.fail(this.#field.name, "spelled twice");
-    this.#names.push(name);
-    return name;
   }
 }

@@ -4,33 +4,15 @@
  * the frame is then exactly as it was before.
  */
 import { assert } from "../core/assert.ts";
-import type {
-  Accept,
-  Command,
-  Frame,
-  PeerProgress,
-  Session,
-  UserCommand,
-  Watermark,
-} from "../core/commands.ts";
+import type { Accept, Command, Frame, PeerProgress, SettingCommand, Watermark } from "../core/commands.ts";
+import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { END_REASON_CODES, KIND, LINK_STATE_CODES, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
+import { KIND, LINK_STATE_CODES } from "./codes.ts";
+import { CommandWriter } from "./command-writer.ts";
 import { ENVELOPE_BYTES, sealEnvelope } from "./envelope.ts";
-import {
-  BY,
-  DEVICE,
-  type IdField,
-  LINK_REASON,
-  LOG_ID,
-  NODE,
-  PEER_LOG_ID,
-  PLATFORM,
-  REGION,
-  SESSION,
-  STATE,
-  USER,
-} from "./fields.ts";
+import { BY, LOG_ID, NODE, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VALUE, USER } from "./fields.ts";
+import { NameTable } from "./names.ts";
 
 /** No command is larger. The largest is a watermark of 16 peers, each with the longest names and reason: about 5.3 KB. */
 export const COMMAND_BYTES_MAX = 8 * 1024;
@@ -39,9 +21,9 @@ export type FrameHeader = Omit<Frame, "commands">;
 
 export class FrameWriter {
   readonly #writer = new ByteWriter(LIMITS.frameBytesMax + COMMAND_BYTES_MAX);
-  readonly #regions = new NameTable(REGION);
-  readonly #logs = new NameTable(LOG_ID);
-  #committedAtMs = 0;
+  readonly #regions = new NameTable(REGION, LIMITS.regionsMax);
+  readonly #lineages = new NameTable(LOG_ID, LIMITS.regionsMax);
+  readonly #commands = new CommandWriter(this.#writer, this.#regions);
   #begun = false;
   #commandCount = 0;
 
@@ -60,7 +42,7 @@ export class FrameWriter {
     this.#begun = false;
     this.#commandCount = 0;
     this.#regions.clear();
-    this.#logs.clear();
+    this.#lineages.clear();
     writer.at = ENVELOPE_BYTES;
     for (let index = 0; index < 4; index++) writer.byte(0);
     writer.id(REGION, header.region);
@@ -68,7 +50,7 @@ export class FrameWriter {
     writer.text(NODE, header.node);
     writer.signed("committedAtMs", header.committedAtMs);
     this.#regions.seed(header.region);
-    this.#committedAtMs = header.committedAtMs;
+    this.#commands.baseMs = header.committedAtMs;
     this.#begun = true;
   }
 
@@ -88,13 +70,13 @@ export class FrameWriter {
       throw error;
     }
     assert(this.#writer.at - start <= COMMAND_BYTES_MAX, "no command exceeds the room kept for it");
-    if (this.#writer.at > LIMITS.frameBytesMax || this.#regions.overfull || this.#logs.overfull) {
+    if (this.#writer.at > LIMITS.frameBytesMax || this.#regions.overfull || this.#lineages.overfull) {
       this.#undo(start);
       assert(this.#commandCount > 0, "any one command fits into an empty frame");
       return "full";
     }
     this.#regions.keep();
-    this.#logs.keep();
+    this.#lineages.keep();
     this.#commandCount++;
     return "added";
   }
@@ -112,82 +94,44 @@ export class FrameWriter {
   #undo(start: number): void {
     this.#writer.at = start;
     this.#regions.undo();
-    this.#logs.undo();
+    this.#lineages.undo();
   }
 
   #command(command: Command): void {
     const writer = this.#writer;
     switch (command.kind) {
+      case "open":
+      case "update":
+      case "close":
+      case "prefer":
+        return this.#commands.userCommand(command);
       case "forward":
         writer.byte(KIND.forward);
         this.#regions.write(writer, command.to);
-        this.#userCommand(command.command);
-        return;
+        return this.#commands.userCommand(command.command);
       case "accept":
-        this.#accept(command);
-        return;
+        return this.#accept(command);
       case "drop":
         writer.byte(KIND.drop);
         writer.id(USER, command.user);
-        this.#regions.write(writer, command.to);
-        return;
+        return this.#regions.write(writer, command.to);
       case "watermark":
-        this.#watermark(command);
-        return;
-      case "open":
-      case "update":
-      case "close":
-      case "prefer":
-        this.#userCommand(command);
-        return;
+        return this.#watermark(command);
+      case "renewed":
+        writer.byte(KIND.renewed);
+        writer.id(LOG_ID, command.logId);
+        return writer.varint("position", command.position);
+      case "mark":
+        return writer.byte(KIND.mark);
+      case "digest":
+        writer.byte(KIND.digest);
+        writer.varint("at", command.at);
+        return writer.raw("sums", command.sums, DIGEST_BYTES);
+      case "set":
+        return this.#set(command);
       default:
         assert(false, "a command is of a known kind");
     }
-  }
-
-  #userCommand(command: UserCommand): void {
-    const writer = this.#writer;
-    switch (command.kind) {
-      case "open":
-        writer.byte(KIND.open);
-        writer.id(USER, command.user);
-        this.#session(command.session);
-        return;
-      case "update":
-        writer.byte(KIND.update);
-        writer.id(USER, command.user);
-        writer.id(SESSION, command.session);
-        writer.code(STATUS_CODES, command.status);
-        writer.text(STATE, command.state);
-        return;
-      case "close":
-        writer.byte(KIND.close);
-        writer.id(USER, command.user);
-        writer.id(SESSION, command.session);
-        writer.code(END_REASON_CODES, command.reason);
-        writer.text(BY, command.by);
-        return;
-      case "prefer":
-        writer.byte(KIND.prefer);
-        writer.id(USER, command.user);
-        writer.code(PREFERRED_CODES, command.preferred);
-        writer.signed("untilMs", command.untilMs);
-        return;
-      default:
-        assert(false, "a command about a user is of a known kind");
-    }
-  }
-
-  #session(session: Session): void {
-    const writer = this.#writer;
-    writer.id(SESSION, session.session);
-    this.#regions.write(writer, session.region);
-    writer.text(DEVICE, session.device);
-    writer.text(PLATFORM, session.platform);
-    writer.code(STATUS_CODES, session.status);
-    writer.text(STATE, session.state);
-    assert(Number.isSafeInteger(session.sinceMs), "sinceMs is a safe integer");
-    writer.signed("sinceMs less committedAtMs", session.sinceMs - this.#committedAtMs);
   }
 
   #accept(accept: Accept): void {
@@ -195,10 +139,19 @@ export class FrameWriter {
     const writer = this.#writer;
     writer.byte(KIND.accept);
     this.#regions.write(writer, accept.from);
-    this.#logs.write(writer, accept.logId);
+    this.#lineages.write(writer, accept.lineage);
     writer.varint("after", accept.after);
     writer.varint("at", accept.at);
-    this.#userCommand(accept.command);
+    this.#commands.userCommand(accept.command);
+  }
+
+  #set({ key, value, by, reason }: SettingCommand): void {
+    const writer = this.#writer;
+    writer.byte(KIND.set);
+    writer.id(SETTING_KEY, key);
+    writer.text(SETTING_VALUE, value);
+    writer.text(BY, by);
+    writer.text(REASON, reason);
   }
 
   #watermark(watermark: Watermark): void {
@@ -222,59 +175,10 @@ export class FrameWriter {
     writer.signed("heardMs", peer.heardMs);
     writer.code(LINK_STATE_CODES, peer.state);
     writer.signed("link sinceMs", peer.sinceMs);
-    writer.text(LINK_REASON, peer.reason);
+    writer.text(REASON, peer.reason);
     writer.signed("loopLagMs", peer.loopLagMs);
     writer.signed("visibleP50Ms", peer.visibleP50Ms);
     writer.signed("visibleP99Ms", peer.visibleP99Ms);
     writer.signed("visibleP999Ms", peer.visibleP999Ms);
-  }
-}
-
-/**
- * Names used so far in a frame. Each is spelled where it first occurs, as the number of names before it and the name, and
- * is that one-byte number from then on.
- */
-class NameTable {
-  readonly #field: IdField;
-  readonly #names: string[] = [];
-  /** Names of commands that are in the frame; those after them belong to the command being added. */
-  #kept = 0;
-
-  constructor(field: IdField) {
-    this.#field = field;
-  }
-
-  get overfull(): boolean {
-    return this.#names.length > LIMITS.regionsMax;
-  }
-
-  clear(): void {
-    this.#names.length = 0;
-    this.#kept = 0;
-  }
-
-  /** Makes a name known that the header has spelled. */
-  seed(name: string): void {
-    this.#names.push(name);
-    this.keep();
-  }
-
-  write(writer: ByteWriter, name: string): void {
-    const known = this.#names.indexOf(name);
-    if (known !== -1) {
-      writer.byte(known);
-      return;
-    }
-    writer.byte(this.#names.length);
-    writer.id(this.#field, name);
-    this.#names.push(name);
-  }
-
-  keep(): void {
-    this.#kept = this.#names.length;
-  }
-
-  undo(): void {
-    this.#names.length = this.#kept;
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The names under which frames travel on NATS: streams, subjects and message headers.
  * Rule: nobody else spells one of these names. A region's name is kept as it is, case included; its pattern
- * (`[a-z][a-z0-9-]*`) holds no dot, space or wildcard, so it is always one subject token and a legal stream name.
+ * (`[a-z][a-z0-9-]*`) holds no dot, space or wildcard, so it is always one subject token and a legal stream name; and so is a log's identity.
  */
-import type { Region } from "../core/commands.ts";
+import type { LogId, Region } from "../core/commands.ts";
 
 /** Header of a message in a copy: the frame's position in the log it was copied from, in decimal. */
 export const HEADER_POSITION = "Rollcall-Position";
@@ -15,9 +15,9 @@ export function logStream(region: Region): string {
   return `LOG_${region}`;
 }
 
-/** The one subject of the region's own log. */
-export function logSubject(region: Region): string {
-  return `rollcall.log.${region}`;
+/** The one subject of the region's own log. It names the identity, so that nothing meant for another log of the region gets into this one. */
+export function logSubject(region: Region, logId: LogId): string {
+  return `rollcall.log.${region}.${logId}`;
 }
 
 /** The stream in which a peer keeps its copy of the log of `origin`. */
@@ -29,6 +29,13 @@ export function copyStream(origin: Region): string {
 export function copySubject(origin: Region): string {
   return `rollcall.copy.${origin}`;
 }
+
+/** The stream of which the messages' ids say who renews which log; what else is in them means nothing. */
+export const RENEWALS_STREAM = "ROLLCALL_RENEWALS";
+export const RENEWALS_SUBJECT = "rollcall.renewals";
+
+/** The bucket of the region's object store that holds its snapshots. */
+export const SNAPSHOTS_BUCKET = "rollcall_snapshots";
 
 /** Announcements are plain messages inside one region, kept by no stream. */
 export function announceSubject(topic: string): string {

@@ -17,7 +17,10 @@ export function copyContract(name: string, harness: () => Harness): void {
     it("an empty copy has the checkpoint 0 and the fence 0 is enforced", async () => {
       const copy = await createCopy(await harness().store(), freshRegion());
       expect(await copy.checkpoint()).toEqual({ ok: true, logId: "", position: 0, sequence: 0 });
-      expect(await copy.extent()).toEqual({ ok: true, extent: { logId: "", first: 1, head: 0 } });
+      expect(await copy.extent()).toEqual({
+        ok: true,
+        extent: { logId: "", first: 1, head: 0, bytes: expect.any(Number) },
+      });
       const entry = copyEntry(7);
       expect(reasonOf(await copy.append(entry, 1))).toBe("fenced");
       expect(await copy.append(entry, 0)).toEqual({ ok: true, position: 1, duplicate: false });
@@ -40,7 +43,7 @@ export function copyContract(name: string, harness: () => Harness): void {
       });
       expect(await reopened.extent()).toEqual({
         ok: true,
-        extent: { logId: "identity-a", first: 41, head: 50 },
+        extent: { logId: "identity-a", first: 41, head: 50, bytes: expect.any(Number) },
       });
       const recorder = await new Recorder(reopened, 45).read(6);
       expect(recorder.positions).toEqual(range(45, 50));

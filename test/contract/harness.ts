@@ -17,6 +17,12 @@ export interface Harness {
   /** Drops the entries of the stream below `sequence`. */
   truncate(name: string, sequence: number): Promise<void>;
   plantForeign(name: string): Promise<void>;
+  /** Does something, and then brings the stream of that name back as it was before. Connections are lost meanwhile. */
+  loseAfter(name: string, change: () => Promise<void>): Promise<void>;
+  /** Changes a stored snapshot. */
+  damageSnapshot(name: string): Promise<void>;
+  /** Loses a part of a stored snapshot. */
+  tearSnapshot(name: string): Promise<void>;
 }
 
 let regions = 0;

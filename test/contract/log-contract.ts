@@ -8,8 +8,10 @@ import { LIMITS } from "../../replicator/core/limits.ts";
 import { copyStream, logStream } from "../../replicator/wire/subjects.ts";
 import { copyContract } from "./copy-contract.ts";
 import { createCopy, createLog, fill, freshRegion, reasonOf, type Harness } from "./harness.ts";
+import { keepingContract } from "./keeping-contract.ts";
 import { readingContract } from "./reading-contract.ts";
 import { Recorder, bytesOf, range, textOf, until } from "./recorder.ts";
+import { snapshotContract } from "./snapshot-contract.ts";
 
 export function logContract(name: string, harness: () => Harness): void {
   describe(`${name}: appending to a log`, () => {
@@ -17,7 +19,10 @@ export function logContract(name: string, harness: () => Harness): void {
       const log = await createLog(await harness().store(), freshRegion());
       const results = await Promise.all(range(1, 200).map((n) => log.append(bytesOf(`e${n}`), `m${n}`)));
       expect(results).toEqual(range(1, 200).map((position) => ({ ok: true, position, duplicate: false })));
-      expect(await log.extent()).toEqual({ ok: true, extent: { logId: log.logId, first: 1, head: 200 } });
+      expect(await log.extent()).toEqual({
+        ok: true,
+        extent: { logId: log.logId, first: 1, head: 200, bytes: expect.any(Number) },
+      });
     });
 
     it("a retry with the same message id takes effect once and gets the same position", async () => {
@@ -195,5 +200,7 @@ export function logContract(name: string, harness: () => Harness): void {
   });
 
   copyContract(name, harness);
+  keepingContract(name, harness);
+  snapshotContract(name, harness);
   readingContract(name, harness);
 }

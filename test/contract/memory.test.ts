@@ -21,6 +21,15 @@ const harness: Harness = {
   deleteStream: async (name) => server.deleteStream(name),
   truncate: async (name, sequence) => server.truncate(name, sequence),
   plantForeign: async (name) => server.plantForeign(name),
+  loseAfter: async (name, change) => {
+    const kept = server.streams.get(name)?.entries.length ?? 0;
+    await change();
+    server.stop();
+    server.loseTail(name, (server.streams.get(name)?.entries.length ?? 0) - kept);
+    server.start();
+  },
+  damageSnapshot: async (name) => server.damageSnapshot(name),
+  tearSnapshot: async (name) => server.tearSnapshot(name),
 };
 
 beforeEach(() => {

@@ -1,10 +1,11 @@
 /** The NATS adapter keeps the contract of the Log port on a real nats-server, and survives what happens to servers and links. */
+import { headers } from "nats";
 import { createServer, connect, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { Connection } from "../../replicator/log/connection.ts";
 import { connectLogStore } from "../../replicator/log/nats.ts";
 import type { LogStore } from "../../replicator/log/port.ts";
-import { logStream } from "../../replicator/wire/subjects.ts";
+import { logStream, SNAPSHOTS_BUCKET } from "../../replicator/wire/subjects.ts";
 import { freePort, startNatsServer, type NatsServer } from "../support/nats-server.ts";
 import { createLog, freshRegion, type Harness } from "./harness.ts";
 import { logContract } from "./log-contract.ts";
@@ -27,6 +28,24 @@ async function administer(operation: string, body: object): Promise<void> {
   if (!answer.ok) throw new Error(`${operation}: ${answer.detail}`);
 }
 
+const SNAPSHOTS_STREAM = `OBJ_${SNAPSHOTS_BUCKET}`;
+
+function metaSubject(name: string): string {
+  return `$O.${SNAPSHOTS_BUCKET}.M.${Buffer.from(name)
+    .toString("base64url")
+    .padEnd(Math.ceil(name.length / 3) * 4, "=")}`;
+}
+
+async function snapshotMeta(name: string): Promise<{ meta: object; nuid: string; digest: string }> {
+  await until("the admin is connected", () => admin.connected());
+  const stored = await admin.api<{ message: { data: string } }>(`STREAM.MSG.GET.${SNAPSHOTS_STREAM}`, {
+    last_by_subj: metaSubject(name),
+  });
+  if (!stored.ok) throw new Error(stored.detail);
+  const meta = JSON.parse(Buffer.from(stored.value.message.data, "base64").toString());
+  return { meta, nuid: meta.nuid, digest: meta.digest };
+}
+
 const harness: Harness = {
   store: () => openStore(),
   stop: () => server.kill("SIGTERM"),
@@ -35,6 +54,31 @@ const harness: Harness = {
   truncate: (name, sequence) => administer(`STREAM.PURGE.${name}`, { seq: sequence }),
   plantForeign: (name) =>
     administer(`STREAM.CREATE.${name}`, { name, subjects: [`foreign.${name}`], storage: "memory" }),
+  loseAfter: async (_name, change) => {
+    const restore = await server.keepStore();
+    await change();
+    await restore();
+  },
+  damageSnapshot: async (name) => {
+    const { meta, digest } = await snapshotMeta(name);
+    await until("the admin is connected", () => admin.connected());
+    const heads = headers();
+    heads.set("Nats-Rollup", "sub");
+    const wrong = JSON.stringify({
+      ...meta,
+      digest: digest.replace(/.=/, (tail) => (tail === "A=" ? "E=" : "A=")),
+    });
+    const answer = await admin.request(metaSubject(name), bytesOf(wrong), heads);
+    expect(answer.ok).toBe(true);
+  },
+  tearSnapshot: async (name) => {
+    const { nuid } = await snapshotMeta(name);
+    const last = await admin.api<{ message: { seq: number } }>(`STREAM.MSG.GET.${SNAPSHOTS_STREAM}`, {
+      last_by_subj: `$O.${SNAPSHOTS_BUCKET}.C.${nuid}`,
+    });
+    if (!last.ok) throw new Error(last.detail);
+    await administer(`STREAM.MSG.DELETE.${SNAPSHOTS_STREAM}`, { seq: last.value.message.seq });
+  },
 };
 
 beforeAll(async () => {
@@ -65,8 +109,8 @@ it("nats: a shape that differs is refused with what differs", async () => {
   const name = logStream(region);
   await administer(`STREAM.UPDATE.${name}`, {
     name,
-    subjects: [`rollcall.log.${region}`],
-    description: `rollcall log ${region} id=0123456789ab`,
+    subjects: [`rollcall.log.${region}.0123456789ab`],
+    description: `rollcall log ${region} id=0123456789ab after=0`,
     storage: "file",
     retention: "limits",
     discard: "old",

@@ -4,35 +4,26 @@
  */
 import { strict as assert } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
-import type { Position, Region, SessionId, UserId } from "../../replicator/core/commands.ts";
+import type { LogId, Position, Region, SessionId, UserId } from "../../replicator/core/commands.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
 import { beats } from "../../replicator/core/homing.ts";
 import { checkToken } from "../../replicator/core/token.ts";
 import type { View } from "../../replicator/core/view.ts";
-import { claimsTo, modelHas, modelView, pendingOf, readLog, subject } from "./model.ts";
+import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
+import { BY_THE_CLOCK } from "./member.ts";
+import type { Member, Observer, Write } from "./member.ts";
+import { claimsTo, modelHas, modelView, readLog } from "./model.ts";
 import type { ModelLog } from "./model.ts";
-import { REGIONS, logOf } from "./samples.ts";
-import { USERS } from "./script.ts";
-import type { Member, Observer, World, Write } from "./world.ts";
-
-/** The whole state of a fold as text: the same text for the same state. */
-export function canonical(fold: Fold): string {
-  const table = [...fold.table].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const sent = [...fold.sent].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const processed = [...fold.processed].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify({
-    region: fold.region,
-    logId: fold.logId,
-    position: fold.position,
-    table,
-    sent,
-    processed,
-  });
-}
+import { canonical, digestOf, imported, lastSeen, observed } from "./observed.ts";
+import { REGIONS, USERS } from "./samples.ts";
+import type { Before } from "./snapshots.ts";
+import type { World } from "./world.ts";
 
 /** What a replica last showed of a user. */
 interface Seen {
   readonly home: Region;
+  /** Of the home's log. */
+  readonly logId: LogId;
   readonly version: Position;
   readonly sessions: ReadonlySet<SessionId>;
 }
@@ -45,7 +36,15 @@ export class Checks implements Observer {
   readonly #seen = new Map<Member, Map<UserId, Seen>>();
   readonly #vector = new Map<Member, string>();
   /** How often each thing that must happen for the properties to mean anything did happen. */
-  readonly counts = { steps: 0, contested: 0, provisional: 0, tokens: 0, moved: 0, restarts: 0 };
+  readonly counts = {
+    steps: 0,
+    contested: 0,
+    provisional: 0,
+    tokens: 0,
+    moved: 0,
+    restarts: 0,
+    snapshots: 0,
+  };
 
   constructor(world: World) {
     this.#world = world;
@@ -61,12 +60,12 @@ export class Checks implements Observer {
   stepped(member: Member, origin: Region | undefined): void {
     this.counts.steps += 1;
     const { replica } = member.node;
-    const vector = replica.folds.map((fold) => fold.position).join(",");
+    const vector = replica.folds.map(placeOf).join(",");
     // Whatever was not a frame, or not the next one, must not have changed anything: the state is looked at all the same.
     for (const fold of replica.folds) this.#sameState(fold);
     if (this.#vector.get(member) === vector && origin === undefined) return;
     this.#vector.set(member, vector);
-    const logs = replica.folds.map(({ region, position }) => this.#model(region, position));
+    const logs = replica.folds.map((fold) => this.#model(fold));
     const views = new Map(USERS.map((user) => [user, replica.view(user)]));
     const told = JSON.stringify([...views]);
     const before = this.#views.get(vector);
@@ -82,23 +81,36 @@ export class Checks implements Observer {
 
   /** Invariant 1, and 2: a fold changes with its own log's frames alone, so its position says everything. */
   #sameState(fold: Fold): void {
-    const key = `${fold.region}:${fold.position}`;
-    const state = canonical(fold);
-    const known = this.#states.get(key);
-    assert.equal(state, known ?? state, `invariant 1: equal positions ${key}, different states`);
-    this.#states.set(key, state);
-    if (known === undefined) this.#foldLikeTheModel(fold, this.#model(fold.region, fold.position));
+    const place = placeOf(fold);
+    const state = `${canonical(fold)} ${digestOf(fold)}`;
+    const known = this.#states.get(place);
+    assert.equal(state, known ?? state, `invariant 1: equal positions ${place}, different states`);
+    this.#states.set(place, state);
+    if (known === undefined) this.#foldLikeTheModel(fold, this.#model(fold));
   }
 
-  #model(region: Region, position: Position): ModelLog {
-    const key = `${region}:${position}`;
-    const known = this.#models.get(key);
+  #model(fold: { region: Region; logId: LogId; position: Position }): ModelLog {
+    const { region, logId, position } = fold;
+    const place = placeOf(fold);
+    const known = this.#models.get(place);
     if (known !== undefined) return known;
-    const frames = this.#world.log(region).slice(0, position);
-    const silent = position > 1 && frames.at(-1)?.commands.every(({ kind }) => kind === "watermark") === true;
-    const model = silent ? this.#model(region, position - 1) : readLog(region, frames);
-    this.#models.set(key, model);
+    const lineage = this.#world.logs.lineage(region, logId, position);
+    const newest = lineage.at(-1)?.at(-1)?.commands ?? [];
+    const silent = position > 1 && newest.every(({ kind }) => BY_THE_CLOCK.has(kind));
+    const model = silent ? this.#model({ region, logId, position: position - 1 }) : readLog(region, lineage);
+    this.#models.set(place, model);
     return model;
+  }
+
+  /** What is put together from the parts is what was there when the first was read, though the member went on meanwhile. */
+  exported(parts: readonly SnapshotPart[], before: Before): void {
+    this.counts.snapshots += 1;
+    const replica = imported(parts, REGIONS);
+    assert.equal(observed(replica, USERS), before.observed, "a snapshot is not what it was taken of");
+    for (const [user, ms] of lastSeen(replica, USERS)) {
+      const known = before.lastSeen.some((then) => then.get(user) === ms);
+      assert.ok(known, `when ${user} was last seen is not in the snapshot`);
+    }
   }
 
   #foldLikeTheModel(fold: Fold, log: ModelLog): void {
@@ -112,9 +124,15 @@ export class Checks implements Observer {
       `the table of ${log.region} at ${fold.position} is not the model's`,
     );
     same(fold.processed, log.processed, "processed is not the model's");
-    const last = REGIONS.map((to) => log.forwards.filter((one) => one.to === to).length);
+    const last = REGIONS.map((to) => log.forwards.findLast((one) => one.to === to)?.ordinal ?? 0);
     const sent = REGIONS.map((to) => fold.sent.get(to) ?? 0);
-    same(sent, last, "ordinals are dense");
+    same(sent, last, "the last ordinals are not the model's");
+    const settings = [...fold.settings].map(
+      ([key, { value, by, reason, atMs }]) => [key, [value, by, reason, atMs].join()] as const,
+    );
+    same(new Map(settings), new Map(log.settings), "the settings are not the model's");
+    const audit = fold.audit.map(({ key, value, by, reason, atMs }) => [key, value, by, reason, atMs].join());
+    same(audit, log.audit, "the decisions are not the model's");
   }
 
   #viewsLikeTheModel(
@@ -157,13 +175,15 @@ export class Checks implements Observer {
       }
       const home = member.node.replica.winner(user);
       if (view === undefined || home === undefined) {
-        seen.set(user, { home: before?.home ?? "", version: before?.version ?? 0, sessions });
+        const { home: last = "", logId = "", version = 0 } = before ?? {};
+        seen.set(user, { home: last, logId, version, sessions });
         continue;
       }
+      const { logId } = member.stand(home);
       if (before !== undefined && before.home !== "") {
         if (before.home === home)
           assert.ok(view.version >= before.version, "invariant 3: a version went back");
-        else {
+        else if (!this.#isLost(user, before, member)) {
           this.counts.moved += 1;
           const given = logs.find(({ region }) => region === before.home)?.records.get(user);
           const epoch = given?.epoch ?? { generation: 0, count: 0 };
@@ -174,14 +194,21 @@ export class Checks implements Observer {
           );
         }
       }
-      seen.set(user, { home, version: view.version, sessions });
+      seen.set(user, { home, logId, version: view.version, sessions });
     }
+  }
+
+  /** The log that spoke of the user has another identity now, and a lost end in which it did. */
+  #isLost(user: UserId, before: Seen | undefined, member: Member): boolean {
+    if (before === undefined || before.home === "" || !this.#world.bereft.has(user)) return false;
+    return member.stand(before.home).logId !== before.logId;
   }
 
   #mayBeGone(id: SessionId): void {
     const truth = this.#world.truths.get(id);
     assert.ok(truth !== undefined);
     const { user, session, closed } = truth;
+    if (this.#world.bereft.has(user)) return;
     const replaced = [...this.#world.truths.values()].some(
       (one) =>
         one !== truth && one.user === user && session.device !== "" && one.session.device === session.device,
@@ -213,88 +240,38 @@ export class Checks implements Observer {
   }
 
   /** Invariant 8: where the token of a write is satisfied, the view has what the write did, unless something superseded it. */
-  #token(member: Member, { region, position, command }: Write, view: View | undefined): void {
-    const { replica } = member.node;
-    const check = checkToken(new Map([[region, { logId: logOf(region), position }]]), replica.applied());
-    const vector = new Map(replica.folds.map((fold) => [fold.region, fold.position]));
-    assert.equal(
-      check.kind === "satisfied",
-      modelHas(vector, new Map([[region, position]])),
-      "invariant 8: the check",
-    );
+  #token(member: Member, write: Write, view: View | undefined): void {
+    const { region, logId, position, command } = write;
+    const check = checkToken(new Map([[region, { logId, position }]]), member.node.replica.applied());
+    const has = modelHas(member.stand(region), write);
+    assert.equal(check.kind === "satisfied", has, "invariant 8: the check");
     if (check.kind !== "satisfied") return;
     this.counts.tokens += 1;
-    if (command.kind === "prefer") return;
+    if (command.kind === "prefer" || this.#world.bereft.has(command.user)) return;
     const id = command.kind === "open" ? command.session.session : command.session;
     const shown = view?.sessions.find(({ session }) => session.session === id)?.session;
     if (command.kind === "close") assert.equal(shown, undefined, `invariant 8: ${id} is closed and shown`);
     else if (shown === undefined) this.#mayBeGone(id);
     else {
       const later = this.#world.writes.some(
-        (write) =>
-          write.position > position &&
-          write.region === region &&
-          "session" in write.command &&
-          write.command.session === id,
+        (one) =>
+          one.position > position &&
+          one.region === region &&
+          "session" in one.command &&
+          one.command.session === id,
       );
       const { status } = command.kind === "open" ? command.session : command;
       if (!later)
         assert.equal(shown.status, status, `invariant 8: ${id} shows another status than was written`);
     }
   }
+}
 
-  /** At rest: nothing is pending, every replica shows exactly the sessions that were not ended, and no forward was lost or repeated. */
-  atRest(): void {
-    const logs = REGIONS.map((region) => readLog(region, this.#world.log(region)));
-    assert.deepEqual(pendingOf(logs), [], "forwards are pending for ever");
-    for (const user of USERS)
-      assert.ok(claimsTo(logs, user).length <= 1, "invariant 2: a double claim is never given up");
-    for (const home of logs) for (const origin of logs) this.#effects(home, origin);
-    for (const member of this.#world.members) {
-      const { replica } = member.node;
-      assert.equal(member.node.caughtUp, true, `${member.name} never caught up`);
-      assert.equal(replica.provisional.size, 0);
-      assert.equal(replica.contested.size, 0);
-      for (const [id, truth] of this.#world.truths) {
-        const shown = replica
-          .view(truth.user)
-          ?.sessions.find(({ session }) => session.session === id)?.session;
-        const expected = truth.closed || truth.ended ? undefined : truth.session;
-        assert.deepEqual(shown, expected, `${member.name}, session ${id} of ${truth.user}`);
-      }
-    }
-  }
-
-  /** Invariant 5: in order, each at most once, as it was sent; left out only where a newer one about the same thing followed. */
-  #effects(home: ModelLog, origin: ModelLog): void {
-    const sent = origin.forwards.filter(({ to }) => to === home.region);
-    let done = 0;
-    for (const { at, command } of home.effects.filter(({ logId }) => logId === origin.logId)) {
-      assert.ok(at > done, "invariant 5: a forward took effect twice, or after a later one");
-      assert.deepEqual(command, sent[at - 1]?.command, "invariant 5: what took effect is not what was sent");
-      for (const { command: skipped } of sent.slice(done, at - 1)) {
-        const index = origin.forwards.findIndex((one) => one.command === skipped);
-        const newer = origin.forwards.slice(index + 1).filter((one) => one.command.user === skipped.user);
-        assert.ok(
-          newer.some((one) => subject(one.command) === subject(skipped)),
-          "invariant 5: a forward was left out",
-        );
-      }
-      done = at;
-    }
-    const left = sent
-      .slice(done)
-      .filter(
-        ({ command }) =>
-          !origin.forwards.some(
-            (one) => one.command !== command && subject(one.command) === subject(command),
-          ),
-      );
-    assert.deepEqual(left, [], "invariant 5: a forward was lost");
-  }
+function placeOf({ region, logId, position }: { region: Region; logId: LogId; position: Position }): string {
+  return `${logId === "" ? region : logId}:${position}`;
 }
 
 /** Deep equality, told in full only when it fails. */
-function same(actual: unknown, expected: unknown, what: string): void {
+export function same(actual: unknown, expected: unknown, what: string): void {
   if (!isDeepStrictEqual(actual, expected)) assert.deepEqual(actual, expected, what);
 }

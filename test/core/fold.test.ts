@@ -1,42 +1,10 @@
 /** The fold's table, cell by cell, and what a fold refuses. */
 import { describe, expect, it } from "vitest";
 import type { Command, Frame, UserCommand } from "../../replicator/core/commands.ts";
-import { Fold } from "../../replicator/core/fold.ts";
-import type { FoldListener } from "../../replicator/core/fold.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
-import { canonical } from "./checks.ts";
+import { canonical } from "./observed.ts";
+import { recorded } from "./recorded.ts";
 import { accept, close, drop, forward, frame, logOf, open, prefer, sessionOf, update } from "./samples.ts";
-
-/** Everything a fold told, in its order. */
-function recorded(): { fold: Fold; told: string[]; give: (...commands: Command[]) => string[] } {
-  const told: string[] = [];
-  const listener: FoldListener = {
-    changed: (_fold, user, appeared) => void told.push(`${appeared ? "appeared" : "changed"} ${user}`),
-    applied: (_fold, command, ended) =>
-      void told.push(
-        `applied ${command.kind}${ended.map(({ session, reason, by }) => ` ended ${session.session} ${reason} ${by}`.trimEnd()).join("")}`,
-      ),
-    forwarded: (_fold, to, ordinal, command) =>
-      void told.push(`forward ${ordinal} to ${to}: ${about(command)}`),
-    processed: (_fold, from, logId, ordinal) => void told.push(`processed ${ordinal} of ${from} ${logId}`),
-    refused: (_fold, command, refusal) => void told.push(`refused ${command.kind}: ${refusal}`),
-  };
-  const fold = new Fold("cn", listener);
-  return {
-    fold,
-    told,
-    give: (...commands) => {
-      told.length = 0;
-      expect(fold.apply(fold.position + 1, frame("cn", ...commands))).toBe("applied");
-      return [...told];
-    },
-  };
-}
-
-function about(command: UserCommand): string {
-  if (command.kind === "prefer") return `prefer ${command.preferred}`;
-  return `${command.kind} ${command.kind === "open" ? command.session.session : command.session}`;
-}
 
 function isUserCommand(command: Command): command is UserCommand {
   return ["open", "update", "close", "prefer"].includes(command.kind);
@@ -197,10 +165,10 @@ describe("accepts", () => {
     ]);
   });
 
-  it("the ordinals of another identity of the same region's log start anew", () => {
+  it("the ordinals of another lineage of the same region's log start anew", () => {
     const { fold, give } = recorded();
     give(accept("us", 0, 5, OPEN));
-    give({ ...accept("us", 0, 1, open("ann", "s3")), logId: "log-us-2" });
+    give({ ...accept("us", 0, 1, open("ann", "s3")), lineage: "log-us-2" });
     expect(fold.homed("ann")?.sessions.map(({ session }) => session)).toEqual(["s2", "s3"]);
     expect([...fold.processed]).toEqual([
       ["log-us", 5],

@@ -15,7 +15,15 @@ const epoch = fc.record({ generation: fc.nat(2), count: fc.nat(2) });
 const region = fc.stringMatching(/^[a-z][a-z0-9-]{0,15}$/);
 const claim = fc.record({ region, epoch });
 
-const SILENT = { changed: ignore, applied: ignore, forwarded: ignore, processed: ignore, refused: ignore };
+const SILENT = {
+  changed: ignore,
+  applied: ignore,
+  forwarded: ignore,
+  processed: ignore,
+  refused: ignore,
+  marked: ignore,
+  compared: ignore,
+};
 function ignore(): void {}
 
 /** A fold that holds the user at an epoch, with one session named after the region. */
@@ -23,7 +31,7 @@ function holding(name: Region, user: string, at: Epoch | undefined, movedTo = ""
   const fold = new Fold(name, SILENT);
   const session = sessionOf(`of ${name}`, name);
   if (at !== undefined) {
-    const record = new UserRecord(user, at);
+    const record = new UserRecord(user, at, 0);
     fold.table.set(user, Object.assign(record, { version: 1, movedTo, sessions: [session] }));
   }
   return fold;

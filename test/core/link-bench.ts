@@ -1,5 +1,5 @@
 /** A link under test: it is given events at a time that moves only when told. */
-import type { Inspection, LinkEffect, LinkEvent } from "../../replicator/core/link.ts";
+import type { Inspection, LinkEffect, LinkEvent } from "../../replicator/core/link-events.ts";
 import { Link } from "../../replicator/core/link.ts";
 import { logOf } from "./samples.ts";
 
@@ -45,12 +45,14 @@ export class Bench {
 }
 
 export function opened(
-  origin: { logId?: string; first?: number; head?: number },
+  origin: { logId?: string; first?: number; head?: number; bytes?: number },
   copy: { logId?: string; position?: number; sequence?: number } = {},
+  agrees = true,
 ): LinkEvent {
   return {
     kind: "opened",
-    origin: { logId: ID, first: 1, head: 0, ...origin },
+    origin: { logId: ID, first: 1, head: 0, bytes: 0, ...origin },
     copy: { logId: "", position: 0, sequence: 0, ...copy },
+    agrees,
   };
 }

@@ -1,6 +1,6 @@
 /** The link machine: every row of its table, the fence, and what it counts. */
 import { describe, expect, it } from "vitest";
-import type { Inspection, LinkEffect } from "../../replicator/core/link.ts";
+import type { Inspection, LinkEffect } from "../../replicator/core/link-events.ts";
 import { IN_FLIGHT_MAX } from "../../replicator/core/link.ts";
 import { Bench, GOOD, ID, TICK, opened } from "./link-bench.ts";
 
@@ -24,35 +24,34 @@ describe("opening", () => {
   it("an end that cannot be opened: idle, disconnected, and tried again after 500 ms", () => {
     const bench = new Bench();
     bench.give(TICK);
-    expect(bench.give({ kind: "open-failed", detail: "no route" })).toEqual([{ kind: "stop" }]);
+    expect(bench.give({ kind: "open-failed", reason: "unavailable", detail: "no route" })).toEqual([
+      { kind: "stop" },
+    ]);
     expect(bench.link.report()).toMatchObject({ state: "disconnected", reason: "no route" });
     expect(bench.pass(499).give(TICK)).toEqual([]);
     expect(bench.pass(1).give(TICK)).toEqual([{ kind: "open" }]);
   });
 
   it.each([
+    ["a log rewound behind the copy", opened({ head: 2 }, { logId: ID, position: 3 }), "rewound"],
     [
-      "another identity than the copy's",
-      opened({ logId: "new", head: 9 }, { logId: ID, position: 3 }),
-      "blocked",
+      "another frame at the copy's last position",
+      opened({ head: 9 }, { logId: ID, position: 3 }, false),
+      "forked",
+    ],
+    [
+      "another identity, of a log that is empty yet",
+      opened({ logId: "new" }, { logId: ID, position: 3 }),
       "identity",
     ],
-    ["a log rewound behind the copy", opened({ head: 2 }, { logId: ID, position: 3 }), "blocked", "rewound"],
-    [
-      "positions gone at the origin",
-      opened({ first: 5, head: 9 }, { logId: ID, position: 3 }),
-      "overrun",
-      "overrun",
-    ],
-    ["an empty copy of a truncated log", opened({ first: 2, head: 9 }), "overrun", "overrun"],
-  ] as const)("%s: halted, said why, tried again after 5 s", (_what, event, state, counted) => {
+  ] as const)("%s: blocked, said why, its region has 500 ms to mend it", (_what, event, counted) => {
     const bench = new Bench();
     bench.give(TICK);
     expect(bench.give(event)).toEqual([{ kind: "stop" }]);
-    expect(bench.link.report()).toMatchObject({ state, errors: { [counted]: 1 } });
+    expect(bench.link.report()).toMatchObject({ state: "blocked", errors: { [counted]: 1 } });
     expect(bench.link.report().reason).not.toBe("");
     expect(bench.entry(4)).toEqual([]);
-    expect(bench.pass(4_999).give(TICK)).toEqual([]);
+    expect(bench.pass(499).give(TICK)).toEqual([]);
     expect(bench.pass(1).give(TICK)).toEqual([{ kind: "open" }]);
   });
 
@@ -69,7 +68,7 @@ describe("opening", () => {
     expect(bench.give(opened({ head: 5 }))).toEqual([]);
     bench.open();
     expect(bench.give(opened({ head: 5 }))).toEqual([]);
-    expect(bench.give({ kind: "open-failed", detail: "late" })).toEqual([]);
+    expect(bench.give({ kind: "open-failed", reason: "unavailable", detail: "late" })).toEqual([]);
     expect(bench.state).not.toBe("disconnected");
   });
 });
@@ -185,6 +184,24 @@ describe("reading", () => {
     expect(bench.link.report()).toMatchObject({ state, reason: "why", errors: { [reason]: 1 } });
     expect(bench.pass(retryMs - 1).give(TICK)).toEqual([]);
     expect(bench.pass(1).give(TICK)).toEqual([{ kind: "open" }]);
+  });
+
+  it("an append of before is acknowledged though reading has ended: it is copied, and no sign of life", () => {
+    const bench = new Bench();
+    bench.open(3);
+    bench.entry(1);
+    bench.entry(2, { ok: false, reason: "checksum" });
+    bench.appended(1);
+    expect(bench.link.report()).toMatchObject({ state: "blocked", copied: 1 });
+  });
+
+  it("a reader that breaks when nothing is read any more says nothing", () => {
+    const bench = new Bench();
+    bench.open();
+    bench.entry(1, { ok: false, reason: "checksum" });
+    expect(bench.give({ kind: "broken", reason: "missing", detail: "late" })).toEqual([]);
+    expect(bench.give({ kind: "interrupted", detail: "late" })).toEqual([]);
+    expect(bench.link.report().errors).toEqual({ checksum: 1 });
   });
 
   it("answers to appends of an earlier attempt are ignored", () => {

@@ -1,63 +1,9 @@
 /** The origin × replica matrix: no false zero, stalled within a second, and what each row rests on. */
 import { describe, expect, it } from "vitest";
-import type { LinkState, PeerProgress, Region } from "../../replicator/core/commands.ts";
-import type { LinkReport } from "../../replicator/core/link.ts";
-import type { LinkRow } from "../../replicator/core/matrix.ts";
+import type { LinkState } from "../../replicator/core/commands.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
+import { Bench, WALL } from "./matrix-bench.ts";
 import { REGIONS, frameAt, logOf, progress } from "./samples.ts";
-
-const WALL = 1_000_000;
-
-/** A node of cn with its clock; peers speak when told to. */
-class Bench {
-  readonly node = new PresenceNode("cn", REGIONS);
-  ms = 10_000;
-
-  constructor() {
-    this.node.step({ kind: "caught-up" }, this.now);
-  }
-
-  pass(ms: number): this {
-    this.ms += ms;
-    return this;
-  }
-
-  get now(): { monoMs: number; wallMs: number } {
-    return { monoMs: this.ms, wallMs: WALL + this.ms };
-  }
-
-  report(origin: Region, given: Partial<LinkReport> = {}): this {
-    const report = {
-      origin,
-      state: "live" as LinkState,
-      reason: "",
-      sinceMs: 77,
-      head: 1,
-      copied: 1,
-      framesCopied: 1,
-      bytesCopied: 1,
-      errors: {},
-      ...given,
-    };
-    this.node.step({ kind: "link", report }, this.now);
-    return this;
-  }
-
-  /** A watermark of the region, committed now by a clock like ours, is folded. */
-  watermark(region: Region, peers: PeerProgress[] = []): this {
-    const position = (this.node.replica.fold(region)?.position ?? 0) + 1;
-    const frame = frameAt(this.now.wallMs, region, { kind: "watermark", peers });
-    this.node.step({ kind: "frame", region, position, frame }, this.now);
-    return this;
-  }
-
-  row(origin: Region, replica: Region = "cn"): LinkRow {
-    const rows = this.node.matrix.rows(this.now);
-    const row = rows.find((one) => one.origin === origin && one.replica === replica);
-    if (row === undefined) throw new Error(`no row ${origin} to ${replica}`);
-    return row;
-  }
-}
 
 describe("never heard", () => {
   it("every ordered pair has a row, and no figure of it is 0", () => {

@@ -10,11 +10,13 @@ import type {
   PreferredStatus,
   Region,
   Session,
+  SettingCommand,
   UserCommand,
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import { rank } from "../../replicator/core/homing.ts";
+import type { Stand } from "./logs.ts";
 
 export interface ModelState {
   readonly sessions: readonly Session[];
@@ -33,11 +35,13 @@ export interface ModelForward {
   readonly to: Region;
   readonly ordinal: number;
   readonly command: UserCommand;
+  /** The log applied a later command about the same thing for itself. */
+  overtaken: boolean;
 }
 
 /** An accept that took effect. */
 export interface ModelEffect {
-  readonly logId: LogId;
+  readonly lineage: LogId;
   readonly after: number;
   readonly at: number;
   readonly command: UserCommand;
@@ -45,7 +49,13 @@ export interface ModelEffect {
 
 export interface ModelLog {
   readonly region: Region;
+  /** Identity of its newest frames, and of its first. */
   readonly logId: LogId;
+  readonly lineage: LogId;
+  readonly settings: ReadonlyMap<string, string>;
+  readonly audit: readonly string[];
+  /** What its renewals have added to versions and ordinals. */
+  readonly base: number;
   readonly records: ReadonlyMap<UserId, ModelRecord>;
   readonly forwards: readonly ModelForward[];
   readonly processed: ReadonlyMap<LogId, number>;
@@ -61,6 +71,8 @@ export interface ModelView extends ModelState {
 
 const NOTHING: ModelState = { sessions: [], preferred: "automatic", untilMs: 0 };
 const SESSIONS_MAX = 32;
+/** By how much versions and ordinals go on behind each renewal. */
+const RENEWAL_STEP = 4_294_967_296;
 
 /** What a command makes of a user; `undefined` where it means nothing. */
 function changed(state: ModelState, command: UserCommand): ModelState | undefined {
@@ -83,35 +95,64 @@ function changed(state: ModelState, command: UserCommand): ModelState | undefine
   return { ...state, sessions };
 }
 
-/** Reads a log from its first frame to its last. */
-export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
+/** Reads a lineage from its first frame to its last: log by log, each as far as the next one goes on from it. */
+export function readLog(region: Region, lineage: readonly (readonly Frame[])[]): ModelLog {
   const records = new Map<UserId, ModelRecord>();
   const forwards: ModelForward[] = [];
   const processed = new Map<LogId, number>();
   const effects: ModelEffect[] = [];
+  const settings = new Map<string, string>();
+  const audit: string[] = [];
+  let base = 0;
 
-  for (const [index, { commands }] of frames.entries())
-    for (const command of commands) read(command, index + 1);
-  return { region, logId: frames[0]?.logId ?? "", records, forwards, processed, effects };
+  for (const [renewals, frames] of lineage.entries()) {
+    base = RENEWAL_STEP * renewals;
+    for (const [index, frame] of frames.entries())
+      for (const command of frame.commands) {
+        read(command, base + index + 1);
+        if (command.kind === "set") decide(command, frame.committedAtMs);
+      }
+  }
+  return {
+    region,
+    logId: lineage.at(-1)?.[0]?.logId ?? "",
+    lineage: lineage[0]?.[0]?.logId ?? "",
+    base,
+    settings,
+    audit,
+    records,
+    forwards,
+    processed,
+    effects,
+  };
+
+  function decide({ key, value, by, reason }: SettingCommand, atMs: number): void {
+    settings.set(key, [value, by, reason, atMs].join());
+    audit.push([key, value, by, reason, atMs].join());
+  }
 
   function read(command: Command, position: Position): void {
     switch (command.kind) {
       case "watermark":
+      case "renewed":
+      case "mark":
+      case "digest":
+      case "set":
         return;
       case "forward":
         if (command.to !== region) send(command.to, command.command);
         return;
       case "accept": {
-        const done = processed.get(command.logId) ?? 0;
+        const done = processed.get(command.lineage) ?? 0;
         if (command.from === region || done < command.after || done >= command.at) return;
-        processed.set(command.logId, command.at);
+        processed.set(command.lineage, command.at);
         effects.push({
-          logId: command.logId,
+          lineage: command.lineage,
           after: command.after,
           at: command.at,
           command: command.command,
         });
-        tell(command.command, position);
+        tell(command.command, position, false);
         return;
       }
       case "drop": {
@@ -139,11 +180,11 @@ export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
       case "update":
       case "close":
       case "prefer":
-        tell(command, position);
+        tell(command, position, true);
     }
   }
 
-  function tell(command: UserCommand, version: Position): void {
+  function tell(command: UserCommand, version: Position, forItself: boolean): void {
     const record = records.get(command.user);
     if (record !== undefined && record.movedTo !== "") {
       send(record.movedTo, command);
@@ -152,21 +193,25 @@ export function readLog(region: Region, frames: readonly Frame[]): ModelLog {
     if (record === undefined && command.kind !== "open" && command.kind !== "prefer") return;
     const after = changed(record ?? NOTHING, command);
     const epoch = record?.epoch ?? { generation: 0, count: 1 };
-    if (after !== undefined) records.set(command.user, { ...after, epoch, version, movedTo: "" });
+    if (after === undefined) return;
+    records.set(command.user, { ...after, epoch, version, movedTo: "" });
+    for (const one of forwards)
+      if (forItself && subject(one.command) === subject(command)) one.overtaken = true;
   }
 
   function send(to: Region, command: UserCommand): void {
-    const ordinal = forwards.filter((one) => one.to === to).length + 1;
-    forwards.push({ from: region, to, ordinal, command });
+    const last = forwards.findLast((one) => one.to === to)?.ordinal ?? 0;
+    const ordinal = Math.max(last, base) + 1;
+    forwards.push({ from: region, to, ordinal, command, overtaken: false });
   }
 }
 
-/** Every forward that its target has not processed, by log. */
+/** Every forward that its target has not processed as far as is known, by log. */
 export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
-  return logs.flatMap(({ logId, forwards }) =>
-    forwards.filter(({ to, ordinal }) => {
+  return logs.flatMap(({ lineage, forwards }) =>
+    forwards.filter(({ to, ordinal, overtaken }) => {
       const target = logs.find((log) => log.region === to);
-      return ordinal > (target?.processed.get(logId) ?? 0);
+      return !overtaken && ordinal > (target?.processed.get(lineage) ?? 0);
     }),
   );
 }
@@ -174,14 +219,14 @@ export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
 /**
  * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
  * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
- * is void. What has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
+ * is void. What its own log has overtaken with a command for itself counts no more. What has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
  * already, and no forward of a log overtakes an older one about the same thing.
  */
 export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
   const pending = new Set(pendingOf(logs));
   const byName = logs.toSorted((a, b) => (a.region < b.region ? -1 : 1));
   const all = byName.flatMap(({ forwards }) => {
-    const about = forwards.filter(({ command }) => command.user === user);
+    const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
     const waiting = about.filter(
       (one, index) => pending.has(one) && !about.slice(index).some((newer) => voids(newer, one)),
     );
@@ -266,16 +311,23 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   for (const { command } of overlay) state = changed(state, command) ?? state;
   const targets = new Set(overlay.map(({ to }) => to));
   const home = winner?.region ?? (targets.size === 1 ? [...targets][0] : undefined);
-  return { user, home, version: winner?.record.version ?? 0, ...state };
+  const base = logs.find(({ region }) => region === winner?.region)?.base ?? 0;
+  return { user, home, version: Math.max(winner?.record.version ?? 0, base), ...state };
 }
 
-/** Whether a replica that has folded `vector` has all of `token`, asked position by position. */
-export function modelHas(
-  vector: ReadonlyMap<Region, Position>,
-  token: ReadonlyMap<Region, Position>,
-): boolean {
-  for (const [region, position] of token) {
-    for (let one = 1; one <= position; one++) if ((vector.get(region) ?? 0) < one) return false;
-  }
+/** Whether a replica that has folded `have` of a log has the frame at `wanted`, asked position by position. */
+export function modelHas(have: Stand, wanted: Stand): boolean {
+  for (let one = 1; one <= wanted.position; one++)
+    if (have.logId !== wanted.logId || have.position < one) return false;
   return true;
+}
+
+/** Everybody of whom the frames speak. */
+export function usersOf(frames: readonly Frame[]): Set<UserId> {
+  const users = new Set<UserId>();
+  for (const command of frames.flatMap(({ commands }) => commands)) {
+    if ("user" in command) users.add(command.user);
+    if ("command" in command) users.add(command.command.user);
+  }
+  return users;
 }

@@ -1,61 +1,11 @@
 /** The duties of a node: accept, drop, watermark, ending of preferences. Each may be repeated, none is forgotten. */
 import { describe, expect, it } from "vitest";
-import type { Command, Frame, Region } from "../../replicator/core/commands.ts";
+import type { Command } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { Duty, NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { Duty } from "../../replicator/core/node.ts";
+import { Bench } from "./node-bench.ts";
 import { REGIONS, accept, close, drop, forward, frame, frameAt, open, prefer, sessionOf } from "./samples.ts";
-
-type AppendEffect = Extract<NodeEffect, { kind: "append" }>;
-
-class Bench {
-  readonly node = new PresenceNode("cn", REGIONS);
-  ms = 10_000;
-  readonly appended: AppendEffect[] = [];
-  readonly told: NodeEffect[] = [];
-
-  constructor(caughtUp = true) {
-    if (caughtUp) this.give({ kind: "caught-up" });
-    this.take("watermark");
-  }
-
-  pass(ms: number): this {
-    this.ms += ms;
-    return this;
-  }
-
-  give(event: NodeEvent): this {
-    for (const effect of this.node.step(event, { monoMs: this.ms, wallMs: 1_000_000 + this.ms })) {
-      if (effect.kind === "append") this.appended.push(effect);
-      else this.told.push(effect);
-    }
-    return this;
-  }
-
-  tick(ms = 0): this {
-    return this.pass(ms).give({ kind: "tick" });
-  }
-
-  fold(region: Region, ...commands: Command[]): this {
-    return this.frame(frame(region, ...commands));
-  }
-
-  frame(given: Frame): this {
-    const position = (this.node.replica.fold(given.region)?.position ?? 0) + 1;
-    return this.give({ kind: "frame", region: given.region, position, frame: given });
-  }
-
-  settle(duty: Duty, ok: boolean): this {
-    return this.give({ kind: "settled", duty, ok });
-  }
-
-  /** The commands of every append of this duty since the last time, oldest first. */
-  take(kind: Duty["kind"]): (readonly Command[])[] {
-    const taken = this.appended.filter(({ duty }) => duty.kind === kind);
-    for (const one of taken) this.appended.splice(this.appended.indexOf(one), 1);
-    return taken.map(({ commands }) => commands);
-  }
-}
 
 const FROM_US: Duty = { kind: "accept", from: "us" };
 const OPEN = open("ann", "s1", "us");
@@ -287,5 +237,25 @@ describe("what the service is told", () => {
       { kind: "refused", region: "us", position: 9, reason: "gap" },
       { kind: "refused", region: "nowhere", position: 1, reason: "authority" },
     ]);
+  });
+});
+
+describe("catching up", () => {
+  it("tells nothing of a user who was given up with nothing, and has not been heard of elsewhere", () => {
+    const bench = new Bench(false).fold("cn", open("ann", "s1"), close("ann", "s1"), drop("ann", "us"));
+    bench.give({ kind: "caught-up" });
+    expect(bench.node.replica.view("ann")).toBeUndefined();
+    expect(bench.told.filter(({ kind }) => kind === "opened")).toEqual([]);
+  });
+
+  it("to more than a thousand lost claims, they are given up a thousand at a time", () => {
+    const users = Array.from({ length: 3_000 }, (_, n) => `user-${n}`);
+    const bench = new Bench(false);
+    bench.fold("cn", ...users.map((user) => open(user, `c-${user}`)));
+    bench.fold("us", ...users.map((user) => open(user, `u-${user}`, "us")));
+    const lost = users.filter((user) => bench.node.replica.winner(user) === "us").length;
+    expect(lost).toBeGreaterThan(1_000);
+    bench.give({ kind: "caught-up" }).tick(50).tick(50);
+    expect(bench.take("drop").map(({ length }) => length)).toEqual([1_000, lost - 1_000]);
   });
 });

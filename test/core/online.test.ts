@@ -124,3 +124,13 @@ describe("a walk by pages", () => {
     expect(index.page(third, 100, anyone)).toEqual(all.slice(3));
   });
 });
+
+describe("when a user was last seen", () => {
+  it("is known of nobody who never went offline", () => {
+    const index = new OnlineIndex();
+    index.place(index.seat("ann"), ["cn"], 5);
+    expect([index.lastSeenMs("ann"), index.lastSeenMs("nobody")]).toEqual([undefined, undefined]);
+    index.place(index.seat("ann"), [], 7);
+    expect(index.lastSeenMs("ann")).toBe(7);
+  });
+});

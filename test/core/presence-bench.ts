@@ -2,11 +2,15 @@
 import type { Command, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { AppendOutcome } from "../../services/presence/appender.ts";
+import { Capacity } from "../../services/presence/capacity.ts";
 import { Presence } from "../../services/presence/presence.ts";
 import type { OpenedSession, Outcome } from "../../services/presence/service.ts";
 import { REGIONS, frame, logOf } from "./samples.ts";
 
 const FAILED: AppendOutcome = { ok: false, reason: "unavailable", detail: "no answer" };
+
+/** What a node appends of its own accord. */
+const DUTIES: ReadonlySet<Command["kind"]> = new Set(["watermark", "mark", "digest"]);
 
 /** Appends wait in `asked` until they are stored, lost, or stored without the node being told. */
 export class Bench {
@@ -18,7 +22,7 @@ export class Bench {
   #minted = 0;
 
   /** A new life of the node, over the same log. */
-  start(): Presence {
+  start(capacity = new Capacity()): Presence {
     this.asked.length = 0;
     this.presence = new Presence({
       region: "cn",
@@ -28,6 +32,7 @@ export class Bench {
       canAppend: () => this.canAppend,
       mintSession: () => `s${(this.#minted += 1)}`,
       random: () => 0.5,
+      capacity,
     });
     return this.presence;
   }
@@ -53,7 +58,7 @@ export class Bench {
     return this;
   }
 
-  /** Answers every append that waits, watermarks included, and lets the callers go on. */
+  /** Answers every append that waits, the node's own included, and lets the callers go on. */
   async settle(how: "stored" | "lost" | "stored unnoticed" = "stored"): Promise<Command[]> {
     const commands: Command[] = [];
     for (const one of this.asked.splice(0)) {
@@ -62,7 +67,7 @@ export class Bench {
       commands.push(...one.commands);
     }
     await new Promise(setImmediate);
-    return commands.filter(({ kind }) => kind !== "watermark");
+    return commands.filter(({ kind }) => !DUTIES.has(kind));
   }
 
   /** Time passes in ticks; appends are stored and folded at once. Returns what was appended. */

@@ -20,6 +20,7 @@ import type {
 } from "../../replicator/core/commands.ts";
 
 export const REGIONS: readonly Region[] = ["cn", "eu", "us"];
+export const USERS: readonly UserId[] = ["ann", "bob", "cleo", "dan", "eve"];
 
 export function sessionOf(session: SessionId, region: Region = "cn", device = ""): Session {
   return { session, region, device, platform: "ios", status: "online", state: "", sinceMs: 1_000 };
@@ -50,7 +51,7 @@ export function forward(to: Region, command: UserCommand): Forward {
 }
 
 export function accept(from: Region, after: number, at: number, command: UserCommand): Accept {
-  return { kind: "accept", from, logId: logOf(from), after, at, command };
+  return { kind: "accept", from, lineage: logOf(from), after, at, command };
 }
 
 export function drop(user: UserId, to: Region): Drop {

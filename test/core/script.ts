@@ -1,14 +1,13 @@
 /** Random scripts for the world: small steps of plain numbers, so that a failing one shrinks to what matters. */
 import * as fc from "fast-check";
 import { strict as assert } from "node:assert";
+import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
 import type { Region } from "../../replicator/core/commands.ts";
-import { REGIONS } from "./samples.ts";
-import type { AppendFate, Member, World } from "./world.ts";
+import type { AppendFate, Member } from "./member.ts";
+import { REGIONS, USERS } from "./samples.ts";
+import type { World } from "./world.ts";
 
-export const USERS = ["ann", "bob", "cleo", "dan", "eve"];
 const DEVICES = ["", "phone", "web"];
-const STATUSES = ["online", "away", "busy"] as const;
-const PREFERRED = ["automatic", "away", "busy", "invisible"] as const;
 const FATES: AppendFate[] = ["stored", "stored", "lost", "lost", "unacknowledged", "late"];
 
 export type Action =
@@ -25,7 +24,11 @@ export type Action =
   | "refused"
   | "restart"
   | "late"
-  | "orphans";
+  | "orphans"
+  | "snapshot"
+  | "resume"
+  | "renew"
+  | "set";
 
 /** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
 export interface Step {
@@ -51,6 +54,10 @@ const WEIGHTS: readonly [number, Action][] = [
   [1, "restart"],
   [2, "late"],
   [3, "orphans"],
+  [3, "snapshot"],
+  [2, "resume"],
+  [2, "renew"],
+  [1, "set"],
 ];
 
 const small = fc.nat(11);
@@ -91,11 +98,11 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
       const truth = pick(truths.toReversed(), a);
       const own = world.members.filter(({ region }) => region === truth.session.region);
       if (action === "close") return world.close(pick(own, who), truth);
-      return world.update(pick(own, who), truth, pick(STATUSES, b), `{"n":${c}}`);
+      return world.update(pick(own, who), truth, pick(SESSION_STATUSES, b), `{"n":${c}}`);
     }
     case "prefer": {
       if (!member.node.caughtUp) return;
-      const preferred = pick(PREFERRED, b);
+      const preferred = pick(PREFERRED_STATUSES, b);
       const untilMs = preferred !== "automatic" && c < 4 ? world.now(member.region).wallMs + 1_000 * c : 0;
       return world.append(member, { kind: "prefer", user: pick(USERS, a), preferred, untilMs });
     }
@@ -123,13 +130,21 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
       return world.storeLate();
     case "orphans":
       return world.closeOrphans(member);
+    case "snapshot":
+      return world.snapshots.read(member);
+    case "resume":
+      return world.restart(member, world.snapshots.newest());
+    case "renew":
+      return world.renew(member);
+    case "set":
+      return world.set(member, `key-${a % 3}`, `${b}`);
   }
 }
 
 /** A frame that the node has folded comes again. */
 function replay(world: World, member: Member, origin: Region, back: number): void {
   const position = member.positionIn(origin) - back;
-  const frame = world.log(origin)[position - 1];
+  const frame = world.folded(member, origin)[position - 1];
   if (frame === undefined) return;
   const effects = world.give(member, { kind: "frame", region: origin, position, frame });
   assert.deepEqual(effects, [], "a frame folded before has no effect");
@@ -138,7 +153,7 @@ function replay(world: World, member: Member, origin: Region, back: number): voi
 /** A frame that must not be folded: from beyond a gap, of another log identity, of another region. */
 function giveRefused(world: World, member: Member, origin: Region, how: number): void {
   const position = member.positionIn(origin);
-  const frame = world.log(origin)[position];
+  const frame = world.folded(member, origin)[position];
   if (frame === undefined || position === 0) return;
   const wrong = [
     { reason: "gap", position: position + 2, frame },

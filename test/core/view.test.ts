@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Command, Region, Session, UserCommand } from "../../replicator/core/commands.ts";
 import { rank } from "../../replicator/core/homing.ts";
+import { Provisional } from "../../replicator/core/provisional.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { REGIONS, accept, close, drop, forward, frame, open, prefer, sessionOf, update } from "./samples.ts";
 
@@ -9,9 +10,8 @@ import { REGIONS, accept, close, drop, forward, frame, open, prefer, sessionOf, 
 const [BEST = "", MIDDLE = "", LEAST = ""] = REGIONS.toSorted((a, b) => rank("ann", b) - rank("ann", a));
 
 function replica(): Replica {
-  return new Replica(REGIONS.toSorted(), { opened: ignore, ended: ignore, preferred: ignore });
+  return new Replica(REGIONS.toSorted());
 }
-function ignore(): void {}
 
 function fold(into: Replica, region: Region, ...commands: Command[]): Replica {
   expect(into.apply(region, (into.fold(region)?.position ?? 0) + 1, frame(region, ...commands))).toBe(
@@ -61,9 +61,9 @@ describe("a forward", () => {
     expect(shown(here)).toEqual(["s1", "s2", "s3*"]);
   });
 
-  it("that was accepted under another log identity stays pending", () => {
+  it("that was accepted under another lineage stays pending", () => {
     const here = fold(replica(), "us", forward("cn", open("ann", "s1", "us")));
-    fold(here, "cn", { ...accept("us", 0, 1, open("ann", "s1", "us")), logId: "older-log" });
+    fold(here, "cn", { ...accept("us", 0, 1, open("ann", "s1", "us")), lineage: "older-log" });
     expect(here.provisional.size).toBe(1);
   });
 
@@ -185,6 +185,12 @@ describe("where a command goes", () => {
     expect(here.route(third, update("ann", "t", "busy"))).toBe(BEST);
   });
 
+  it("to the home, though another region that gave nothing up has forwarded the session there", () => {
+    const here = fold(replica(), BEST, open("ann", "b", BEST));
+    fold(here, LEAST, forward(BEST, open("ann", "l", LEAST)));
+    expect(here.route(third, close("ann", "l"))).toBe(BEST);
+  });
+
   it("a new session goes the way of the one on the same device that it replaces", () => {
     const here = fold(replica(), LEAST, open("ann", "t", third, "phone"), drop("ann", BEST));
     fold(here, BEST, open("ann", "b", BEST));
@@ -196,5 +202,46 @@ describe("where a command goes", () => {
     const here = fold(replica(), LEAST, prefer("ann", "busy"));
     fold(here, BEST, open("ann", "b", BEST));
     expect(here.route(third, prefer("ann", "away"))).toBe(LEAST);
+  });
+});
+
+describe("an overlay that was exported", () => {
+  const OPEN = open("ann", "s1", "us");
+
+  /** us sends a close to cn, then the session's open to eu, which has processed it while cn has not been heard of. */
+  function exported(): Replica {
+    const here = fold(replica(), "us", forward("cn", close("ann", "s1")), forward("eu", OPEN));
+    return fold(here, "eu", accept("us", 0, 1, OPEN));
+  }
+
+  it("restored, keeps what is processed above what is pending, and lets go of both together", () => {
+    const here = exported();
+    const states = here.provisional.export();
+    expect(states.map(({ pending, processed }) => [pending.to, processed])).toEqual([
+      ["cn", false],
+      ["eu", true],
+    ]);
+    const other = new Provisional();
+    other.restore(states);
+    expect([other.of("ann"), other.size]).toEqual([here.provisional.of("ann"), 1]);
+    expect(other.settle("us", "cn", 1)).toEqual(["ann"]);
+    expect([other.of("ann"), other.size]).toEqual([[], 0]);
+  });
+
+  it("a processed one that a newer makes redundant goes, and nothing that is pending with it", () => {
+    const here = fold(exported(), "us", forward("cn", OPEN));
+    expect(here.provisional.of("ann").map(({ ordinal, to }) => `${ordinal} ${to}`)).toEqual(["1 cn", "2 cn"]);
+    expect([here.provisional.size, shown(here)]).toEqual([2, ["s1"]]);
+  });
+});
+
+describe("a user whom no log has claimed", () => {
+  it("is at home where the forwards go; of several regions, in the one that would win", () => {
+    const here = fold(replica(), MIDDLE, forward(LEAST, open("ann", "s1", MIDDLE)));
+    expect(here.view("ann")?.home).toBe(LEAST);
+    fold(here, MIDDLE, forward(BEST, open("ann", "s2", MIDDLE)));
+    expect(here.view("ann")?.home).toBe(BEST);
+    fold(here, BEST, forward(LEAST, open("ann", "s3", BEST)));
+    expect(here.view("ann")?.home).toBe(BEST);
   });
 });

@@ -1,13 +1,16 @@
 /**
  * A small world for the core: three regions with one or two nodes each, a log per region (an array), links that can be cut. It does
  * what a driver must do and no more: stores appends or loses them, delivers frames, keeps leases, closes orphans.
- * Rule: it never reopens a session. What it started and did not end must be in view at the end by the core's own doing.
+ * Rule: it never reopens a session. What it started and did not end must be in view at the end by the core's own doing, but for the
+ * users of whom a log's lost end spoke: these it reconciles, as a service would.
  */
 import { strict as assert } from "node:assert";
+import { isDeepStrictEqual } from "node:util";
 import type {
   Close,
   Command,
   Frame,
+  LogId,
   Position,
   Region,
   Session,
@@ -17,74 +20,35 @@ import type {
 } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { Duty, NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
-import { REGIONS, logOf } from "./samples.ts";
-
-export interface Append {
-  readonly duty: Duty;
-  readonly commands: readonly Command[];
-}
-
-/** How an append ends: stored or not, acknowledged or not; `late` is stored after it was given up. */
-export type AppendFate = "stored" | "lost" | "unacknowledged" | "late";
-
-/** A session as the region it is connected to knows it. */
-export interface Truth {
-  readonly user: UserId;
-  session: Session;
-  /** The region asked for its end. */
-  closed: boolean;
-  /** The home ended it. */
-  ended: boolean;
-}
-
-/** A write that was acknowledged with a token. */
-export interface Write {
-  readonly region: Region;
-  readonly position: Position;
-  readonly command: UserCommand;
-}
-
-export class Member {
-  readonly region: Region;
-  readonly name: string;
-  node: PresenceNode;
-  readonly outbox: Append[] = [];
-  /** Where the logs ended for this region when the node started. */
-  startedAt: ReadonlyMap<Region, Position> = new Map();
-  /** Sessions this node opened, or was told of: it has their leases. */
-  readonly known = new Set<SessionId>();
-  readonly orphans = new Map<SessionId, Close>();
-
-  constructor(region: Region, name: string) {
-    this.region = region;
-    this.name = name;
-    this.node = new PresenceNode(region, REGIONS);
-  }
-
-  positionIn(origin: Region): Position {
-    return this.node.replica.fold(origin)?.position ?? 0;
-  }
-}
-
-export interface Observer {
-  /** After every event a node was given; `frame` says of which log, if it folded one. */
-  stepped(member: Member, origin: Region | undefined): void;
-  restarted(member: Member): void;
-}
+import type { NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
+import { Logs } from "./logs.ts";
+import type { Stand } from "./logs.ts";
+import { BY_THE_CLOCK, Member } from "./member.ts";
+import type { AppendFate, Observer, Truth, Write } from "./member.ts";
+import { usersOf } from "./model.ts";
+import { REGIONS } from "./samples.ts";
+import { Snapshots } from "./snapshots.ts";
 
 const SKEW_MS: Record<Region, number> = { cn: -40_000, eu: 0, us: 3_600_000 };
 
 export class World {
-  readonly logs = new Map<Region, Frame[]>(REGIONS.map((region) => [region, []]));
+  readonly logs = new Logs();
+  readonly snapshots = new Snapshots(this);
   readonly members: Member[] = [];
   readonly truths = new Map<SessionId, Truth>();
   readonly writes: Write[] = [];
   /** Frames given up by their node that may yet be stored. */
   readonly late: Frame[] = [];
   readonly cuts = new Set<string>();
-  /** Commands other than watermarks that were stored. */
+  /** Of these a lost end of some log spoke. */
+  readonly bereft = new Set<UserId>();
+  /** Commands that were stored, but for those that come by the clock. */
   stored = 0;
+  renewals = 0;
+  lostEnds = 0;
+  /** Digests that were compared, all of them equal. */
+  compared = 0;
   observer: Observer | undefined;
   #monoMs = 1_000;
 
@@ -97,10 +61,15 @@ export class World {
     for (const member of this.members) this.give(member, { kind: "caught-up" });
   }
 
+  /** The region's log as it is. */
   log(region: Region): Frame[] {
-    const log = this.logs.get(region);
-    assert(log !== undefined);
-    return log;
+    return this.logs.newest(region).frames;
+  }
+
+  /** The log that the member folds, which may have ended since. */
+  folded(member: Member, region: Region): Frame[] {
+    const { logId } = member.stand(region);
+    return logId === "" ? this.log(region) : this.logs.byId(logId).frames;
   }
 
   now(region: Region): Now {
@@ -113,78 +82,137 @@ export class World {
 
   give(member: Member, event: NodeEvent): readonly NodeEffect[] {
     const effects = member.node.step(event, this.now(member.region));
+    if (event.kind === "adopt") for (const id of this.snapshots.endedFor(member)) this.#end(id);
     for (const effect of effects) this.#carryOut(member, effect);
     this.observer?.stepped(member, event.kind === "frame" ? event.region : undefined);
     return effects;
   }
 
+  #end(id: SessionId): void {
+    const truth = this.truths.get(id);
+    assert(truth !== undefined);
+    truth.ended = true;
+  }
+
   // ── logs and links ───────────────────────────────────────────────────────────────────────────────────────
 
   store(member: Member, commands: readonly Command[]): Position {
-    const log = this.log(member.region);
-    const { wallMs: committedAtMs } = this.now(member.region);
-    log.push({
-      region: member.region,
-      logId: logOf(member.region),
-      node: member.name,
-      committedAtMs,
-      commands,
-    });
-    this.stored += commands.filter(({ kind }) => kind !== "watermark").length;
-    return log.length;
+    const { frames, logId } = this.logs.newest(member.region);
+    frames.push(this.#frame(member, logId, commands));
+    this.stored += commands.filter(({ kind }) => !BY_THE_CLOCK.has(kind)).length;
+    return frames.length;
+  }
+
+  #frame(member: Member, logId: LogId, commands: readonly Command[]): Frame {
+    const { region, name: node } = member;
+    return { region, logId, node, committedAtMs: this.now(region).wallMs, commands };
   }
 
   /** The next `count` frames of `origin` reach the node, unless the link is cut. */
   deliver(member: Member, origin: Region, count: number): void {
-    if (origin !== member.region && this.cuts.has(`${origin}>${member.region}`)) return;
+    if (this.#isCut(member, origin)) return;
     for (let n = 0; n < count; n++) {
-      const position = member.positionIn(origin) + 1;
-      const frame = this.log(origin)[position - 1];
+      const { logId, position } = member.stand(origin);
+      const next = this.logs.next(origin, logId, position);
+      if (next === undefined) {
+        this.#giveUnconnected(member, origin);
+        if (this.snapshots.adoptFor(member, origin)) continue;
+        break;
+      }
+      const frame = next.log.frames[next.position - 1];
       if (frame === undefined) break;
-      this.give(member, { kind: "frame", region: origin, position, frame });
+      this.give(member, { kind: "frame", region: origin, position: next.position, frame });
+      this.snapshots.readOn(member);
     }
     this.#catchUp(member);
   }
 
-  settle(member: Member, fate: AppendFate): void {
+  #isCut(member: Member, origin: Region): boolean {
+    return origin !== member.region && this.cuts.has(`${origin}>${member.region}`);
+  }
+
+  /** The beginning of a log that does not go on from where the member is. */
+  #giveUnconnected(member: Member, region: Region): void {
+    const [frame] = this.log(region);
+    assert(frame !== undefined);
+    const effects = this.give(member, { kind: "frame", region, position: 1, frame });
+    assert.deepEqual(effects, [{ kind: "refused", region, position: 1, reason: "identity" }]);
+  }
+
+  /** What was asked for a log that ended since is lost: a position in it means nothing in the one that goes on. */
+  settle(member: Member, wanted: AppendFate): void {
     const append = member.outbox.shift();
     if (append === undefined) return;
     const { duty, commands } = append;
+    const fate = this.#isNewest(member.region, append.logId) ? wanted : "lost";
     if (fate === "stored" || fate === "unacknowledged") this.store(member, commands);
-    if (fate === "late") {
-      const { wallMs: committedAtMs } = this.now(member.region);
-      const { region, name: node } = member;
-      this.late.push({ region, logId: logOf(region), node, committedAtMs, commands });
-    }
+    if (fate === "late") this.late.push(this.#frame(member, this.logs.newest(member.region).logId, commands));
     this.give(member, { kind: "settled", duty, ok: fate === "stored" });
   }
 
-  /** A frame that was given up arrives after all. */
+  #isOnNewest(member: Member, region: Region): boolean {
+    return this.#isNewest(region, member.stand(region).logId);
+  }
+
+  #isNewest(region: Region, logId: LogId): boolean {
+    const newest = this.logs.newest(region);
+    return logId === newest.logId || (logId === "" && newest.from === undefined);
+  }
+
+  /** A frame that was given up arrives after all, if its log is still the one. */
   storeLate(): void {
     const frame = this.late.shift();
-    if (frame === undefined) return;
+    if (frame === undefined || frame.logId !== this.logs.newest(frame.region).logId) return;
     this.log(frame.region).push(frame);
     this.stored += 1;
   }
 
-  restart(member: Member): void {
+  /**
+   * The log of the member's region goes on under another identity from where the member is: all that came after is lost. Once a member
+   * knows all other logs as they are, so that its snapshot leads everybody there.
+   */
+  renew(member: Member): void {
+    const { region, node } = member;
+    const { logId, position } = member.stand(region);
+    if (!node.caughtUp || position === 0) return;
+    if (!REGIONS.every((origin) => this.#isOnNewest(member, origin))) return;
+    const lost = this.logs.renew(region, position, (renewed) =>
+      this.#frame(member, renewed, [{ kind: "renewed", logId, position }]),
+    );
+    this.renewals += 1;
+    if (lost.length > 0) this.lostEnds += 1;
+    for (const user of usersOf(lost)) this.bereft.add(user);
+    this.deliver(member, region, 1);
+    this.snapshots.take(member);
+  }
+
+  /** Starts without anything, or with a snapshot. */
+  restart(member: Member, replica?: Replica): void {
     member.node = new PresenceNode(member.region, REGIONS);
     member.outbox.length = 0;
     member.known.clear();
     member.orphans.clear();
+    this.snapshots.abandon(member);
     member.startedAt = new Map(REGIONS.map((origin) => [origin, this.#reachable(member, origin)]));
     this.observer?.restarted(member);
+    if (replica !== undefined) this.give(member, { kind: "adopt", replica });
     this.#catchUp(member);
   }
 
-  #reachable(member: Member, origin: Region): Position {
-    const cut = origin !== member.region && this.cuts.has(`${origin}>${member.region}`);
-    return cut ? 0 : this.log(origin).length;
+  #reachable(member: Member, origin: Region): Stand {
+    const { logId, frames } = this.logs.newest(origin);
+    return this.#isCut(member, origin) || frames.length === 0
+      ? { logId: "", position: 0 }
+      : { logId, position: frames.length };
   }
 
   #catchUp(member: Member): void {
     if (member.node.caughtUp) return;
-    for (const [origin, position] of member.startedAt) if (member.positionIn(origin) < position) return;
+    for (const [origin, { logId, position }] of member.startedAt) {
+      const at = member.stand(origin);
+      const isBefore = at.logId === logId ? at.position < position : !this.#isOnNewest(member, origin);
+      if (logId !== "" && (at.logId === "" || isBefore)) return;
+    }
     this.give(member, { kind: "caught-up" });
   }
 
@@ -231,9 +259,15 @@ export class World {
    */
   append(member: Member, command: UserCommand, home?: Region): void {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
-    const to = member.node.replica.route(member.region, command) ?? home ?? member.region;
-    const position = this.store(member, [to === member.region ? command : { kind: "forward", to, command }]);
-    this.writes.push({ region: member.region, position, command });
+    const { region } = member;
+    assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
+    const to = member.node.replica.route(region, command) ?? home ?? region;
+    const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
+    this.writes.push({ region, logId: this.logs.newest(region).logId, position, command });
+  }
+
+  set(member: Member, key: string, value: string): void {
+    if (member.node.caughtUp) this.store(member, [{ kind: "set", key, value, by: member.name, reason: "" }]);
   }
 
   /** Closes what a log says is open here and is not. */
@@ -244,7 +278,7 @@ export class World {
   }
 
   #carryOut(member: Member, effect: NodeEffect): void {
-    if (effect.kind === "append") member.outbox.push(effect);
+    if (effect.kind === "append") member.outbox.push({ logId: member.stand(member.region).logId, ...effect });
     else if (effect.kind === "opened") {
       const truth = this.truths.get(effect.session.session);
       assert(truth !== undefined && truth.user === effect.user, "a session appeared that nobody opened");
@@ -252,14 +286,19 @@ export class World {
       member.known.add(effect.session.session);
       if (!truth.closed && !truth.ended) return;
       const { session } = effect.session;
-      const close: Close = { kind: "close", user: truth.user, session, reason: "expired", by: "" };
-      member.orphans.set(session, close);
+      member.orphans.set(session, expired(truth));
+    } else if (effect.kind === "compared") {
+      assert.deepEqual(effect.buckets, [], "invariant 1: digests at the same mark differ");
+      this.compared += 1;
+    } else if (effect.kind === "corrupt") {
+      assert.fail(`the record of ${effect.user} changed without a command`);
     } else if (effect.kind === "ended") {
       const truth = this.truths.get(effect.ended.session.session);
       assert(truth !== undefined && truth.user === effect.user, "a session ended that nobody opened");
       const { reason, by, session } = effect.ended;
       const replacing = this.truths.get(by);
-      if (reason !== "replaced") assert(truth.closed, "a session was closed that nobody closed");
+      if (reason !== "replaced")
+        assert(truth.closed || truth.ended, "a session was closed that nobody closed");
       else
         assert(
           session.device !== "" && replacing?.session.device === session.device,
@@ -284,10 +323,28 @@ export class World {
         this.closeOrphans(member);
         while (member.outbox.length > 0) this.settle(member, "stored");
       }
+      if (quietRounds === 3) this.#reconcile();
       quietRounds = this.stored === before ? quietRounds + 1 : 0;
     }
     for (const member of this.members) {
       for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
     }
   }
+  /** Puts right what a lost end took away: opens again what is live, and closes again what is not. */
+  #reconcile(): void {
+    for (const truth of this.truths.values()) {
+      const { user, session } = truth;
+      const member = this.members.find(({ region }) => region === session.region);
+      if (!this.bereft.has(user) || member === undefined) continue;
+      const view = member.node.replica.view(user);
+      const shown = view?.sessions.find((one) => one.session.session === session.session)?.session;
+      const isLive = !truth.closed && !truth.ended;
+      if (isLive && !isDeepStrictEqual(shown, session)) this.append(member, { kind: "open", user, session });
+      if (!isLive && shown !== undefined) this.append(member, expired(truth));
+    }
+  }
+}
+
+function expired({ user, session: { session } }: Truth): Close {
+  return { kind: "close", user, session, reason: "expired", by: "" };
 }

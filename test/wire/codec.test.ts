@@ -84,7 +84,14 @@ describe("size", () => {
 
   it("a forward costs 2 bytes more than its command, an accept 5", () => {
     expect(bytesOf({ kind: "forward", to: "us", command: CLOSE })).toBe(bytesOf(CLOSE) + 2);
-    const accept = { kind: "accept", from: "us", logId: "UsLog1", after: 1, at: 2, command: CLOSE } as const;
+    const accept = {
+      kind: "accept",
+      from: "us",
+      lineage: "UsLog1",
+      after: 1,
+      at: 2,
+      command: CLOSE,
+    } as const;
     expect(bytesOf(accept)).toBe(bytesOf(CLOSE) + 5);
   });
 

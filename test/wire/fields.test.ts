@@ -20,6 +20,7 @@ import {
   PEER_LOG_ID,
   REGION,
   SESSION,
+  SETTING_KEY,
   STATE,
   USER,
 } from "../../replicator/wire/fields.ts";
@@ -47,6 +48,7 @@ describe("ids", () => {
     [SESSION.name, SESSION, /^[A-Za-z0-9_-]{1,32}$/],
     [LOG_ID.name, LOG_ID, /^[A-Za-z0-9_-]{1,32}$/],
     [PEER_LOG_ID.name, PEER_LOG_ID, /^[A-Za-z0-9_-]{0,32}$/],
+    [SETTING_KEY.name, SETTING_KEY, /^[a-z0-9:._-]{1,64}$/],
     [REGION.name, REGION, /^[a-z][a-z0-9-]{0,15}$/],
   ])("%s is judged as its pattern judges it", (_name, field, pattern) => {
     const near = fc.string({ unit: fc.constantFrom(...NEAR_CHARS), maxLength: 70 });

@@ -4,7 +4,7 @@ import type { Command, PeerProgress } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { decodeFrame, encodeFrame } from "../../replicator/wire/codec.ts";
 import { COMMAND_BYTES_MAX, FrameWriter } from "../../replicator/wire/frame-writer.ts";
-import { ACCEPT, CLOSE, FORWARD, frameOf, HEADER, OPEN, PEER, UPDATE } from "./samples.ts";
+import { ACCEPT, CLOSE, DIGEST, FORWARD, frameOf, HEADER, OPEN, PEER, UPDATE } from "./samples.ts";
 
 const writer = new FrameWriter();
 const region = (index: number): string => `r${index}`;
@@ -104,6 +104,9 @@ describe("FrameWriter", () => {
     expect(writer.add({ kind: "watermark", peers })).toBe("added");
     const perPeer = (writer.byteLength - before) / peers.length;
     expect(perPeer * LIMITS.regionsMax).toBeLessThan(COMMAND_BYTES_MAX);
+    writer.begin(HEADER);
+    expect(writer.add({ ...DIGEST, at: Number.MAX_SAFE_INTEGER })).toBe("added");
+    expect(writer.byteLength).toBeLessThan(COMMAND_BYTES_MAX);
   });
 
   it("throws when used out of order: add or finish without begin", () => {

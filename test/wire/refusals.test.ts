@@ -1,9 +1,22 @@
 /** Each way in which bytes are refused, by the reason an operator or a replicator gets to see. */
 import { describe, expect, it } from "vitest";
 import type { Command } from "../../replicator/core/commands.ts";
+import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { decodeFrame, encodeFrame, inspectFrame } from "../../replicator/wire/codec.ts";
-import { ACCEPT, CLOSE, FORWARD, frameOf, HEADER, OPEN, PEER, UPDATE, withChecksum } from "./samples.ts";
+import {
+  ACCEPT,
+  CLOSE,
+  DIGEST,
+  FORWARD,
+  frameOf,
+  HEADER,
+  OPEN,
+  PEER,
+  SET,
+  UPDATE,
+  withChecksum,
+} from "./samples.ts";
 
 const SOUND = encodeFrame(frameOf(OPEN, UPDATE, FORWARD, ACCEPT, { kind: "watermark", peers: [PEER] }));
 
@@ -89,6 +102,10 @@ describe("malformed", () => {
     expect(refused(frameOfBytes(1, prefer(...MAX, 0x1f)))).toBe("accepted");
     expect(refused(frameOfBytes(1, accept(0, ...MAX, 0x0f)))).toBe("accepted");
     expect(refused(frameOfBytes(1, open([3, 0xe7, 0xbc, 0x96], [0])))).toBe("accepted");
+    expect(refused(frameOfBytes(1, [9, 1, 76, 0]))).toBe("accepted");
+    expect(refused(frameOfBytes(2, [10, 10]))).toBe("accepted");
+    expect(refused(frameOfBytes(1, [11, 0, ...letters(DIGEST_BYTES)]))).toBe("accepted");
+    expect(refused(frameOfBytes(1, [12, 1, 0x61, 0, 0, 0]))).toBe("accepted");
     expect(refused(frameOfBytes(1, [8, 2, ...peer([0]), ...peer([1, 1, 0x61])]))).toBe("accepted");
   });
 
@@ -103,7 +120,16 @@ describe("malformed", () => {
     ["a byte after the last command", /goes on after its last command/, frameOfBytes(1, [...prefer(0), 0])],
     ["one more command than counted", /goes on after/, frameOfBytes(1, [...prefer(0), ...prefer(0)])],
     ["kind 0", /kind: no such command/, frameOfBytes(1, [0, 1, 0x61, 0, 0])],
-    ["a kind of the future", /kind: no such command/, frameOfBytes(1, [9, 1, 0x61, 0, 0])],
+    ["a kind of the future", /kind: no such command/, frameOfBytes(1, [13, 1, 0x61, 0, 0])],
+    ["a forward of a mark", /kind: no such command/, frameOfBytes(1, [5, 0, 10])],
+    ["a renewal without a log", /logId: too short/, frameOfBytes(1, [9, 0, 0])],
+    ["a renewal without a position", /position: ends too early/, frameOfBytes(1, [9, 1, 76])],
+    ["a digest cut off", /sums: ends too early/, frameOfBytes(1, [11, 0, ...letters(DIGEST_BYTES - 1)])],
+    ["a digest too long", /goes on after/, frameOfBytes(1, [11, 0, ...letters(DIGEST_BYTES + 1)])],
+    ["a setting without a key", /key: too short/, frameOfBytes(1, [12, 0, 0, 0, 0])],
+    ["a setting of a key outside its alphabet", /key: illegal/, frameOfBytes(1, [12, 1, 0x41, 0, 0, 0])],
+    ["a key of 65 bytes", /key: too long/, frameOfBytes(1, [12, 65, ...letters(65), 0, 0, 0])],
+    ["a value of 65 bytes", /value: too long/, frameOfBytes(1, [12, 1, 0x61, 65, ...letters(65), 0, 0])],
     ["a forward of a forward", /kind: no such command/, frameOfBytes(1, [5, 0, 5, 0, ...prefer(0)])],
     ["an accept of a drop", /kind: no such/, frameOfBytes(1, [...accept(0, 1).slice(0, -5), 7, 1, 0x61, 0])],
     ["an empty user", /user: too short/, frameOfBytes(1, [4, 0, 0, 0])],
@@ -178,6 +204,10 @@ describe("malformed", () => {
 describe("encoding refuses, by throwing, what decoding would", () => {
   const session = OPEN.session;
   it.each<[string, Command]>([
+    ["a digest of another size", { ...DIGEST, sums: DIGEST.sums.subarray(1) }],
+    ["a setting of a key outside its alphabet", { ...SET, key: "Link" }],
+    ["a setting of a value too long", { ...SET, value: "v".repeat(65) }],
+    ["a renewal without a log", { kind: "renewed", logId: "", position: 1 }],
     ["a user outside its alphabet", { ...CLOSE, user: "an n" }],
     ["a user of 65 characters", { ...CLOSE, user: "u".repeat(65) }],
     ["a region outside its alphabet", { ...FORWARD, to: "US" }],

@@ -5,6 +5,7 @@ import {
   type Accept,
   type Close,
   type Command,
+  type Digest,
   END_REASONS,
   type Forward,
   type Frame,
@@ -14,9 +15,11 @@ import {
   PREFERRED_STATUSES,
   type Region,
   SESSION_STATUSES,
+  type SettingCommand,
   type Update,
   type UserCommand,
 } from "../../replicator/core/commands.ts";
+import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 
 const NOW_MS = 1_767_225_600_000;
@@ -52,7 +55,7 @@ export const FORWARD: Forward = { kind: "forward", to: "us", command: OPEN };
 export const ACCEPT: Accept = {
   kind: "accept",
   from: "us",
-  logId: "UsLog1",
+  lineage: "UsLog1",
   after: 6,
   at: 7,
   command: CLOSE,
@@ -73,6 +76,19 @@ export const PEER: PeerProgress = {
   visibleP999Ms: -1,
 };
 
+export const DIGEST: Digest = {
+  kind: "digest",
+  at: 5_000,
+  sums: Uint8Array.from({ length: DIGEST_BYTES }, (_, index) => index * 7),
+};
+export const SET: SettingCommand = {
+  kind: "set",
+  key: "link.us",
+  value: "paused",
+  by: "ops@ex.org",
+  reason: "fibre cut – ticket 7",
+};
+
 export const HEADER = { region: "cn", logId: "CnLog1", node: "cn-1", committedAtMs: NOW_MS } as const;
 
 export function frameOf(...commands: Command[]): Frame {
@@ -89,7 +105,7 @@ export function withChecksum(bytes: Uint8Array): Uint8Array {
 const DIGITS_AND_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const id = (alphabet: string, maxLength: number, minLength = 1): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...alphabet.split("")), minLength, maxLength });
-const text = (bytesMax: number, bytesMin = 0): fc.Arbitrary<string> =>
+export const text = (bytesMax: number, bytesMin = 0): fc.Arbitrary<string> =>
   fc
     .oneof(
       fc.string({ unit: "grapheme-ascii", maxLength: bytesMax, size: "max" }),
@@ -97,16 +113,27 @@ const text = (bytesMax: number, bytesMin = 0): fc.Arbitrary<string> =>
     )
     .filter((value) => Buffer.byteLength(value) <= bytesMax && Buffer.byteLength(value) >= bytesMin);
 
-const user = fc.oneof(
+export const user = fc.oneof(
   id(`${DIGITS_AND_LETTERS}._:@-`, LIMITS.userBytesMax),
   fc.constantFrom("__proto__", "constructor"),
 );
 const session = id(`${DIGITS_AND_LETTERS}_-`, LIMITS.sessionBytesMax);
-const logId = id(`${DIGITS_AND_LETTERS}_-`, LIMITS.logIdBytesMax);
-const safe = fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -70, max: 20_000 }), fc.constant(-1));
-const safeFrom0 = fc.oneof(fc.maxSafeNat(), fc.nat(20_000));
+export const logId = id(`${DIGITS_AND_LETTERS}_-`, LIMITS.logIdBytesMax);
+export const sums = fc.uint8Array({ minLength: DIGEST_BYTES, maxLength: DIGEST_BYTES });
+export const setting = fc.record({
+  key: id("abcxyz0189:._-", LIMITS.settingKeyBytesMax),
+  value: text(LIMITS.settingValueBytesMax),
+  by: text(LIMITS.userBytesMax),
+  reason: text(LIMITS.reasonBytesMax),
+});
+export const safe = fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -70, max: 20_000 }), fc.constant(-1));
+export const safeFrom0 = fc.oneof(fc.maxSafeNat(), fc.nat(20_000));
 
-function arbitraryUserCommand(
+export const regionName = fc
+  .tuple(id("abcdefghijklmnopqrstuvwxyz", 1), id("abcxyz019-", LIMITS.regionBytesMax - 1, 0))
+  .map(([first, rest]) => first + rest);
+
+export function arbitraryUserCommand(
   region: fc.Arbitrary<Region>,
   committedAtMs: number,
 ): fc.Arbitrary<UserCommand> {
@@ -172,7 +199,7 @@ function arbitraryCommand(
   return fc.oneof(
     command,
     fc.record({ kind: fc.constant("forward" as const), to: region, command }),
-    fc.record({ from: region, logId: logs, ordinals, command }).map(({ ordinals: pair, ...rest }) => ({
+    fc.record({ from: region, lineage: logs, ordinals, command }).map(({ ordinals: pair, ...rest }) => ({
       kind: "accept" as const,
       ...rest,
       after: Math.min(...pair),
@@ -183,14 +210,15 @@ function arbitraryCommand(
       kind: fc.constant("watermark" as const),
       peers: fc.uniqueArray(arbitraryPeer(region), { maxLength: 4, selector: (peer) => peer.region }),
     }),
+    fc.record({ kind: fc.constant("renewed" as const), logId: logs, position: safeFrom0 }),
+    fc.constant({ kind: "mark" as const }),
+    fc.record({ kind: fc.constant("digest" as const), at: safeFrom0, sums }),
+    setting.map((rest) => ({ kind: "set" as const, ...rest })),
   );
 }
 
 /** Any frame of up to `commandsMax` commands that the format can carry. */
 export function arbitraryFrame(commandsMax: number): fc.Arbitrary<Frame> {
-  const regionName = fc
-    .tuple(id("abcdefghijklmnopqrstuvwxyz", 1), id("abcxyz019-", LIMITS.regionBytesMax - 1, 0))
-    .map(([first, rest]) => first + rest);
   return fc
     .record({
       regions: fc.uniqueArray(regionName, { minLength: 1, maxLength: LIMITS.regionsMax }),

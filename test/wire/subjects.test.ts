@@ -8,14 +8,20 @@ import {
   HEADER_POSITION,
   logStream,
   logSubject,
+  RENEWALS_STREAM,
+  RENEWALS_SUBJECT,
+  SNAPSHOTS_BUCKET,
 } from "../../replicator/wire/subjects.ts";
 
 it("streams, subjects and headers are named as documented, the region kept as it is", () => {
   expect(logStream("eu-west-1")).toBe("LOG_eu-west-1");
-  expect(logSubject("eu-west-1")).toBe("rollcall.log.eu-west-1");
+  expect(logSubject("eu-west-1", "Qm3x_-9K")).toBe("rollcall.log.eu-west-1.Qm3x_-9K");
   expect(copyStream("cn")).toBe("COPY_cn");
   expect(copySubject("cn")).toBe("rollcall.copy.cn");
   expect(announceSubject("links")).toBe("rollcall.announce.links");
+  expect(RENEWALS_STREAM).toBe("ROLLCALL_RENEWALS");
+  expect(RENEWALS_SUBJECT).toBe("rollcall.renewals");
+  expect(SNAPSHOTS_BUCKET).toBe("rollcall_snapshots");
   expect(HEADER_POSITION).toBe("Rollcall-Position");
   expect(HEADER_LOG).toBe("Rollcall-Log");
 });

@@ -1,0 +1,149 @@
+/**
+ * A copy of a peer's log on NATS JetStream.
+ * Rule: an entry lands directly after its fence or not at all, with the origin's position and identity in its headers.
+ */
+import { headers } from "nats";
+import type { Position, Region } from "../core/commands.ts";
+import { HEADER_LOG, HEADER_POSITION } from "../wire/subjects.ts";
+import { append, startReader, type Destination, type Shared } from "./nats-shared.ts";
+import { copyEntry, purge, storedMessage, storedProvenance } from "./messages.ts";
+import type * as port from "./port.ts";
+import type { Plan, Progress, Source } from "./reader.ts";
+import * as streams from "./streams.ts";
+
+export class NatsCopyLog implements port.CopyLog {
+  readonly region: Region;
+  readonly #shared: Shared;
+  readonly #kind: streams.StreamKind;
+  readonly #destination: Destination;
+
+  constructor(shared: Shared, origin: Region) {
+    this.region = origin;
+    this.#shared = shared;
+    this.#kind = streams.copyKind(origin);
+    this.#destination = {
+      stream: this.#kind.stream,
+      subject: this.#kind.subject(""),
+      unheard: () => undefined,
+    };
+  }
+
+  async extent(): ReturnType<port.CopyLog["extent"]> {
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    if (!finding.ok) return finding;
+    const { messages, first_seq, last_seq, bytes } = finding.found.info.state;
+    if (messages === 0) return { ok: true, extent: { logId: "", first: 1, head: 0, bytes } };
+    const [first, last] = await Promise.all([
+      this.#stored({ seq: first_seq }),
+      this.#stored({ seq: last_seq }),
+    ]);
+    if (!first.ok) return first;
+    if (!last.ok) return last;
+    const { logId, position } = last.provenance;
+    return { ok: true, extent: { logId, first: first.provenance.position, head: position, bytes } };
+  }
+
+  async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
+    const last = await this.#stored({ last_by_subj: this.#destination.subject });
+    if (last.ok) return { ok: true, ...last.provenance };
+    if (last.reason !== "absent") return last;
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    if (!finding.ok) return finding;
+    const { messages, last_seq } = finding.found.info.state;
+    if (messages > 0)
+      return { ok: false, reason: "unavailable", detail: "written to at this moment, ask again" };
+    return { ok: true, logId: "", position: 0, sequence: last_seq };
+  }
+
+  append(entry: port.Entry, fence: number): Promise<port.AppendResult> {
+    const heads = headers();
+    heads.set("Nats-Expected-Last-Sequence", String(fence));
+    heads.set(HEADER_POSITION, String(entry.position));
+    heads.set(HEADER_LOG, entry.logId);
+    return append(this.#shared.connection, this.#destination, entry.bytes, heads);
+  }
+
+  read(from: Position, handlers: port.ReadHandlers): port.Reader {
+    const source: Source = {
+      stream: this.#kind.stream,
+      plan: (progress) => this.#plan(progress),
+      decode: copyEntry,
+    };
+    return startReader(this.#shared, source, from, handlers);
+  }
+
+  async entry(position: Position): ReturnType<port.CopyLog["entry"]> {
+    const placed = await this.#place(position);
+    if (!placed.ok) return placed;
+    const { sequence } = placed;
+    // The server takes a sequence below 1 for a mistake.
+    if (sequence < 1) return { ok: true, entry: undefined };
+    const stored = await storedMessage(this.#shared.connection, this.#kind, { seq: sequence });
+    if (!stored.ok) return stored.reason === "absent" ? { ok: true, entry: undefined } : stored;
+    const entry = copyEntry(stored.message, sequence);
+    if (typeof entry === "string") return { ok: false, reason: "wrong-shape", detail: entry };
+    return { ok: true, entry: entry.position === position ? entry : undefined };
+  }
+
+  async truncate(below: Position): ReturnType<port.CopyLog["truncate"]> {
+    const placed = await this.#place(below);
+    if (!placed.ok) return placed;
+    return purge(this.#shared.connection, this.#kind, Math.min(placed.sequence, placed.last));
+  }
+
+  reset(): ReturnType<port.CopyLog["reset"]> {
+    return purge(this.#shared.connection, this.#kind);
+  }
+
+  /** Where in the stream the entry at `position` is if it is held, and where the last one is. A copy has no gaps, so one message tells. */
+  async #place(position: Position): Promise<port.Done<{ readonly sequence: number; readonly last: number }>> {
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    if (!finding.ok) return finding;
+    const { messages, first_seq, last_seq } = finding.found.info.state;
+    if (messages === 0) return { ok: true, sequence: 0, last: 0 };
+    const first = await this.#stored({ seq: first_seq });
+    if (!first.ok) return first;
+    return { ok: true, sequence: first_seq + position - first.provenance.position, last: last_seq };
+  }
+
+  #stored(which: { readonly seq: number } | { readonly last_by_subj: string }) {
+    return storedProvenance(this.#shared.connection, this.#kind, which);
+  }
+
+  /** A copy has no gaps, so one message tells where in the stream every origin position is. */
+  async #plan({ wanted, logId, delivered }: Progress): Promise<Plan> {
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    if (!finding.ok) {
+      return finding.reason === "wrong-shape"
+        ? { kind: "broken", reason: "identity-changed", detail: finding.detail }
+        : { kind: "wait", detail: finding.detail };
+    }
+    const { messages, first_seq, last_seq } = finding.found.info.state;
+    if (messages === 0) {
+      return delivered > 0
+        ? { kind: "broken", reason: "identity-changed", detail: `empty, was read up to ${delivered}` }
+        : { kind: "start", sequence: last_seq + 1 };
+    }
+    const first = await this.#stored({ seq: first_seq });
+    if (!first.ok && first.reason === "wrong-shape")
+      return { kind: "broken", reason: "malformed", detail: first.detail };
+    if (!first.ok) return { kind: "wait", detail: first.detail };
+    const { position, logId: actual } = first.provenance;
+    const head = position + last_seq - first_seq;
+    if (logId !== "" && logId !== actual)
+      return {
+        kind: "broken",
+        reason: "identity-changed",
+        detail: `copy of log ${logId} is now of ${actual}`,
+      };
+    if (head < delivered)
+      return {
+        kind: "broken",
+        reason: "identity-changed",
+        detail: `ends at ${head}, was read up to ${delivered}`,
+      };
+    if (wanted < position)
+      return { kind: "broken", reason: "missing", detail: `wanted ${wanted}, the first held is ${position}` };
+    return { kind: "start", sequence: first_seq + Math.min(wanted, head + 1) - position };
+  }
+}

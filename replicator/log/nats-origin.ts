@@ -1,0 +1,187 @@
+/**
+ * The region's own log on NATS JetStream.
+ * Rule: nothing is appended to a log whose identity has not been seen again since the connection was last lost, nor to one that ends
+ * before something that is known to have been in it.
+ */
+import { headers, type MsgHdrs } from "nats";
+import type { LogId, Position, Region } from "../core/commands.ts";
+import { LIMITS } from "../core/limits.ts";
+import { pause } from "./connection.ts";
+import { logEntry, purge, storedMessage } from "./messages.ts";
+import { append, rejected, startReader, type Destination, type Shared } from "./nats-shared.ts";
+import * as port from "./port.ts";
+import type { Plan, Progress, Source } from "./reader.ts";
+import * as streams from "./streams.ts";
+
+/** First position held, and newest ever given. */
+function boundsOf({ info, after }: streams.Found): { readonly first: Position; readonly head: Position } {
+  const { first_seq, last_seq } = info.state;
+  return { first: Math.max(1, first_seq - after), head: Math.max(0, last_seq - after) };
+}
+
+export class NatsOriginLog implements port.OriginLog {
+  readonly region: Region;
+  readonly logId: LogId;
+  readonly #shared: Shared;
+  readonly #kind: streams.StreamKind;
+  readonly #destination: Destination;
+  /** Sequence in the stream less position in the log. */
+  readonly #after: number;
+  /** Why nothing may be appended now: the identity is unproven since a reconnect, the tail is lost, or it is known to be another log. */
+  #barred: { readonly reason: "unavailable" | "rejected"; readonly detail: string } | undefined;
+  #proving = false;
+  /** The newest position that was acknowledged to this handle or read by it. */
+  #known: Position = 0;
+
+  constructor(shared: Shared, region: Region, { logId, after }: streams.Identity) {
+    this.region = region;
+    this.logId = logId;
+    this.#after = after;
+    this.#shared = shared;
+    this.#kind = streams.logKind(region);
+    this.#destination = {
+      stream: this.#kind.stream,
+      subject: this.#kind.subject(logId),
+      unheard: () => this.#doubt("nobody takes appends to this log"),
+    };
+    shared.connection.onChange((connected) => {
+      if (connected) this.#doubt("the log's identity is being checked after a reconnect");
+    });
+  }
+
+  async extent(): ReturnType<port.OriginLog["extent"]> {
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    if (!finding.ok) return finding;
+    const { found } = finding;
+    return {
+      ok: true,
+      extent: { logId: found.logId, ...boundsOf(found), bytes: found.info.state.bytes },
+    };
+  }
+
+  async append(bytes: Uint8Array, messageId: string): Promise<port.AppendResult> {
+    if (this.#barred !== undefined) return { ok: false, ...this.#barred };
+    const heads = headers();
+    // The server remembers the ids of the log that the stream held before, too.
+    heads.set("Nats-Msg-Id", `${this.logId}.${messageId}`);
+    return this.#append(bytes, heads);
+  }
+
+  /** Needs no proof of the identity: the subject names it. */
+  async putBack({ position, logId, bytes }: port.Entry): Promise<port.AppendResult> {
+    if (this.#barred?.reason === "rejected") return { ok: false, ...this.#barred };
+    if (logId !== this.logId) return rejected(`an entry of log ${logId}, not ${this.logId}`);
+    const heads = headers();
+    heads.set("Nats-Expected-Last-Sequence", String(position - 1 + this.#after));
+    return this.#append(bytes, heads);
+  }
+
+  read(from: Position, handlers: port.ReadHandlers): port.Reader {
+    const source: Source = {
+      stream: this.#kind.stream,
+      plan: (progress) => this.#plan(progress),
+      decode: (message, sequence) => {
+        const position = sequence - this.#after;
+        const entry = logEntry(this.#destination.subject, this.logId, message, position);
+        if (typeof entry !== "string" && entry.logId === this.logId) this.#know(position);
+        return entry;
+      },
+    };
+    return startReader(this.#shared, source, from, handlers);
+  }
+
+  async entry(position: Position): ReturnType<port.OriginLog["entry"]> {
+    if (position < 1) return { ok: true, entry: undefined };
+    const seq = position + this.#after;
+    const stored = await storedMessage(this.#shared.connection, this.#kind, { seq });
+    if (!stored.ok && stored.reason === "absent") {
+      const finding = await this.#find();
+      return finding.ok ? { ok: true, entry: undefined } : finding;
+    }
+    if (!stored.ok) return stored;
+    const entry = logEntry(this.#destination.subject, this.logId, stored.message, position);
+    if (typeof entry === "string") return { ok: false, reason: "wrong-shape", detail: entry };
+    return entry.logId === this.logId ? { ok: true, entry } : this.#another();
+  }
+
+  async truncate(below: Position): ReturnType<port.OriginLog["truncate"]> {
+    const finding = await this.#find();
+    if (!finding.ok) return finding;
+    const { head } = boundsOf(finding.found);
+    const sequence = Math.min(below, head) + this.#after;
+    return purge(this.#shared.connection, this.#kind, sequence);
+  }
+
+  /** The stream, if it is still this log. */
+  async #find(): Promise<streams.Finding> {
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    return finding.ok && finding.found.logId !== this.logId ? this.#another() : finding;
+  }
+
+  #another(): { readonly ok: false; readonly reason: "absent"; readonly detail: string } {
+    return { ok: false, reason: "absent", detail: `${this.#kind.stream} is not log ${this.logId} any more` };
+  }
+
+  async #append(bytes: Uint8Array, heads: MsgHdrs): Promise<port.AppendResult> {
+    const result = await append(this.#shared.connection, this.#destination, bytes, heads);
+    if (!result.ok) return result;
+    const position = result.position - this.#after;
+    this.#know(position);
+    return { ok: true, position, duplicate: result.duplicate };
+  }
+
+  #know(position: Position): void {
+    if (position > this.#known) this.#known = position;
+  }
+
+  /** Bars appends until the log is seen to be this one, and whole. */
+  #doubt(detail: string): void {
+    if (this.#barred?.reason === "rejected") return;
+    this.#barred ??= { reason: "unavailable", detail };
+    if (!this.#proving) void this.#prove();
+  }
+
+  async #prove(): Promise<void> {
+    this.#proving = true;
+    while (this.#barred?.reason === "unavailable" && this.#shared.connection.connected()) {
+      this.#judge(await streams.findStream(this.#shared.connection, this.#kind));
+      if (this.#barred !== undefined) await pause(LIMITS.tickMs);
+    }
+    this.#proving = false;
+  }
+
+  #judge(finding: streams.Finding): void {
+    const reason = "unavailable";
+    if (!finding.ok && finding.reason !== "wrong-shape") {
+      this.#barred = { reason, detail: finding.detail };
+    } else if (!finding.ok || finding.found.logId !== this.logId) {
+      this.#barred = { reason: "rejected", detail: this.#another().detail };
+    } else {
+      const { head } = boundsOf(finding.found);
+      const lost = head < this.#known;
+      this.#barred = lost ? { reason, detail: port.lostTail(head, this.#known) } : undefined;
+    }
+  }
+
+  async #plan({ wanted, delivered }: Progress): Promise<Plan> {
+    const finding = await streams.findStream(this.#shared.connection, this.#kind);
+    if (!finding.ok) {
+      return finding.reason === "wrong-shape"
+        ? { kind: "broken", reason: "identity-changed", detail: finding.detail }
+        : { kind: "wait", detail: finding.detail };
+    }
+    const { logId } = finding.found;
+    const { first, head } = boundsOf(finding.found);
+    if (logId !== this.logId)
+      return { kind: "broken", reason: "identity-changed", detail: `log ${this.logId} is now ${logId}` };
+    if (head < delivered)
+      return {
+        kind: "broken",
+        reason: "identity-changed",
+        detail: `ends at ${head}, was read up to ${delivered}`,
+      };
+    if (wanted < first)
+      return { kind: "broken", reason: "missing", detail: `wanted ${wanted}, the first held is ${first}` };
+    return { kind: "start", sequence: Math.min(wanted, head + 1) + this.#after };
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Reads user-commands and sessions, which frames and snapshots hold alike.
+ * Rule: the command writer's mirror, field by field. Fields are read in the order of the literals below, which is the order on the wire.
+ */
+import type { Session, UserCommand } from "../core/commands.ts";
+import type { ByteReader } from "./byte-reader.ts";
+import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
+import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
+import type { NameList } from "./names.ts";
+
+export class CommandReader {
+  /** What `sinceMs` is the difference to. */
+  baseMs = 0;
+  readonly #reader: ByteReader;
+  readonly #regions: NameList;
+
+  constructor(reader: ByteReader, regions: NameList) {
+    this.#reader = reader;
+    this.#regions = regions;
+  }
+
+  /** The rest of a user-command whose first byte was `kind`. */
+  userCommand(kind: number): UserCommand {
+    const reader = this.#reader;
+    if (kind < KIND.open || kind > KIND.prefer) reader.fail("kind", "no such command here");
+    const user = reader.id(USER);
+    switch (kind) {
+      case KIND.open:
+        return { kind: "open", user, session: this.session() };
+      case KIND.update:
+        return {
+          kind: "update",
+          user,
+          session: reader.id(SESSION),
+          status: reader.code(STATUS_CODES),
+          state: reader.text(STATE),
+        };
+      case KIND.close:
+        return {
+          kind: "close",
+          user,
+          session: reader.id(SESSION),
+          reason: reader.code(END_REASON_CODES),
+          by: reader.text(BY),
+        };
+      case KIND.prefer:
+        return {
+          kind: "prefer",
+          user,
+          preferred: reader.code(PREFERRED_CODES),
+          untilMs: reader.signed("untilMs"),
+        };
+      default:
+        // Never seen: the failure noted above refuses the whole.
+        return { kind: "prefer", user, preferred: "automatic", untilMs: 0 };
+    }
+  }
+
+  session(): Session {
+    const reader = this.#reader;
+    return {
+      session: reader.id(SESSION),
+      region: this.#regions.read(reader),
+      device: reader.text(DEVICE),
+      platform: reader.text(PLATFORM),
+      status: reader.code(STATUS_CODES),
+      state: reader.text(STATE),
+      sinceMs: this.#sinceMs(),
+    };
+  }
+
+  #sinceMs(): number {
+    const sinceMs = this.baseMs + this.#reader.signed("sinceMs");
+    if (!Number.isSafeInteger(sinceMs)) this.#reader.fail("sinceMs", "not a safe integer");
+    return sinceMs;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Writes user-commands and sessions, which frames and snapshots hold alike.
+ * Rule: the command reader's mirror, field by field.
+ */
+import { assert } from "../core/assert.ts";
+import type { Session, UserCommand } from "../core/commands.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
+import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
+import type { NameTable } from "./names.ts";
+
+export class CommandWriter {
+  /** What `sinceMs` is written as the difference to. */
+  baseMs = 0;
+  readonly #writer: ByteWriter;
+  readonly #regions: NameTable;
+
+  constructor(writer: ByteWriter, regions: NameTable) {
+    this.#writer = writer;
+    this.#regions = regions;
+  }
+
+  userCommand(command: UserCommand): void {
+    const writer = this.#writer;
+    switch (command.kind) {
+      case "open":
+        writer.byte(KIND.open);
+        writer.id(USER, command.user);
+        this.session(command.session);
+        return;
+      case "update":
+        writer.byte(KIND.update);
+        writer.id(USER, command.user);
+        writer.id(SESSION, command.session);
+        writer.code(STATUS_CODES, command.status);
+        writer.text(STATE, command.state);
+        return;
+      case "close":
+        writer.byte(KIND.close);
+        writer.id(USER, command.user);
+        writer.id(SESSION, command.session);
+        writer.code(END_REASON_CODES, command.reason);
+        writer.text(BY, command.by);
+        return;
+      case "prefer":
+        writer.byte(KIND.prefer);
+        writer.id(USER, command.user);
+        writer.code(PREFERRED_CODES, command.preferred);
+        writer.signed("untilMs", command.untilMs);
+        return;
+      default:
+        assert(false, "a command about a user is of a known kind");
+    }
+  }
+
+  session(session: Session): void {
+    const writer = this.#writer;
+    writer.id(SESSION, session.session);
+    this.#regions.write(writer, session.region);
+    writer.text(DEVICE, session.device);
+    writer.text(PLATFORM, session.platform);
+    writer.code(STATUS_CODES, session.status);
+    writer.text(STATE, session.state);
+    assert(Number.isSafeInteger(session.sinceMs), "sinceMs is a safe integer");
+    writer.signed("sinceMs less its base", session.sinceMs - this.baseMs);
+  }
+}
