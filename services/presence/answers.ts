@@ -5,6 +5,7 @@
 import type { Static } from "typebox";
 
 import type { Region } from "../../replicator/core/commands.ts";
+import type { Gate } from "./gates.ts";
 import type {
   Consistency,
   Occupancy,
@@ -12,8 +13,10 @@ import type {
   ReplicationLink,
   ReplicationView,
   SessionView,
+  SettingView,
 } from "./service.ts";
 import type * as schemas from "./schemas.ts";
+import { switchKey, writeOff } from "./switches.ts";
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 
@@ -74,8 +77,12 @@ export function userSessionsAnswer(
   };
 }
 
-function linkAnswer({ sinceMs, ...link }: ReplicationLink): Static<typeof schemas.Link> {
-  return { ...link, since: sinceMs === null ? null : iso(sinceMs) };
+function linkAnswer({ sinceMs, verifiedMs, ...link }: ReplicationLink): Static<typeof schemas.Link> {
+  return {
+    ...link,
+    since: sinceMs === null ? null : iso(sinceMs),
+    lastVerifiedAt: verifiedMs === null ? null : iso(verifiedMs),
+  };
 }
 
 export function replicationAnswer(view: ReplicationView): Static<typeof schemas.Replication> {
@@ -87,7 +94,49 @@ export function regionsAnswer(
   region: Region,
   regions: readonly Region[],
   { byRegion }: Occupancy,
+  settings: ReadonlyMap<string, SettingView>,
 ): Static<typeof schemas.Regions> {
   const nothing = { users: null, sessions: null, freshness: "unknown" } as const;
-  return { region, regions: regions.map((name) => ({ region: name, ...(byRegion[name] ?? nothing) })) };
+  return {
+    region,
+    regions: regions.map((name) => {
+      const decided = writeOff(settings, name);
+      return {
+        region: name,
+        ...(byRegion[name] ?? nothing),
+        ...(decided !== undefined && { writtenOff: decisionAnswer(decided) }),
+      };
+    }),
+  };
+}
+
+function decisionAnswer({ reason, by, atMs }: SettingView): { reason: string; by: string; since: string } {
+  return { reason, by, since: iso(atMs) };
+}
+
+/** The gates as this node has them; the newest decision about each, also one that has expired or opened it again. */
+export function switchesAnswer(
+  gates: readonly Gate[],
+  settings: ReadonlyMap<string, SettingView>,
+): Static<typeof schemas.Switches> {
+  return {
+    switches: gates.map(({ name, admitted, switchedOff }) => {
+      const decided = settings.get(switchKey(name));
+      return {
+        class: name,
+        open: switchedOff === undefined,
+        admitted,
+        ...(switchedOff?.untilMs !== undefined && { until: iso(switchedOff.untilMs) }),
+        ...(decided !== undefined && { decision: decisionAnswer(decided) }),
+      };
+    }),
+  };
+}
+
+/** Newest first. */
+export function auditAnswer(audit: readonly SettingView[]): Static<typeof schemas.Audit> {
+  const entries = audit.toReversed().map((entry) => {
+    return { key: entry.key, value: entry.value, ...decisionAnswer(entry) };
+  });
+  return { entries };
 }

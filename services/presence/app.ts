@@ -8,15 +8,28 @@ import type { Logger } from "pino";
 
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { type ApiKeys, guard, type Role } from "./auth.ts";
+import { HTTP_TIMES, boundConnections } from "./connections.ts";
+import { type Gates, buildGates } from "./gates.ts";
+import { Line } from "./line.ts";
 import { answerUnserved } from "./methods.ts";
+import type { NodeOperations } from "./operations.ts";
 import { buildMetrics, metricsRoutes } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
-import { shed, watchEventLoop } from "./overload.ts";
-import { type ProblemCounts, problemOfError, refuse, refuseConnection } from "./problems.ts";
+import { type GateDeps, gated, judgeGates, watchEventLoop } from "./overload.ts";
+import {
+  type HttpProblem,
+  type ProblemCounts,
+  isClientAbort,
+  problemOfError,
+  refuse,
+  refuseConnection,
+} from "./problems.ts";
+import { decisionReadRoutes, decisionRoutes } from "./routes/decisions.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { heartbeatRoutes } from "./routes/heartbeats.ts";
 import { operatorRoutes, tokenRoutes } from "./routes/operators.ts";
-import { readRoutes } from "./routes/reading.ts";
+import { listRoutes, readRoutes } from "./routes/reading.ts";
+import { integrityRoutes } from "./routes/integrity.ts";
 import { requireReady } from "./ready.ts";
 import type { RouteContext, Scope } from "./routes/scope.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
@@ -28,6 +41,7 @@ import { compileValidator } from "./validation.ts";
 export interface AppDeps {
   readonly service: PresenceService;
   readonly status: NodeStatus;
+  readonly operations: NodeOperations;
   /** Empty: everybody may call everything, and the node must bind a loopback address (`bindHost`). */
   readonly keys: ApiKeys;
   /** Gets one event for each request that failed inside the node. */
@@ -36,21 +50,25 @@ export interface AppDeps {
   readonly version?: string;
   /** Wall-clock milliseconds. */
   readonly now?: () => number;
-  /** Whether reads are to be shed; measured from the event loop when left out. */
-  readonly overloaded?: () => boolean;
+  /** Which requests are let in; judged once a second by the event loop, the append queue and the settings when left out. */
+  readonly gates?: Gates;
+  /** Where lists and reads wait for a turn of the event loop; with gates of its own an app has none unless it is given. */
+  readonly line?: Line;
+  /** Uniform in [0, 1). */
+  readonly random?: () => number;
 }
 
 /** User ids of 64 characters, every one of them percent-encoded. */
 const PATH_SEGMENT_CHARS_MAX = 3 * LIMITS.userBytesMax;
-/** A whole request must have arrived within this time. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** What a client that went away is answered; nobody reads it. */
+const ABORTED: HttpProblem = { name: "client-aborted", detail: "The request ended before its body did." };
 
 export function buildApp(deps: AppDeps): FastifyInstance {
-  const { version = "0.0.0", now = Date.now } = deps;
+  const { service, status, operations, version = "0.0.0", now = Date.now, random = Math.random } = deps;
   const problemCounts: ProblemCounts = new Map();
   const app = Fastify({
     bodyLimit: LIMITS.bodyBytesMax,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    ...HTTP_TIMES,
     routerOptions: { maxParamLength: PATH_SEGMENT_CHARS_MAX },
     // Failures are logged by the error handler below; without a logger Fastify makes no child logger per request.
     logger: false,
@@ -62,6 +80,9 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     clientErrorHandler: (error, socket) => refuseConnection(problemCounts, error, socket),
   });
   app.decorate("problemCounts", problemCounts);
+  app.decorate("random", random);
+  const connections = boundConnections(app.server);
+  const gates = deps.gates ?? measuredGates(app, { service, status, now });
   answerErrors(app, deps.logger);
   answerUnserved(app);
   app.removeContentTypeParser("text/plain");
@@ -69,8 +90,8 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   app.setValidatorCompiler(compileValidator);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   describeApi(app, version);
-  addRoutes(app, deps, { service: deps.service, status: deps.status, now });
-  const metrics = buildMetrics({ service: deps.service, status: deps.status, problemCounts, version, now });
+  addRoutes(app, deps, { service, status, operations, gates, now });
+  const metrics = buildMetrics({ service, status, gates, connections, problemCounts, version, now });
   routesIn(app, (scope) => metricsRoutes(scope, metrics));
   return app;
 }
@@ -89,7 +110,7 @@ function parseJson(app: FastifyInstance): void {
 function answerErrors(app: FastifyInstance, logger: AppDeps["logger"]): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    const problem = problemOfError(error);
+    const problem = isClientAbort(error, request) ? ABORTED : problemOfError(error);
     if (problem.name === "internal" && logger) {
       const route = request.routeOptions.url;
       logger.error({ event: "request-failed", method: request.method, route, err: error }, "request failed");
@@ -101,7 +122,8 @@ function answerErrors(app: FastifyInstance, logger: AppDeps["logger"]): void {
 /** Which role may call what, and what is shed first. */
 function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): void {
   const allow = (scope: Scope, ...roles: Role[]) => guard(scope, deps.keys, roles);
-  const overloaded = deps.overloaded ?? measuredOverload(app);
+  const { gates } = context;
+  const line = deps.gates === undefined ? new Line([gates.reads, gates.lists]) : deps.line;
   routesIn(app, (scope) => healthRoutes(scope, context));
   routesIn(app, (scope) => {
     allow(scope, "frontend", "operator");
@@ -110,33 +132,49 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
   routesIn(app, (scope) => {
     allow(scope, "frontend", "operator");
     requireReady(scope, deps.service);
+    gated(scope, gates.writes);
     sessionRoutes(scope, context);
     userWriteRoutes(scope, context);
   });
   routesIn(app, (scope) => {
     allow(scope, "frontend", "operator");
     requireReady(scope, deps.service);
-    shed(scope, overloaded);
+    gated(scope, gates.reads, line);
     readRoutes(scope, context);
     userReadRoutes(scope, context);
   });
   routesIn(app, (scope) => {
+    allow(scope, "frontend", "operator");
+    requireReady(scope, deps.service);
+    gated(scope, gates.lists, line);
+    listRoutes(scope, context);
+  });
+  routesIn(app, (scope) => {
     allow(scope, "frontend", "service", "operator");
+    gated(scope, gates.reads, line);
     tokenRoutes(scope, context);
   });
   routesIn(app, (scope) => {
     allow(scope, "operator");
+    gated(scope, gates.lists, line);
     operatorRoutes(scope, context);
+    decisionReadRoutes(scope, context);
+  });
+  routesIn(app, (scope) => {
+    allow(scope, "operator");
+    decisionRoutes(scope, context);
+    integrityRoutes(scope, context);
   });
 }
 
-function measuredOverload(app: FastifyInstance): () => boolean {
-  const watch = watchEventLoop();
+function measuredGates(app: FastifyInstance, deps: GateDeps): Gates {
+  const gates = buildGates();
+  const watch = watchEventLoop((delayMs) => judgeGates(gates, delayMs, deps));
   app.addHook("onClose", (_app, done) => {
     watch.stop();
     done();
   });
-  return watch.overloaded;
+  return gates;
 }
 
 /** A scope of its own, so that its hooks reach no other routes. */

@@ -2,7 +2,7 @@
  * Group commit to the region's log: commands gather for a few milliseconds or 64 KiB and become one frame; one frame is under way at
  * a time, so frames stand in the log in the order they were made. Rule: a frame whose outcome is unknown is retried with the same
  * message id, before anything later, until it is answered or its id might be forgotten by the server; a frame never sent is given
- * back to its callers as not done.
+ * back to its callers as not done. A frame is for one log: when another takes its place, what is left for the old one is given up.
  */
 import { randomBytes } from "node:crypto";
 import { assert } from "../../replicator/core/assert.ts";
@@ -21,6 +21,7 @@ export type AppendOutcome =
     };
 
 interface Batch {
+  readonly log: OriginLog;
   readonly bytes: Uint8Array;
   readonly commands: number;
   readonly messageId: string;
@@ -29,6 +30,7 @@ interface Batch {
 }
 
 interface Open {
+  readonly log: OriginLog;
   readonly madeAtMs: number;
   readonly settle: ((outcome: AppendOutcome) => void)[];
 }
@@ -64,8 +66,11 @@ export class Appender {
     this.#connected = options.connected;
   }
 
+  /** From now on this is the region's log. */
   use(log: OriginLog): void {
+    if (this.#log?.logId !== log.logId) this.#seal();
     this.#log = log;
+    this.#wake?.();
   }
 
   get queuedBytes(): number {
@@ -91,7 +96,7 @@ export class Appender {
       for (const command of commands) this.#add(log, command);
       this.#open?.settle.push(resolve);
       if (this.#writer.byteLength >= LIMITS.frameBytesTarget) this.#seal();
-      this.#pump(log);
+      this.#pump();
     });
   }
 
@@ -111,7 +116,7 @@ export class Appender {
 
   #begin(log: OriginLog): void {
     const { monoMs, wallMs } = this.#clock();
-    this.#open = { madeAtMs: monoMs, settle: [] };
+    this.#open = { log, madeAtMs: monoMs, settle: [] };
     this.#writer.begin({ region: this.#region, logId: log.logId, node: this.#node, committedAtMs: wallMs });
   }
 
@@ -130,14 +135,14 @@ export class Appender {
     this.#open = undefined;
   }
 
-  #pump(log: OriginLog): void {
+  #pump(): void {
     if (this.#sending) return;
     this.#sending = true;
     // Nothing in the loop throws but a broken invariant; then the rejection, handled nowhere, ends the process.
-    void this.#run(log);
+    void this.#run();
   }
 
-  async #run(log: OriginLog): Promise<void> {
+  async #run(): Promise<void> {
     while (this.#open !== undefined || this.#sealed.length > 0) {
       if (this.#sealed.length === 0) {
         const leftMs = LIMITS.frameLingerMs - (this.#clock().monoMs - (this.#open?.madeAtMs ?? 0));
@@ -147,13 +152,15 @@ export class Appender {
       const batch = this.#sealed.shift();
       if (batch === undefined) break;
       this.#sealedBytes -= batch.bytes.byteLength;
-      await this.#deliver(log, batch);
+      await this.#deliver(batch);
     }
     this.#sending = false;
   }
 
-  async #deliver(log: OriginLog, batch: Batch): Promise<void> {
+  async #deliver(batch: Batch): Promise<void> {
+    const { log } = batch;
     for (;;) {
+      if (this.#log?.logId !== log.logId) return this.#giveUp(batch, `log ${log.logId} was replaced`);
       const result = await log.append(batch.bytes, batch.messageId);
       if (result.ok) {
         this.#failingSinceMs = 0;

@@ -18,6 +18,18 @@ const SCHEMA = Type.Object({
   ROLLCALL_LOG_LEVEL: Type.Enum([...ENVIRONMENT.logLevel], { default: "info" }),
   ROLLCALL_TTL_MS: Type.Integer({ default: LIMITS.ttlMs, minimum: 1_000, maximum: 3_600_000 }),
   ROLLCALL_HEARTBEAT_MS: Type.Integer({ default: LIMITS.heartbeatMs, minimum: 100, maximum: 1_200_000 }),
+  ROLLCALL_SESSIONS_MAX: Type.Integer({ default: LIMITS.sessionsMax, minimum: 1, maximum: 100_000_000 }),
+  ROLLCALL_SNAPSHOT_SECONDS: Type.Integer({
+    default: LIMITS.snapshotMs / 1_000,
+    minimum: LIMITS.snapshotSoonestMs / 1_000,
+    maximum: 86_400,
+  }),
+  ROLLCALL_LOG_BYTES_MAX: Type.Integer({ default: LIMITS.logBytesMax, minimum: 1_048_576 }),
+  ROLLCALL_LOG_SECONDS_MAX: Type.Integer({
+    default: LIMITS.logAgeMaxMs / 1_000,
+    minimum: 10,
+    maximum: 31_536_000,
+  }),
   ROLLCALL_EXIT_WITH_PARENT: Type.Enum(["0", "1"], { default: "0" }),
 });
 
@@ -32,6 +44,10 @@ export interface NodeEnv {
   readonly logLevel: string;
   readonly ttlMs: number;
   readonly heartbeatMs: number;
+  /** Live sessions the node takes. */
+  readonly sessionsMax: number;
+  /** How often snapshots are taken, and how large and old the region's log may get while a peer has not copied it. */
+  readonly keep: { readonly snapshotMs: number; readonly logBytesMax: number; readonly logAgeMaxMs: number };
   readonly exitWithParent: boolean;
 }
 
@@ -58,6 +74,12 @@ export function readNodeEnv(): NodeEnv {
     logLevel: env.ROLLCALL_LOG_LEVEL,
     ttlMs: env.ROLLCALL_TTL_MS,
     heartbeatMs: env.ROLLCALL_HEARTBEAT_MS,
+    sessionsMax: env.ROLLCALL_SESSIONS_MAX,
+    keep: {
+      snapshotMs: 1_000 * env.ROLLCALL_SNAPSHOT_SECONDS,
+      logBytesMax: env.ROLLCALL_LOG_BYTES_MAX,
+      logAgeMaxMs: 1_000 * env.ROLLCALL_LOG_SECONDS_MAX,
+    },
     exitWithParent: env.ROLLCALL_EXIT_WITH_PARENT === "1",
   };
 }

@@ -1,4 +1,6 @@
 /** The failures of the presence service, as problems that name what to do. */
+import { formatToken } from "../../replicator/core/token.ts";
+import type { Token } from "../../replicator/core/token.ts";
 import type { AppendOutcome } from "./appender.ts";
 import type { HeartbeatRefusal, Problem } from "./service.ts";
 
@@ -47,4 +49,19 @@ export function sessionOver({ reason, by }: HeartbeatRefusal): Failure {
     ok: false,
     problem: { name: "session-ended", detail: `The session ended: ${reason}.`, members: { reason, by } },
   };
+}
+
+/** The write is in this region's log, and nowhere else yet: it is not undone. */
+export function notCopied(token: Token): Failure {
+  const detail =
+    "The write is in this region's log, but no other region has copied it in time. It stays, and is copied when a link is back.";
+  const members = { token: formatToken(token) };
+  return {
+    ok: false,
+    problem: { name: "not-copied", detail, members, retryAfterSeconds: RETRY_AFTER_SECONDS },
+  };
+}
+
+export function snapshotFailed(detail: string): Failure {
+  return { ok: false, problem: { name: "log-unavailable", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
 }

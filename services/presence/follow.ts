@@ -1,41 +1,50 @@
 /**
  * Follows one log from where the fold stands: entries become frames, frames go to the fold. A log that cannot be read on (garbage, a
- * gap, another identity) stands still with its reason, is tried again, and never stops the others.
+ * gap, another identity) stands still with its reason, is tried again, and never stops the others. Where no trying helps, because what
+ * is needed is not in the log any more, it says so: only a snapshot leads on.
  */
-import type { Frame, Position, Region } from "../../replicator/core/commands.ts";
+import type { Frame, LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
-import type { Opened, ReadableLog, Reader } from "../../replicator/log/port.ts";
+import type { Extent, Opened, ReadableLog, Reader } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 
-export interface FollowOptions<T extends ReadableLog> {
+export interface FollowOptions {
   readonly region: Region;
-  readonly open: () => Promise<Opened<T>>;
-  /** The log is open; called again when it was opened anew. */
-  readonly opened?: (log: T) => void;
-  /** Position folded so far. */
-  readonly position: () => Position;
+  readonly open: () => Promise<Opened<ReadableLog>>;
+  /** How far the log is folded; without identity before its first frame. */
+  readonly at: () => { readonly logId: LogId; readonly position: Position };
   readonly fold: (position: Position, frame: Frame) => void;
   /** Something stands in the way; an empty detail means that it is over. */
   readonly trouble: (detail: string) => void;
+  /** The log cannot be followed from where the fold stands. Said again at each try. */
+  readonly lost: (detail: string) => void;
 }
 
 const RETRY_MS = 500;
+/** While a reader stands still, the log is looked at so often: it may be another one now, or have to be made anew. */
+const LOOK_EVERY_MS = 1_000;
 
-export class Follower<T extends ReadableLog> {
+export class Follower {
   /** Where the log ended when it was first opened; unknown until then. */
   startHead: Position | undefined;
-  readonly #options: FollowOptions<T>;
+  readonly #options: FollowOptions;
   #reader: Reader | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  #interrupted = false;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(options: FollowOptions<T>) {
+  constructor(options: FollowOptions) {
     this.#options = options;
   }
 
   get region(): Region {
     return this.#options.region;
+  }
+
+  /** Whether all that the log had when it was first opened is folded. */
+  get caughtUp(): boolean {
+    return this.startHead !== undefined && this.#options.at().position >= this.startHead;
   }
 
   start(): void {
@@ -57,17 +66,29 @@ export class Follower<T extends ReadableLog> {
       if (opened.reason === "absent") this.startHead ??= 0;
       return this.#again(`${opened.reason}: ${opened.detail}`);
     }
-    const extent = await opened.log.extent();
+    const answer = await opened.log.extent();
     if (this.#stopped) return;
-    if (!extent.ok) return this.#again(`${extent.reason}: ${extent.detail}`);
-    this.startHead ??= extent.extent.head;
-    this.#options.opened?.(opened.log);
-    this.#read(opened.log);
+    if (!answer.ok) return this.#again(`${answer.reason}: ${answer.detail}`);
+    const { extent } = answer;
+    this.startHead ??= extent.head;
+    const from = this.#from(extent);
+    if (extent.first > from) {
+      const detail = `position ${from} is needed, the first held is ${extent.first}`;
+      this.#options.lost(detail);
+      return this.#again(detail);
+    }
+    this.#read(opened.log, from);
   }
 
-  #read(log: T): void {
+  /** A log of another identity is read from its beginning: it may go on where the fold stands. */
+  #from({ logId }: Extent): Position {
+    const at = this.#options.at();
+    return at.logId !== "" && logId !== "" && logId !== at.logId ? 1 : at.position + 1;
+  }
+
+  #read(log: ReadableLog, from: Position): void {
     let refused = false;
-    this.#reader = log.read(this.#options.position() + 1, {
+    this.#reader = log.read(from, {
       entry: (entry) => {
         if (refused) return;
         const decoded = decodeFrame(entry.bytes);
@@ -76,16 +97,48 @@ export class Follower<T extends ReadableLog> {
           return this.#restart(`frame ${entry.position}: ${decoded.reason}, ${decoded.detail}`);
         }
         this.#options.fold(entry.position, decoded.frame);
-        refused = this.#options.position() < entry.position;
-        if (refused) this.#restart(`frame ${entry.position} was refused by the fold`);
+        const at = this.#options.at();
+        if (at.logId === decoded.frame.logId && at.position >= entry.position) return;
+        refused = true;
+        const detail = `frame ${entry.position} of log ${decoded.frame.logId} was refused by the fold`;
+        // Of a log that nothing is folded of, a later frame is a gap; only a first one that is refused leads nowhere.
+        if (at.logId !== decoded.frame.logId && (at.logId !== "" || entry.position === 1))
+          this.#options.lost(detail);
+        this.#restart(detail);
       },
-      interrupted: (detail) => this.#options.trouble(detail),
-      resumed: () => this.#options.trouble(""),
+      interrupted: (detail) => {
+        this.#interrupted = true;
+        this.#options.trouble(detail);
+        this.#lookLater();
+      },
+      resumed: () => {
+        this.#interrupted = false;
+        this.#options.trouble("");
+      },
       broken: (reason, detail) => this.#restart(`${reason}: ${detail}`),
     });
+    this.#options.trouble("");
+  }
+
+  #lookLater(): void {
+    this.#timer = setTimeout(() => {
+      this.#running = this.#running.then(() => this.#look());
+    }, LOOK_EVERY_MS);
+  }
+
+  /** The reader goes on by itself where the log is still the same. */
+  async #look(): Promise<void> {
+    if (this.#stopped || !this.#interrupted) return;
+    const opened = await this.#options.open();
+    if (this.#stopped || !this.#interrupted) return;
+    const { logId } = this.#options.at();
+    if (opened.ok && "logId" in opened.log && opened.log.logId !== logId)
+      this.#restart(`log ${logId} was replaced`);
+    else this.#lookLater();
   }
 
   #restart(detail: string): void {
+    this.#interrupted = false;
     const reader = this.#reader;
     this.#reader = undefined;
     if (reader !== undefined) this.#running = reader.stop();
@@ -94,6 +147,7 @@ export class Follower<T extends ReadableLog> {
 
   #again(detail: string): void {
     this.#options.trouble(detail);
+    clearTimeout(this.#timer);
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#running = this.#running.then(() => this.#open());

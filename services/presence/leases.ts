@@ -1,7 +1,9 @@
 /**
  * Leases of the sessions connected to this region: soft state, in memory, renewed by heartbeats, on a timing wheel (Varghese & Lauck,
- * 1987) with lazy re-filing: a renewal only writes a time. Rule (invariants 6, 7): a lease ends `ttlMs` after the last renewal that
- * could reach us. Time during which this process stood still does not count: nobody could be heard then.
+ * 1987) with lazy re-filing: a renewal only writes a time. Rule (invariants 6, 7): a lease ends after `ttlMs` of lease time without a
+ * renewal. Lease time is time in which we could be reached: it moves on by at most `leaseStepMs` per advance, however long the process
+ * stood still, and not at all while heartbeats are refused. So nobody is declared gone because we slept; in return a dead session lives
+ * longer than TTL + 1 s by what was left out meanwhile: the lengths of the stalls, which `stalledMs` counts, and never more.
  */
 import { defined } from "../../replicator/core/assert.ts";
 import type { Session, SessionId, UserId } from "../../replicator/core/commands.ts";
@@ -25,8 +27,6 @@ const READS: readonly ((lease: Lease) => number)[] = [
   (lease) => lease.id.length + lease.expiresAtMs,
 ];
 const SLOT_MS = 1_000;
-/** A gap between two advances longer than this is a stall, not a slow tick. */
-const STALL_MS = 1_000;
 
 export class Leases {
   readonly #ttlMs: number;
@@ -36,6 +36,7 @@ export class Leases {
   #slot: number;
   #advancedAtMs: number;
   #stalledMs = 0;
+  #stalls = 0;
   #nowMs: number;
   /** A lease given or renewed now ends then. Whole, so that it needs no memory of its own beside the lease. */
   #untilMs: number;
@@ -53,9 +54,14 @@ export class Leases {
     return this.#bySession.size;
   }
 
-  /** Total milliseconds this process stood still. */
+  /** Milliseconds that counted for no lease: this process stood still, or refused heartbeats. */
   get stalledMs(): number {
     return this.#stalledMs;
+  }
+
+  /** How often this process stood still. */
+  get stalls(): number {
+    return this.#stalls;
   }
 
   get(session: SessionId): Lease | undefined {
@@ -112,10 +118,11 @@ export class Leases {
     return lease;
   }
 
-  /** Moves time on; returns the leases that are over, removed. */
-  advance(monoMs: number): Lease[] {
+  /** Moves time on; returns the leases that are over, removed. Not `hearing`: heartbeats were refused since the last advance. */
+  advance(monoMs: number, hearing = true): Lease[] {
     const gapMs = monoMs - this.#advancedAtMs;
-    if (gapMs > STALL_MS) this.#stalledMs += gapMs;
+    if (gapMs > LIMITS.leaseStepMs) this.#stalls += 1;
+    this.#stalledMs += hearing ? Math.max(0, gapMs - LIMITS.leaseStepMs) : gapMs;
     this.#advancedAtMs = monoMs;
     this.#nowMs = monoMs - this.#stalledMs;
     this.#untilMs = Math.ceil(this.#nowMs + this.#ttlMs);

@@ -6,14 +6,26 @@ import { readNodeEnv } from "./env.ts";
 import { startNode } from "./node.ts";
 
 const env = readNodeEnv();
-const { region, node: name, peers, keys, ttlMs, heartbeatMs } = env;
+const { region, node: name, peers, keys, ttlMs, heartbeatMs, sessionsMax, keep } = env;
 const logger = createLogger({ level: env.logLevel, service: "presence", region, node: name });
 const store = connectLogStore({ servers: env.natsUrl, name: `${name}@${region}` });
 store.onConnection((connected, detail) => {
   logger[connected ? "info" : "warn"]({ event: connected ? "nats-connected" : "nats-lost", detail });
 });
 const http = { host: env.host, port: env.port };
-const node = await startNode({ region, peers, name, store, logger, keys, http, ttlMs, heartbeatMs });
+const node = await startNode({
+  region,
+  peers,
+  name,
+  store,
+  logger,
+  keys,
+  http,
+  ttlMs,
+  heartbeatMs,
+  sessionsMax,
+  keep,
+});
 logger.info({ event: "started", url: node.url, peers });
 endWith({
   logger,

@@ -5,13 +5,19 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 
 import { LINK_STATES } from "../../replicator/core/commands.ts";
+import { boundMetrics } from "./bound-metrics.ts";
+import { integrityMetrics } from "./integrity-metrics.ts";
+import type { Connections } from "./connections.ts";
+import type { Gates } from "./gates.ts";
 import type { ProblemCounts } from "./problems.ts";
 import type { Scope } from "./routes/scope.ts";
-import type { Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
+import type { Bounds, Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
 
 export interface MetricsSource {
   readonly service: PresenceService;
   readonly status: NodeStatus;
+  readonly gates: Gates;
+  readonly connections: Connections;
   readonly problemCounts: ProblemCounts;
   readonly version: string;
   /** Wall-clock milliseconds. */
@@ -26,16 +32,19 @@ const MISNAMED_DEFAULTS = [
 ];
 
 /** What the service says at one scrape. */
-interface Seen {
+export interface Seen {
   readonly counters: Counters;
+  readonly bounds: Bounds;
+  /** Open now. */
+  readonly connections: number;
   readonly occupancy: Occupancy;
   readonly links: readonly ReplicationLink[];
 }
 
 type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number];
+export type Sample = readonly [labels: Labels, value: number];
 type Samples = (seen: Seen) => readonly Sample[];
-type Define = (name: string, help: string, labelNames: readonly string[], samples: Samples) => void;
+export type Define = (name: string, help: string, labelNames: readonly string[], samples: Samples) => void;
 
 export interface Metrics {
   readonly contentType: string;
@@ -59,13 +68,17 @@ export function buildMetrics(source: MetricsSource): Metrics {
   const counter = counterIn(registry, fills);
   const gauge = gaugeIn(registry, fills);
   presenceMetrics(counter, gauge, source);
+  boundMetrics(counter, gauge, source);
+  integrityMetrics(counter, gauge);
   replicationMetrics(counter, gauge, source.now);
   const { service } = source;
   return {
     contentType: registry.contentType,
-    scrape: () => {
+    scrape: async () => {
       const seen = {
+        connections: await source.connections.open(),
         counters: source.status.counters(),
+        bounds: service.bounds(),
         occupancy: service.occupancy(),
         links: service.replication().links,
       };

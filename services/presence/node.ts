@@ -4,18 +4,20 @@
  */
 import { randomBytes } from "node:crypto";
 
-import type { Position, Region } from "../../replicator/core/commands.ts";
-import { LIMITS } from "../../replicator/core/limits.ts";
-import type { LogStore, OriginLog, ReadableLog } from "../../replicator/log/port.ts";
-import { LINKS_TOPIC, decodeReports } from "../../replicator/runtime/announcement.ts";
+import type { Region } from "../../replicator/core/commands.ts";
+import type { LogStore } from "../../replicator/log/port.ts";
 import { systemClock } from "../../replicator/runtime/clock.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { VERSION } from "../../replicator/runtime/version.ts";
+import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
 import { buildApp } from "./app.ts";
 import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
-import { Follower } from "./follow.ts";
+import { Capacity, watchHeap } from "./capacity.ts";
+import { Engine } from "./engine.ts";
+import type { EngineOptions } from "./engine.ts";
+import { operationsOf } from "./operations.ts";
 import { Presence } from "./presence.ts";
 import type { Counters, HealthCheck } from "./service.ts";
 
@@ -32,12 +34,16 @@ export interface NodeOptions {
   readonly clock?: Clock;
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
+  readonly sessionsMax?: number;
+  /** How often snapshots are taken, and how much of its log the region keeps; the limits' values where left out. */
+  readonly keep?: Pick<EngineOptions, "snapshotMs" | "logBytesMax" | "logAgeMaxMs">;
 }
 
 export interface RunningNode {
   /** Where HTTP is served, e.g. `http://127.0.0.1:7001`. */
   readonly url: string;
   readonly presence: Presence;
+  readonly engine: Engine;
   stop(): Promise<void>;
 }
 
@@ -48,6 +54,7 @@ const APPEND_FAILING_MS = 1_000;
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { region, peers, name, store, logger } = options;
   const clock = options.clock ?? systemClock;
+  const heap = watchHeap();
   const appender = new Appender({ region, node: name, clock, connected: () => store.connected() });
   const presence = new Presence({
     region,
@@ -55,101 +62,65 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clock,
     append: (commands) => appender.append(commands),
     canAppend: () => store.connected() && appender.failingMs() === 0,
+    secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
+    recheck: () => engine.recheck(),
+    capacity: new Capacity(options.sessionsMax, heap),
+    integrity: (effect) => engine.integrity(effect),
     mintSession: () => randomBytes(9).toString("base64url"),
     random: Math.random,
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
   });
-  const troubles = new Map<Region, string>();
-  const followers: Follower<ReadableLog>[] = [follow(region)];
-  for (const peer of peers) followers.push(follow(peer));
-
-  const unlisten = store.listen(LINKS_TOPIC, (payload) => {
-    const reports = decodeReports(payload);
-    if (reports === undefined) presence.tally.refusedFrame("malformed-announcement");
-    for (const report of reports ?? []) presence.step({ kind: "link", report });
+  const engine = new Engine({
+    region,
+    peers,
+    name,
+    store,
+    appender,
+    core: presence,
+    codec: { encode: encodeSnapshot, decoder: (take) => new SnapshotDecoder(take) },
+    clock,
+    logger,
+    malformed: () => presence.tally.refusedFrame("malformed-announcement"),
+    ...options.keep,
   });
   const app = buildApp({
     service: presence,
     status: { health, counters },
+    operations: operationsOf(engine),
     keys: options.keys,
     logger,
     version: VERSION,
   });
   const url = await app.listen({ host: options.http.host, port: options.http.port });
-  for (const follower of followers) follower.start();
-  const timer = setInterval(() => {
-    presence.tick();
-    if (!presence.node.caughtUp && followers.every(isCaughtUp)) {
-      presence.step({ kind: "caught-up" });
-      logger.info({ event: "caught-up", applied: Object.fromEntries(presence.applied()) });
-    }
-  }, LIMITS.tickMs);
+  engine.start();
   return {
     url,
     presence,
+    engine,
     stop: async () => {
-      clearInterval(timer);
-      unlisten();
+      heap.stop();
       appender.stop();
       await app.close();
-      await Promise.all(followers.map((follower) => follower.stop()));
+      await engine.stop();
     },
   };
 
-  function follow(origin: Region): Follower<ReadableLog> {
-    const own = origin === region;
-    return new Follower<ReadableLog>({
-      region: origin,
-      open: async () => {
-        if (!own) return store.openCopy(origin, { create: false });
-        const opened = await store.openLog(origin, { create: true });
-        if (opened.ok) useLog(opened.log);
-        return opened;
-      },
-      position: () => positionOf(origin),
-      fold: (position, frame) => presence.folded(origin, position, frame),
-      trouble: (detail) => {
-        if (detail !== (troubles.get(origin) ?? "")) {
-          logger[detail === "" ? "info" : "warn"]({
-            event: detail === "" ? "log-resumed" : "log-trouble",
-            log: origin,
-            detail,
-          });
-        }
-        troubles.set(origin, detail);
-      },
-    });
-  }
-
-  function useLog(log: OriginLog): void {
-    appender.use(log);
-    troubles.set(region, "");
-  }
-
-  function positionOf(origin: Region): Position {
-    return presence.node.replica.fold(origin)?.position ?? 0;
-  }
-
-  function isCaughtUp(follower: Follower<ReadableLog>): boolean {
-    return follower.startHead !== undefined && positionOf(follower.region) >= follower.startHead;
-  }
-
   function health(): HealthCheck[] {
-    const behind = followers.filter((follower) => !isCaughtUp(follower)).map((follower) => follower.region);
-    const trouble = troubles.get(region) ?? "";
+    const trouble = engine.troubles.get(region) ?? "";
+    const position = presence.node.replica.fold(region)?.position ?? 0;
     const failingMs = appender.failingMs();
     return [
       { name: "nats", ok: store.connected(), detail: store.connected() ? store.describe() : "not connected" },
       {
         name: "log",
         ok: trouble === "",
-        detail: trouble === "" ? `LOG_${region} at ${positionOf(region)}` : trouble,
+        detail: trouble === "" ? `LOG_${region} at ${position}` : trouble,
       },
       {
         name: "catch-up",
         ok: presence.node.caughtUp,
-        detail: presence.node.caughtUp ? "done" : `still folding ${behind.join(", ")}`,
+        detail: presence.node.caughtUp ? "done" : engine.startingWith,
       },
       {
         name: "append",
@@ -176,6 +147,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       refusedFrames: tally.refusedFrames,
       pendingForwards: presence.node.replica.provisional.size,
       reconciled: tally.reconciled,
+      integrity: engine.stats,
+      snapshots: engine.housekeeping.stats,
     };
   }
 }

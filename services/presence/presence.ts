@@ -21,10 +21,12 @@ import type {
 import type { Now } from "../../replicator/core/lag.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { IntegrityEffect, NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { AppendOutcome } from "./appender.ts";
+import { Capacity } from "./capacity.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
 import { NOT_READY, appendFailed, sessionOver, unknownRegion } from "./failures.ts";
@@ -35,6 +37,7 @@ import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
 import { Reconcile, isInLog } from "./reconcile.ts";
 import type {
+  Bounds,
   Consistency,
   HeartbeatRefusal,
   Occupancy,
@@ -46,6 +49,7 @@ import type {
   PresenceView,
   ReadOptions,
   ReplicationView,
+  SettingView,
 } from "./service.ts";
 import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
@@ -58,18 +62,27 @@ export interface PresenceOptions {
   readonly append: (commands: readonly Command[]) => Promise<AppendOutcome>;
   /** Whether an append could succeed now. */
   readonly canAppend: () => boolean;
+  /** Until the peer is overrun in this region's log; `null` when it is not behind. */
+  readonly secondsToOverrun?: (peer: Region) => number | null;
+  /** Resolves when all that the logs hold by now is folded, or nobody says what they hold. */
+  readonly recheck?: () => Promise<void>;
+  /** Hears what the digests say. */
+  readonly integrity?: (effect: IntegrityEffect) => void;
   /** A fresh, unguessable id. */
   readonly mintSession: () => SessionId;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
+  /** What there is room for; a million sessions when left out. */
+  readonly capacity?: Capacity;
 }
 
 /** Closes in one append. */
 const CLOSES_MAX = 1_000;
 /** Heartbeat intervals differ by up to this share, so that clients do not beat in step. */
 const JITTER = 0.1;
+const NO_SETTINGS: ReadonlyMap<string, SettingView> = new Map();
 
 export class Presence implements PresenceService {
   readonly region: Region;
@@ -81,7 +94,13 @@ export class Presence implements PresenceService {
   readonly #local: LocalSessions;
   readonly #reconcile: Reconcile;
   readonly #waiters: Waiters;
+  readonly #capacity: Capacity;
+  #hearing = true;
   #closingInFlight = false;
+  #tickAtMs: number;
+  #rechecking = false;
+  /** Until then a session in view that nobody here knows of may be one of a former life. */
+  #adoptsUntilMs = Number.NEGATIVE_INFINITY;
   /** Weak opens under way, by user and device: beats that come meanwhile join them. */
   readonly #touching = new Map<string, Promise<Outcome<undefined>>>();
   /** Where the newest open of a user went that is not folded yet: what follows goes the same way. */
@@ -93,14 +112,18 @@ export class Presence implements PresenceService {
     this.#options = options;
     this.node = new PresenceNode(options.region, options.regions);
     this.regions = this.node.replica.regions;
+    this.#tickAtMs = options.clock().monoMs;
     this.#leases = new Leases(options.clock().monoMs, options.ttlMs);
     this.#local = new LocalSessions(this.#leases, this.tally);
-    this.#reconcile = new Reconcile(options.region, this.#leases, this.node.replica);
+    this.#reconcile = new Reconcile(options.region, this.#leases, () => this.node.replica);
     this.#waiters = new Waiters(options.region, options.clock, () => this.applied());
+    this.#capacity = options.capacity ?? new Capacity();
   }
 
+  /** A node that stood still is not ready before it has folded what was stored meanwhile: what it would answer or accept may be over. */
   ready(): boolean {
-    return this.node.caughtUp;
+    if (!this.node.caughtUp || this.#rechecking) return false;
+    return this.#options.clock().monoMs - this.#tickAtMs < LIMITS.asleepAfterMs;
   }
 
   get liveSessions(): number {
@@ -117,19 +140,32 @@ export class Presence implements PresenceService {
 
   tick(): void {
     const now = this.#options.clock();
-    for (const lease of this.#leases.advance(now.monoMs)) this.#local.expire(lease);
+    if (this.node.caughtUp && now.monoMs - this.#tickAtMs >= LIMITS.asleepAfterMs) void this.#recheck();
+    this.#tickAtMs = now.monoMs;
+    for (const lease of this.#leases.advance(now.monoMs, this.#hearing)) this.#local.expire(lease);
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
     this.#watchLinks(now);
     if (!this.#options.canAppend()) return;
     void this.#close();
     this.#reopen(this.#reconcile.missing(now.monoMs));
-    for (const { user, session } of this.#reconcile.orphans()) this.#local.orphaned(user, session);
+    for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session, now);
+  }
+
+  async #recheck(): Promise<void> {
+    if (this.#rechecking) return;
+    this.#rechecking = true;
+    await this.#options.recheck?.();
+    this.#rechecking = false;
   }
 
   step(event: NodeEvent): void {
+    const before = this.node.replica;
     for (const effect of this.node.step(event, this.#options.clock())) this.#carryOut(effect);
-    if (event.kind === "caught-up") this.#reconcile.request();
+    if (event.kind !== "caught-up" && event.kind !== "adopt") return;
+    if (event.kind === "adopt") this.#endThose(before);
+    this.#reconcile.request();
+    this.#adoptsUntilMs = this.#options.clock().monoMs + (this.#options.ttlMs ?? LIMITS.ttlMs);
   }
 
   #carryOut(effect: NodeEffect): void {
@@ -146,6 +182,9 @@ export class Presence implements PresenceService {
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
+      case "compared":
+      case "corrupt":
+        return this.#options.integrity?.(effect);
     }
   }
 
@@ -156,6 +195,28 @@ export class Presence implements PresenceService {
       .view(user)
       ?.sessions.some((one) => one.session.session === session.session);
     if (held || shown === true) this.#local.opened(user, session);
+  }
+
+  /** Sessions that the replica of before had in a log, and the one of now has not: their logs ended them while nobody listened. */
+  #endThose(before: Replica): void {
+    const { replica } = this.node;
+    for (const lease of this.#leases.all()) {
+      if (lease.settling || !isInLog(before, lease) || isInLog(replica, lease)) continue;
+      const { user, session } = lease;
+      const sessions = replica.view(user)?.sessions ?? [];
+      const successor = sessions.find(
+        (one) => session.device !== "" && one.session.device === session.device,
+      );
+      if (successor !== undefined) this.#local.end(session.session, "replaced", successor.session.session);
+      else if (isSameHome(before, replica, user)) this.#local.end(session.session, "forced", "");
+    }
+  }
+
+  /** After a start, or with another replica, sessions may come into view late: they get their fresh TTL like those seen at once. */
+  #orphan(user: UserId, session: Session, now: Now): void {
+    const unknown = this.#local.refusal(session.session).reason === "unknown";
+    if (unknown && now.monoMs < this.#adoptsUntilMs) this.#local.opened(user, session);
+    else this.#local.orphaned(user, session.session);
   }
 
   #watchLinks(now: Now): void {
@@ -192,6 +253,9 @@ export class Presence implements PresenceService {
     if (!this.node.caughtUp) return NOT_READY;
     const { region, mintSession, clock, random, heartbeatMs, ttlMs } = this.#options;
     const { user } = input;
+    const known = this.node.replica.view(user);
+    const full = this.#capacity.full(this.#leases.size, known !== undefined);
+    if (full !== undefined) return full;
     const session: Session = {
       session: mintSession(),
       region,
@@ -203,7 +267,7 @@ export class Presence implements PresenceService {
     };
     const open: Open = { kind: "open", user, session };
     const to = this.#route(open) ?? input.home ?? region;
-    const home = this.node.replica.view(user)?.home ?? to;
+    const home = known?.home ?? to;
     const lease = this.#leases.open(user, session);
     this.#claiming.set(user, to);
     const outcome = await this.#settle([lease], this.#options.append([towards(region, to, open)]));
@@ -242,6 +306,14 @@ export class Presence implements PresenceService {
     this.#leases.renew(lease);
     this.tally.heartbeats += 1;
     return undefined;
+  }
+
+  holds(user: UserId, device: string): boolean {
+    return this.#leases.ofDevice(user, device) !== undefined;
+  }
+
+  hearing(heard: boolean): void {
+    this.#hearing = heard;
   }
 
   touch(user: UserId, device: string): undefined | Promise<Outcome<undefined>> {
@@ -328,6 +400,12 @@ export class Presence implements PresenceService {
     return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : appendFailed(outcome);
   }
 
+  async decide(key: string, value: string, by: string, reason: string): Promise<Outcome<{ token: Token }>> {
+    if (!this.node.caughtUp) return NOT_READY;
+    const outcome = await this.#options.append([{ kind: "set", key, value, by, reason }]);
+    return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : appendFailed(outcome);
+  }
+
   /** Marks the leases as on their way until the append settles, so that reconcile leaves them alone. */
   async #settle(leases: readonly Lease[], append: Promise<AppendOutcome>): Promise<AppendOutcome> {
     for (const lease of leases) lease.settling = true;
@@ -379,12 +457,28 @@ export class Presence implements PresenceService {
       visibleMs: visible,
       clockOffsetMs: clock?.offsetMs ?? null,
       clockErrorMs: clock?.errorMs ?? null,
+      secondsToOverrun:
+        row.origin === this.region ? (this.#options.secondsToOverrun?.(row.replica) ?? null) : null,
     }));
     return { region: this.region, applied: Object.fromEntries(this.applied()), links };
   }
 
   applied(): Token {
     return this.node.replica.applied();
+  }
+
+  settings(): ReadonlyMap<string, SettingView> {
+    return this.node.replica.fold(this.region)?.settings ?? NO_SETTINGS;
+  }
+
+  audit(): readonly SettingView[] {
+    return this.node.replica.fold(this.region)?.audit ?? [];
+  }
+
+  bounds(): Bounds {
+    const { sessionsMax, heapShare, refused } = this.#capacity;
+    const { stalls, stalledMs } = this.#leases;
+    return { sessionsMax, heapShare, refused, stalls, stalledMs };
   }
 
   #times(): RegionTimes {
@@ -400,4 +494,10 @@ export class Presence implements PresenceService {
 /** The command as this region appends it: by itself when it is for its own log, else as a forward. */
 function towards(region: Region, to: Region, command: UserCommand): Command {
   return to === region ? command : { kind: "forward", to, command };
+}
+
+/** Whether the log that has the user is still the same: one that was renewed may have lost what it had, and that is opened again. */
+function isSameHome(before: Replica, now: Replica, user: UserId): boolean {
+  const home = before.view(user)?.home ?? "";
+  return before.fold(home)?.logId === now.fold(home)?.logId;
 }

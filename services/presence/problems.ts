@@ -5,8 +5,9 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 
-import type { FastifyError, FastifyReply } from "fastify";
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 
+import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Outcome, Problem, ProblemName } from "./service.ts";
 
 interface ProblemKind {
@@ -47,10 +48,17 @@ const SERVICE_PROBLEMS = {
     title: "The region's log does not accept writes",
     advice: "Nothing was written. Retry after the given delay.",
   },
+  "not-copied": {
+    status: 503,
+    title: "No other region has the write yet",
+    advice:
+      "It is in this region's log (`token`) and will be copied. Wait for the token, or take the risk of `ack=local`.",
+  },
   overloaded: {
     status: 503,
     title: "This node is overloaded",
-    advice: "Retry after the given delay, with jitter. Heartbeats are the last thing to be refused.",
+    advice:
+      "Retry after the given delay; it differs from client to client. Writes are the last thing to be refused.",
   },
   "not-ready": {
     status: 503,
@@ -119,6 +127,22 @@ const HTTP_PROBLEMS = {
     status: 405,
     title: "This resource does not take that method",
     advice: "The header `Allow` lists the methods it takes.",
+  },
+  "switched-off": {
+    status: 503,
+    title: "An operator switched this kind of request off",
+    advice:
+      "`detail` has the operator's reason, `until` the end where one is set. Retry after the given delay.",
+  },
+  "own-region": {
+    status: 409,
+    title: "Not for this region itself",
+    advice: "Name a peer, or send the request to a node of another region.",
+  },
+  "client-aborted": {
+    status: 400,
+    title: "The client went away before its request was complete",
+    advice: "Nobody reads this answer: it is counted in `rollcall_problems_total`.",
   },
   "request-timeout": {
     status: 408,
@@ -199,6 +223,8 @@ export type ProblemCounts = Map<HttpProblemName, number>;
 declare module "fastify" {
   interface FastifyInstance {
     problemCounts: ProblemCounts;
+    /** Uniform in [0, 1). */
+    random: () => number;
   }
 }
 
@@ -240,11 +266,20 @@ export function problemOfError(error: Error | FastifyError): HttpProblem {
   return { name, detail: `${PROBLEMS[name].title}. ${PROBLEMS[name].advice}` };
 }
 
-/** Sends the problem and counts it. */
+/** Whether the error is that the connection ended in the middle of the request's body. */
+export function isClientAbort(error: Error, request: FastifyRequest): boolean {
+  return "code" in error && error.code === "ECONNRESET" && !request.raw.complete;
+}
+
+/** Sends the problem and counts it. Who is to retry gets a moment of their own, so that refused clients do not come back in step. */
 export function refuse(reply: FastifyReply, problem: HttpProblem): FastifyReply {
-  countProblem(reply.server.problemCounts, problem.name);
+  const { problemCounts, random } = reply.server;
+  countProblem(problemCounts, problem.name);
   if (problem.headers !== undefined) reply.headers(problem.headers);
-  if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", problem.retryAfterSeconds);
+  if (problem.retryAfterSeconds !== undefined) {
+    const spread = Math.floor(random() * (LIMITS.retrySpreadSeconds + 1));
+    reply.header("retry-after", problem.retryAfterSeconds + spread);
+  }
   return reply.code(PROBLEMS[problem.name].status).type(PROBLEM_MEDIA_TYPE).send(problemBody(problem));
 }
 

@@ -3,7 +3,7 @@
  * It looks at both a slice at a time, round after round; at the leases at once when something happened (a start, a link that came
  * back). The caller opens what is missing again and closes what is orphaned.
  */
-import type { Region, SessionId, UserId } from "../../replicator/core/commands.ts";
+import type { Region, Session, UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { Lease, Leases } from "./leases.ts";
@@ -11,16 +11,21 @@ import type { Lease, Leases } from "./leases.ts";
 /** Looked at per tick of 50 ms: a million leases take 10 s. */
 const SLICE = 5_000;
 const REOPENED_MAX = 500;
+/** Buckets of users looked at per tick when something happened. */
+const HURRIED = 16;
 
 export class Reconcile {
   readonly #leases: Leases;
   readonly #region: Region;
-  readonly #replica: Replica;
+  /** The replica of the moment. */
+  readonly #replica: () => Replica;
   #bucket = 0;
+  /** Buckets of users still to be looked at in a hurry. */
+  #hurried = 0;
   #round: IterableIterator<Lease> | undefined;
   #startedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(region: Region, leases: Leases, replica: Replica) {
+  constructor(region: Region, leases: Leases, replica: () => Replica) {
     this.#region = region;
     this.#leases = leases;
     this.#replica = replica;
@@ -30,6 +35,7 @@ export class Reconcile {
   request(): void {
     this.#startedAtMs = Number.NEGATIVE_INFINITY;
     this.#round = undefined;
+    this.#hurried = this.#replica().online.buckets;
   }
 
   /** Live leases that no log has, of the next slice. */
@@ -46,24 +52,33 @@ export class Reconcile {
         this.#round = undefined;
         break;
       }
-      if (!lease.settling && !isInLog(this.#replica, lease)) missing.push(lease);
+      if (!lease.settling && !isInLog(this.#replica(), lease)) missing.push(lease);
     }
     return missing;
   }
 
-  /** Sessions that the view places here and that have no lease, of the next bucket of users: a round takes 4,096 ticks. */
-  orphans(): { user: UserId; session: SessionId }[] {
-    const { online } = this.#replica;
-    const orphans: { user: UserId; session: SessionId }[] = [];
+  /**
+   * Sessions that the view places here and that have no lease, of the next bucket of users: a round takes 4,096 ticks, and the first
+   * after a request 256.
+   */
+  orphans(): { user: UserId; session: Session }[] {
+    const orphans: { user: UserId; session: Session }[] = [];
+    const buckets = this.#hurried > 0 ? HURRIED : 1;
+    this.#hurried = Math.max(0, this.#hurried - buckets);
+    for (let count = 0; count < buckets; count++) this.#orphansOfNext(orphans);
+    return orphans;
+  }
+
+  #orphansOfNext(orphans: { user: UserId; session: Session }[]): void {
+    const replica = this.#replica();
+    const { online } = replica;
     for (const user of online.usersOf(this.#bucket, this.#region)) {
-      for (const { session } of this.#replica.view(user)?.sessions ?? []) {
+      for (const { session } of replica.view(user)?.sessions ?? []) {
         const here = session.region === this.#region;
-        if (here && this.#leases.get(session.session) === undefined)
-          orphans.push({ user, session: session.session });
+        if (here && this.#leases.get(session.session) === undefined) orphans.push({ user, session });
       }
     }
     this.#bucket = (this.#bucket + 1) % online.buckets;
-    return orphans;
   }
 }
 

@@ -10,7 +10,9 @@ import {
   PREFERRED_STATUSES,
   SESSION_STATUSES,
 } from "../../replicator/core/commands.ts";
+import { ACKS } from "./acknowledge.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { REQUEST_CLASSES } from "./gates.ts";
 
 const FRESHNESS = ["live", "stale", "unknown"] as const;
 
@@ -64,6 +66,14 @@ const Positions = Type.Record(Type.String(), Type.Integer({ minimum: 0 }));
 export const UserPath = object({ user: User });
 export const SessionPath = object({ session: SessionId });
 export const NoQuery = object({});
+export const WriteQuery = object({
+  ack: Type.Optional(
+    choice(
+      ACKS,
+      "When the write is acknowledged. local: it is in this region's log, and lost only with this region's NATS. peer: another region has copied it too, which takes a round trip; 503 not-copied when none does in time",
+    ),
+  ),
+});
 
 /** Options of every read. */
 export const readQuery = {
@@ -226,12 +236,29 @@ export const Link = object({
   clockOffsetMs: measured("Replica's clock minus the origin's"),
   clockErrorMs: measured("Error of the clock offset"),
   reportAgeMs: measured("Age of the report this row rests on"),
+  lastVerifiedAt: nullable(
+    dateTime("When the digest that the log carries was last found equal to this replica's; null is no data"),
+  ),
+  secondsToOverrun: measured(
+    "Until the replica needs a snapshot, if it copies nothing any more; only for this region's log, and while the replica is behind",
+  ),
 });
 export const Replication = object({
   region: RegionName,
   applied: Type.Record(Type.String(), object({ logId: Type.String(), position: count() })),
   links: Type.Array(Link),
 });
+/** Not only blanks. */
+const Reason = Type.String({
+  pattern: String.raw`\S`,
+  maxLength: LIMITS.reasonBytesMax,
+  description: "Why; kept in the audit trail and told to refused clients",
+});
+const decision = {
+  reason: Type.String(),
+  by: Type.String({ description: "The role of the key it was decided with" }),
+  since: dateTime("When it was decided, by the clock of the node that took it"),
+};
 export const Regions = object({
   region: RegionName,
   regions: Type.Array(
@@ -240,8 +267,41 @@ export const Regions = object({
       users: nullable(count()),
       sessions: nullable(count()),
       freshness: FreshnessName,
+      writtenOff: Type.Optional(object(decision)),
     }),
   ),
+});
+
+export const SwitchPath = object({ class: choice(REQUEST_CLASSES) });
+export const RegionPath = object({ region: RegionName });
+export const PutSwitch = object({
+  open: Type.Boolean(),
+  reason: Reason,
+  expiresInSeconds: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: LIMITS.switchSecondsMax,
+      description: "Only with `open: false`: the class opens by itself then",
+    }),
+  ),
+});
+export const PutWriteOff = object({ writtenOff: Type.Boolean(), reason: Reason });
+export const Switches = object({
+  switches: Type.Array(
+    object({
+      class: choice(REQUEST_CLASSES),
+      open: Type.Boolean({ description: "False: an operator switched it off" }),
+      admitted: Type.Number({ description: "Share of an open class that this node lets in, 0 to 1" }),
+      until: Type.Optional(dateTime("When it opens by itself")),
+      decision: Type.Optional(object(decision)),
+    }),
+  ),
+});
+export const AuditQuery = object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.auditMax, description: "Default 100" })),
+});
+export const Audit = object({
+  entries: Type.Array(object({ key: Type.String(), value: Type.String(), ...decision })),
 });
 
 const Check = object({ name: Type.String(), ok: Type.Boolean(), detail: Type.String() });
@@ -263,3 +323,18 @@ export const ProblemDetails = Type.Object(
 );
 
 export const SHARED_SCHEMAS = [Presence, Consistency, ProblemDetails];
+
+export const Verify = object({
+  origin: Type.Optional(RegionName),
+  repair: Type.Optional(
+    Type.Boolean({ description: "Take the replica made of snapshot and logs in place of this one" }),
+  ),
+});
+export const Verification = object({
+  compared: count("Logs of which both replicas stood at one position"),
+  differences: Type.Array(object({ region: RegionName, bucket: count(), user: Type.String() }), {
+    description: "Records that this node had wrong, 100 at most",
+  }),
+  repaired: Type.Boolean(),
+});
+export const SnapshotTaken = object({ name: Type.String(), bytes: count(), token: TokenText });

@@ -23,6 +23,7 @@ export type ProblemName =
   | "unsupported-policy"
   | "token-log-replaced"
   | "log-unavailable"
+  | "not-copied"
   | "overloaded"
   | "not-ready";
 
@@ -138,6 +139,10 @@ export interface ReplicationLink {
   readonly clockErrorMs: number | null;
   /** Age of the report this row rests on; 0 for rows this node measures itself. */
   readonly reportAgeMs: number | null;
+  /** Wall-clock milliseconds at which this node's digest of the origin's log was last found equal to the log's own; only for rows it measures itself. */
+  readonly verifiedMs: number | null;
+  /** Until the replica is overrun in the origin's log, if it copies nothing any more; only for the log of this node's region, while the replica is behind. */
+  readonly secondsToOverrun: number | null;
 }
 
 export interface ReplicationView {
@@ -158,6 +163,28 @@ export interface ReadOptions {
   readonly waitMs: number;
 }
 
+/** One operator's decision as the region's log has it. */
+export interface SettingView {
+  readonly key: string;
+  readonly value: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** What bounds this node, and how often it made itself felt since start. */
+export interface Bounds {
+  readonly sessionsMax: number;
+  /** Live data as a share of the heap limit, 0 to 1. */
+  readonly heapShare: number;
+  /** Sessions refused, by the bound that was reached. */
+  readonly refused: Readonly<Record<"sessions" | "heap", number>>;
+  /** How often the process stood still. */
+  readonly stalls: number;
+  /** Milliseconds that counted for no lease: the process stood still, or refused heartbeats. */
+  readonly stalledMs: number;
+}
+
 export interface PresenceService {
   readonly region: Region;
   readonly regions: readonly Region[];
@@ -168,6 +195,10 @@ export interface PresenceService {
   heartbeat(session: SessionId): HeartbeatRefusal | undefined;
   /** Weak presence. The hot path: `undefined` when a live implicit session was renewed, else a promise of having opened one. */
   touch(user: UserId, device: string): undefined | Promise<Outcome<undefined>>;
+  /** Whether {@link touch} would renew, and not open. */
+  holds(user: UserId, device: string): boolean;
+  /** Whether heartbeats are let through from now on: while they are not, no lease runs down. */
+  hearing(heard: boolean): void;
   updateSession(
     session: SessionId,
     change: { status?: SessionStatus; state?: string },
@@ -191,6 +222,13 @@ export interface PresenceService {
   applied(): Token;
   /** False while the logs are being folded at the start: what this node could answer would be wrongly empty. */
   ready(): boolean;
+  /** What operators decided, by key: of this region's log, as folded. */
+  settings(): ReadonlyMap<string, SettingView>;
+  /** The same decisions in their order, newest last; only the last `LIMITS.auditMax` of them. */
+  audit(): readonly SettingView[];
+  /** Appended to the region's log; in effect when folded. */
+  decide(key: string, value: string, by: string, reason: string): Promise<Outcome<{ token: Token }>>;
+  bounds(): Bounds;
 }
 
 /** What the node says of itself. */
@@ -218,4 +256,8 @@ export interface Counters {
   readonly refusedFrames: Readonly<Record<string, number>>;
   readonly pendingForwards: number;
   readonly reconciled: Readonly<Record<"reopened" | "orphaned", number>>;
+  /** Digests compared and found different, records found changed without a command, replicas made anew. */
+  readonly integrity: Readonly<Record<"compared" | "mismatches" | "corrupt" | "resyncs", number>>;
+  /** Snapshots taken, failed, and the size of the newest. */
+  readonly snapshots: Readonly<Record<"taken" | "failed" | "bytes", number>>;
 }

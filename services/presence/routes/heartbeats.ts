@@ -1,11 +1,13 @@
 /**
  * The hot paths. A renewal changes a lease in memory and nothing else.
- * Rule: a renewal answers in the same turn of the event loop, without promises, hooks (but the key check) or logging.
+ * Rule: a renewal answers in the same turn of the event loop, without promises, hooks (but the key check) or logging; whether the
+ * gate lets it in is one comparison in the handler.
  */
 import { Type } from "typebox";
 
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import { AHEAD } from "../../../replicator/core/table.ts";
+import { gateHook, turnedAway } from "../overload.ts";
 import { Refusal, unwrap } from "../problems.ts";
 import { assertReady } from "../ready.ts";
 import * as schemas from "../schemas.ts";
@@ -16,7 +18,8 @@ const tags = ["heartbeats"];
 const WEAK_DEVICE = "web";
 const NO_CONTENT = { 204: Type.Unsafe<undefined>({ type: "null", description: "Renewed" }) };
 
-export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
+export function heartbeatRoutes(app: Scope, { service, gates }: RouteContext): void {
+  const { heartbeats, writes } = gates;
   app.put(
     "/v1/users/:user/heartbeat",
     {
@@ -29,7 +32,12 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     (request, reply) => {
-      const opening = service.touch(request.params.user, request.query.device ?? WEAK_DEVICE);
+      const { user } = request.params;
+      const { device = WEAK_DEVICE } = request.query;
+      if (heartbeats.narrowed && turnedAway(heartbeats, reply)) return undefined;
+      // The first beat of a device is a write.
+      if (writes.narrowed && !service.holds(user, device) && turnedAway(writes, reply)) return undefined;
+      const opening = service.touch(user, device);
       if (opening !== undefined) return opened(opening, reply);
       reply.code(204).send(undefined);
       return undefined;
@@ -49,6 +57,7 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
     },
     (request, reply) => {
       assertReady(service);
+      if (heartbeats.narrowed && turnedAway(heartbeats, reply)) return;
       const refused = service.heartbeat(request.params.session);
       if (refused !== undefined) throw refusalOf(refused);
       reply.code(204).send(undefined);
@@ -58,6 +67,7 @@ export function heartbeatRoutes(app: Scope, { service }: RouteContext): void {
   app.post(
     "/v1/heartbeats",
     {
+      onRequest: gateHook(heartbeats),
       schema: {
         tags,
         summary: `Renew up to ${LIMITS.batchSessionsMax} sessions; one bad id fails alone`,

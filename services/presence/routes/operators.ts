@@ -56,7 +56,9 @@ export function operatorRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     (_request, reply) => {
-      reply.code(200).send(regionsAnswer(service.region, service.regions, service.occupancy()));
+      reply
+        .code(200)
+        .send(regionsAnswer(service.region, service.regions, service.occupancy(), service.settings()));
     },
   );
 }

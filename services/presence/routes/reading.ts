@@ -49,7 +49,10 @@ export function readRoutes(app: Scope, { service }: RouteContext): void {
       return reply.code(200).send({ presences, consistency });
     },
   );
+}
 
+/** Over everybody: what is dear, and can wait. */
+export function listRoutes(app: Scope, { service }: RouteContext): void {
   app.get(
     "/v1/online",
     {

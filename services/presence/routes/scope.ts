@@ -10,6 +10,8 @@ import type {
   RawServerDefault,
 } from "fastify";
 
+import type { Gates } from "../gates.ts";
+import type { NodeOperations } from "../operations.ts";
 import type { NodeStatus, PresenceService } from "../service.ts";
 
 export type Scope = FastifyInstance<
@@ -23,6 +25,8 @@ export type Scope = FastifyInstance<
 export interface RouteContext {
   readonly service: PresenceService;
   readonly status: NodeStatus;
+  readonly operations: NodeOperations;
+  readonly gates: Gates;
   /** Wall-clock milliseconds. */
   readonly now: () => number;
 }

@@ -2,7 +2,7 @@
  * A session's life: opened, updated, closed. Every answer carries the token of the write, in the body and in the header.
  */
 import { LIMITS } from "../../../replicator/core/limits.ts";
-import { formatToken } from "../../../replicator/core/token.ts";
+import { acknowledged } from "../acknowledge.ts";
 import { invalidRequest, Refusal, unwrap } from "../problems.ts";
 import { TOKEN_HEADER } from "../reading.ts";
 import * as schemas from "../schemas.ts";
@@ -10,7 +10,7 @@ import type { RouteContext, Scope } from "./scope.ts";
 
 const tags = ["sessions"];
 
-export function sessionRoutes(app: Scope, { service }: RouteContext): void {
+export function sessionRoutes(app: Scope, { service, operations }: RouteContext): void {
   app.post(
     "/v1/sessions",
     {
@@ -18,7 +18,7 @@ export function sessionRoutes(app: Scope, { service }: RouteContext): void {
         tags,
         summary: "Open a session (log in)",
         body: schemas.OpenSession,
-        querystring: schemas.NoQuery,
+        querystring: schemas.WriteQuery,
         response: { 201: schemas.OpenedSession },
       },
     },
@@ -32,7 +32,8 @@ export function sessionRoutes(app: Scope, { service }: RouteContext): void {
       const opened = unwrap(
         await service.openSession({ ...input, ...(state !== undefined && { state: stateText(state) }) }),
       );
-      const token = formatToken(opened.token);
+      const { session } = opened;
+      const token = await acknowledged(operations, request.query.ack, opened.token, { session });
       return reply
         .code(201)
         .header(TOKEN_HEADER, token)
@@ -47,7 +48,7 @@ export function sessionRoutes(app: Scope, { service }: RouteContext): void {
         tags,
         summary: "Change a session's status or state",
         params: schemas.SessionPath,
-        querystring: schemas.NoQuery,
+        querystring: schemas.WriteQuery,
         body: schemas.UpdateSession,
         response: { 200: schemas.Written },
       },
@@ -58,7 +59,7 @@ export function sessionRoutes(app: Scope, { service }: RouteContext): void {
         ...(status !== undefined && { status }),
         ...(state !== undefined && { state: stateText(state) }),
       });
-      const token = formatToken(unwrap(written).token);
+      const token = await acknowledged(operations, request.query.ack, unwrap(written).token);
       return reply.code(200).header(TOKEN_HEADER, token).send({ token });
     },
   );
@@ -70,12 +71,13 @@ export function sessionRoutes(app: Scope, { service }: RouteContext): void {
         tags,
         summary: "Close a session (log out); idempotent",
         params: schemas.SessionPath,
-        querystring: schemas.NoQuery,
+        querystring: schemas.WriteQuery,
         response: { 200: schemas.Written },
       },
     },
     async (request, reply) => {
-      const token = formatToken(unwrap(await service.closeSession(request.params.session)).token);
+      const closed = unwrap(await service.closeSession(request.params.session));
+      const token = await acknowledged(operations, request.query.ack, closed.token);
       return reply.code(200).header(TOKEN_HEADER, token).send({ token });
     },
   );

@@ -1,7 +1,7 @@
 /**
  * What concerns all sessions of one user: their list, force logout, and the preferred status.
  */
-import { formatToken } from "../../../replicator/core/token.ts";
+import { acknowledged } from "../acknowledge.ts";
 import { userSessionsAnswer } from "../answers.ts";
 import { invalidRequest, unwrap } from "../problems.ts";
 import { settle, TOKEN_HEADER } from "../reading.ts";
@@ -10,7 +10,7 @@ import type { RouteContext, Scope } from "./scope.ts";
 
 const tags = ["users"];
 
-export function userWriteRoutes(app: Scope, { service, now }: RouteContext): void {
+export function userWriteRoutes(app: Scope, { service, operations, now }: RouteContext): void {
   app.delete(
     "/v1/users/:user/sessions",
     {
@@ -19,13 +19,13 @@ export function userWriteRoutes(app: Scope, { service, now }: RouteContext): voi
         summary:
           "Force logout: end every session of the user that this region knows of, wherever it is connected",
         params: schemas.UserPath,
-        querystring: schemas.NoQuery,
+        querystring: schemas.WriteQuery,
         response: { 200: schemas.LoggedOut },
       },
     },
     async (request, reply) => {
       const { ended, token } = unwrap(await service.forceLogout(request.params.user));
-      const text = formatToken(token);
+      const text = await acknowledged(operations, request.query.ack, token, { ended });
       return reply.code(200).header(TOKEN_HEADER, text).send({ ended, token: text });
     },
   );
@@ -37,7 +37,7 @@ export function userWriteRoutes(app: Scope, { service, now }: RouteContext): voi
         tags,
         summary: "Set the preferred status on all devices",
         params: schemas.UserPath,
-        querystring: schemas.NoQuery,
+        querystring: schemas.WriteQuery,
         body: schemas.PreferStatus,
         response: { 200: schemas.Written },
       },
@@ -46,7 +46,7 @@ export function userWriteRoutes(app: Scope, { service, now }: RouteContext): voi
       const { status, until } = request.body;
       const untilMs = until === undefined ? 0 : futureMs(until, now());
       const written = unwrap(await service.prefer(request.params.user, status, untilMs));
-      const token = formatToken(written.token);
+      const token = await acknowledged(operations, request.query.ack, written.token);
       return reply.code(200).header(TOKEN_HEADER, token).send({ token });
     },
   );

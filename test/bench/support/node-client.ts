@@ -36,6 +36,25 @@ export class NodeClient {
     );
   }
 
+  /** States of the links towards this node's region, by origin; empty while it does not answer. */
+  async linkStates(replica: string): Promise<Readonly<Record<string, string>>> {
+    const { status, text } = await this.#get("/v1/replication");
+    if (status !== 200) return {};
+    const answer: { links: { origin: string; replica: string; state: string }[] } = JSON.parse(text);
+    const own = answer.links.filter((link) => link.replica === replica);
+    return Object.fromEntries(own.map(({ origin, state }) => [origin, state]));
+  }
+
+  /** How many of the users are shown online; the status where the node does not answer with 200. */
+  async onlineOf(
+    users: readonly string[],
+  ): Promise<{ readonly online: number } | { readonly status: number }> {
+    const { status, text } = await this.#post("/v1/presence", JSON.stringify({ users }));
+    if (status !== 200) return { status };
+    const answer: { presences: { status: string }[] } = JSON.parse(text);
+    return { online: answer.presences.filter((one) => one.status === "online").length };
+  }
+
   async metrics(): Promise<Metrics> {
     return parseMetrics(await this.#text("/metrics"));
   }
@@ -69,8 +88,17 @@ export class NodeClient {
   }
 
   #get(path: string): Promise<Answer> {
+    return this.#ask("GET", path, undefined);
+  }
+
+  #post(path: string, body: string): Promise<Answer> {
+    return this.#ask("POST", path, body);
+  }
+
+  #ask(method: string, path: string, body: string | undefined): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const options = { agent: this.#agent, signal: AbortSignal.timeout(TIMEOUT_MS) };
+      const headers = body === undefined ? {} : { "content-type": "application/json" };
+      const options = { method, headers, agent: this.#agent, signal: AbortSignal.timeout(TIMEOUT_MS) };
       const asked = request(this.url + path, options, (answer) => {
         const chunks: Buffer[] = [];
         answer.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -80,7 +108,7 @@ export class NodeClient {
         );
       });
       asked.once("error", reject);
-      asked.end();
+      asked.end(body);
     });
   }
 }

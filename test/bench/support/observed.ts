@@ -10,6 +10,8 @@ export function observed(store: LogStore, folded: (entry: Entry) => void): LogSt
       const opened = await store.openCopy(origin, options);
       return opened.ok ? { ok: true, log: observedCopy(opened.log, folded) } : opened;
     },
+    renewLog: (region, replaced) => store.renewLog(region, replaced),
+    snapshots: () => store.snapshots(),
     announce: (topic, payload) => store.announce(topic, payload),
     listen: (topic, handler) => store.listen(topic, handler),
     onConnection: (handler) => store.onConnection(handler),
@@ -23,6 +25,9 @@ function observedCopy(copy: CopyLog, folded: (entry: Entry) => void): CopyLog {
     extent: () => copy.extent(),
     checkpoint: () => copy.checkpoint(),
     append: (entry, fence) => copy.append(entry, fence),
+    entry: (position) => copy.entry(position),
+    truncate: (below) => copy.truncate(below),
+    reset: () => copy.reset(),
     read: (from, handlers) =>
       copy.read(from, {
         entry: (entry) => {

@@ -37,6 +37,9 @@ function counting(log: OriginLog): { log: OriginLog; bytes: () => number } {
       logId: log.logId,
       extent: () => log.extent(),
       read: (from, handlers) => log.read(from, handlers),
+      entry: (position) => log.entry(position),
+      truncate: (below) => log.truncate(below),
+      putBack: (entry) => log.putBack(entry),
       append: (bytes, messageId) => {
         appended += bytes.length;
         return log.append(bytes, messageId);

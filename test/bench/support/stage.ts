@@ -76,18 +76,35 @@ export class Stage {
   }
 
   /** Starts a presence node process and waits until it is ready. */
-  async node(region: string, natsUrl: string, peers: readonly string[] = []): Promise<NodeClient> {
+  async node(
+    region: string,
+    natsUrl: string,
+    peers: readonly string[] = [],
+    more: Env = {},
+  ): Promise<NodeClient> {
+    return this.nodeUntil(region, natsUrl, peers, more, (client) => client.unreadiness());
+  }
+
+  /** Starts a presence node process and waits until `silence` has nothing to say of it. */
+  async nodeUntil(
+    region: string,
+    natsUrl: string,
+    peers: readonly string[],
+    more: Env,
+    silence: (client: NodeClient) => Promise<string | undefined>,
+  ): Promise<NodeClient> {
     const port = await this.freePort();
     const client = new NodeClient(`http://${HOST}:${port}`);
     this.onEnd(() => client.close());
     const env = {
+      ...more,
       ROLLCALL_REGION: region,
       ROLLCALL_PEERS: peers.join(","),
       ROLLCALL_NATS_URL: natsUrl,
       ROLLCALL_HTTP_PORT: String(port),
       ROLLCALL_LOG_LEVEL: "warn",
     };
-    await this.#shipped(`node-${region}`, "services/presence/main.js", env, () => client.unreadiness());
+    await this.#shipped(`node-${region}`, "services/presence/main.js", env, () => silence(client));
     return client;
   }
 

@@ -69,6 +69,9 @@ function newAppender(): Appender {
     append: (bytes, messageId) => log.append(bytes, messageId),
     extent: unused,
     read: unused,
+    entry: unused,
+    truncate: unused,
+    putBack: unused,
   };
   made.use(port);
   return made;

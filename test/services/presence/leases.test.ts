@@ -7,6 +7,7 @@ import { holds } from "../../core/property.ts";
 import { sessionOf } from "../../core/samples.ts";
 
 const TTL = LIMITS.ttlMs;
+const STEP = LIMITS.leaseStepMs;
 
 /** Advances in ticks of 50 ms up to `untilMs`; returns when each session expired. */
 function run(
@@ -102,19 +103,53 @@ describe("a stall", () => {
     leases.open("ann", sessionOf("s1"));
     run(leases, 0, 10_000);
     expect(leases.advance(10_000 + 600_000)).toEqual([]);
-    expect(leases.stalledMs).toBe(600_000);
+    expect([leases.stalls, leases.stalledMs]).toEqual([1, 600_000 - STEP]);
     const at = run(leases, 610_000, 900_000).get("s1");
-    expect(at).toBeGreaterThanOrEqual(600_000 + TTL);
-    expect(at).toBeLessThanOrEqual(600_000 + TTL + 1_050);
+    expect(at).toBeGreaterThanOrEqual(600_000 - STEP + TTL);
+    expect(at).toBeLessThanOrEqual(600_000 - STEP + TTL + 1_050);
   });
 
-  it("a slow tick of up to a second is no stall", () => {
+  it("a slow tick of up to half a second is no stall", () => {
     const leases = new Leases(0);
     leases.open("ann", sessionOf("s1"));
     let ms = 0;
-    while (leases.size > 0 && ms < 200_000) leases.advance((ms += 1_000));
+    while (leases.size > 0 && ms < 200_000) leases.advance((ms += STEP));
     expect(ms).toBeLessThanOrEqual(TTL + 1_000);
-    expect(leases.stalledMs).toBe(0);
+    expect([leases.stalls, leases.stalledMs]).toEqual([0, 0]);
+  });
+
+  it("one after another never expire who is heard between them, and a dead session outlives its TTL by their length at most", () => {
+    holds(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 1, maxLength: 60 }),
+        (gapsMs) => {
+          const leases = new Leases(0);
+          const beating = leases.open("ann", sessionOf("s1"));
+          leases.open("bob", sessionOf("s2"));
+          let ms = 0;
+          let bobEndedAtMs: number | undefined;
+          for (const gapMs of [...gapsMs, ...Array.from({ length: 2_000 }, () => LIMITS.tickMs)]) {
+            const over = leases.advance((ms += gapMs)).map(({ id }) => id);
+            expect(over).not.toContain("s1");
+            leases.renew(beating);
+            if (over.includes("s2")) bobEndedAtMs ??= ms;
+          }
+          const outlivedMs = (bobEndedAtMs ?? Number.NaN) - TTL;
+          expect(outlivedMs).toBeGreaterThanOrEqual(0);
+          expect(outlivedMs).toBeLessThanOrEqual(leases.stalledMs + 1_000 + STEP);
+        },
+      ),
+      50,
+    );
+  });
+
+  it("time in which heartbeats are refused counts for nobody", () => {
+    const leases = new Leases(0);
+    leases.open("ann", sessionOf("s1"));
+    for (let ms = 50; ms <= 500_000; ms += 50) expect(leases.advance(ms, false)).toEqual([]);
+    expect([leases.stalls, leases.stalledMs]).toEqual([0, 500_000]);
+    expect(run(leases, 500_000, 500_000 + TTL - 50).size).toBe(0);
+    expect([...run(leases, 500_000 + TTL - 50, 500_000 + TTL + 1_050).keys()]).toEqual(["s1"]);
   });
 });
 

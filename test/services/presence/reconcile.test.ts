@@ -7,12 +7,10 @@ import { Leases } from "../../../services/presence/leases.ts";
 import { Reconcile, isInLog } from "../../../services/presence/reconcile.ts";
 import { REGIONS, accept, close, forward, frame, open, sessionOf } from "../../core/samples.ts";
 
-function ignore(): void {}
-
 class Bench {
-  readonly replica = new Replica(REGIONS, { opened: ignore, ended: ignore, preferred: ignore });
+  readonly replica = new Replica(REGIONS);
   readonly leases = new Leases(0);
-  readonly reconcile = new Reconcile("cn", this.leases, this.replica);
+  readonly reconcile = new Reconcile("cn", this.leases, () => this.replica);
 
   fold(region: Region, ...commands: Command[]): this {
     const position = (this.replica.fold(region)?.position ?? 0) + 1;
@@ -36,9 +34,10 @@ class Bench {
     }
   }
 
-  orphans(): string[] {
-    const rounds = Array.from({ length: this.replica.online.buckets }, () => this.reconcile.orphans());
-    return rounds.flat().map(({ user, session }) => `${user} ${session}`);
+  /** Of one round; a hurried one takes fewer ticks. */
+  orphans(ticks = this.replica.online.buckets): string[] {
+    const rounds = Array.from({ length: ticks }, () => this.reconcile.orphans());
+    return rounds.flat().map(({ user, session }) => `${user} ${session.session}`);
   }
 }
 
@@ -116,6 +115,14 @@ describe("orphans", () => {
     bench.fold("cn", open("ann", "s1"), open("ann", "s2"), open("bob", sessionOf("s3", "us")));
     bench.fold("us", forward("eu", open("cleo", "s4", "cn")));
     expect(bench.orphans().toSorted()).toEqual(["ann s2", "cleo s4"]);
+  });
+
+  it("after a request are all found within 256 ticks", () => {
+    const bench = new Bench();
+    for (let user = 0; user < 50; user++) bench.fold("cn", open(`user${user}`, `s${user}`));
+    expect(bench.orphans(256).length).toBeLessThan(50);
+    bench.reconcile.request();
+    expect(bench.orphans(256)).toHaveLength(50);
   });
 
   it("a round begins again after the last bucket", () => {

@@ -35,6 +35,10 @@ const ALLOWED: readonly (readonly ["GET" | "POST" | "PUT" | "PATCH" | "DELETE", 
     ["GET", "/v1/token", ["frontend", "service", "operator"]],
     ["GET", "/v1/replication", ["operator"]],
     ["GET", "/v1/regions", ["operator"]],
+    ["PUT", "/v1/regions/us/write-off", ["operator"]],
+    ["GET", "/v1/switches", ["operator"]],
+    ["PUT", "/v1/switches/reads", ["operator"]],
+    ["GET", "/v1/audit", ["operator"]],
   ];
 
 describe.each(ALLOWED)("%s %s", (method, url, allowed) => {

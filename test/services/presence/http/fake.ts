@@ -5,7 +5,10 @@ import type { FastifyInstance } from "fastify";
 
 import type { Token } from "../../../../replicator/core/token.ts";
 import { type AppDeps, buildApp } from "../../../../services/presence/app.ts";
+import type { NodeOperations } from "../../../../services/presence/operations.ts";
+import { buildGates, type Gates, type Load } from "../../../../services/presence/gates.ts";
 import type {
+  Bounds,
   Counters,
   NodeStatus,
   PresenceService,
@@ -83,6 +86,8 @@ export const LINK: ReplicationLink = {
   clockOffsetMs: -4,
   clockErrorMs: 2,
   reportAgeMs: 0,
+  verifiedMs: AT_MS,
+  secondsToOverrun: null,
 };
 export const SILENT_LINK: ReplicationLink = {
   origin: "cn",
@@ -97,6 +102,8 @@ export const SILENT_LINK: ReplicationLink = {
   clockOffsetMs: null,
   clockErrorMs: null,
   reportAgeMs: null,
+  verifiedMs: null,
+  secondsToOverrun: 3_600,
 };
 
 export const COUNTERS: Counters = {
@@ -114,6 +121,25 @@ export const COUNTERS: Counters = {
   refusedFrames: { checksum: 1 },
   pendingForwards: 1,
   reconciled: { reopened: 1, orphaned: 2 },
+  integrity: { compared: 9, mismatches: 1, corrupt: 2, resyncs: 1 },
+  snapshots: { taken: 3, failed: 1, bytes: 4_000 },
+};
+
+export const BOUNDS: Bounds = {
+  sessionsMax: 1_000,
+  heapShare: 0.25,
+  refused: { sessions: 3, heap: 4 },
+  stalls: 2,
+  stalledMs: 1_500,
+};
+
+export const OPERATIONS: NodeOperations = {
+  confirm: async () => ({ ok: true, value: undefined }),
+  verify: async ({ repair }) => ({
+    ok: true,
+    value: { compared: 3, differences: [{ region: "us", bucket: 7, user: "ann" }], repaired: repair },
+  }),
+  snapshot: async () => ({ ok: true, value: { name: "cn-1", bytes: 4_000, token: TOKEN } }),
 };
 
 export type Call = readonly [method: string, ...args: unknown[]];
@@ -177,6 +203,12 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
     }),
     applied: () => APPLIED,
     ready: () => true,
+    holds: () => true,
+    hearing: () => undefined,
+    settings: () => new Map(),
+    audit: () => [],
+    decide: async () => ({ ok: true, value: { token: TOKEN } }),
+    bounds: () => BOUNDS,
     health: () => [
       { name: "log", ok: true, detail: "appending" },
       { name: "fold", ok: true, detail: "caught up" },
@@ -203,20 +235,29 @@ export interface Node {
   readonly calls: Call[];
 }
 
-/** An app over a recording fake. The overload guard is off unless the test turns it on. */
+/** Gates that have judged one load. */
+export function gatesUnder(load: Partial<Load>): Gates {
+  const gates = buildGates();
+  for (const gate of Object.values(gates)) gate.judge({ delayMs: 0, queueShare: 0, ...load });
+  return gates;
+}
+
+/** An app over a recording fake. Every gate is open unless the test closes it; nobody is told to wait longer than the base. */
 export function node(
   overrides: Partial<PresenceService & NodeStatus> = {},
   deps: Partial<AppDeps> = {},
 ): Node {
   const { service, calls } = recordingService(overrides);
   const app = buildApp({
+    operations: OPERATIONS,
     service,
     status: service,
     keys: [],
     logger: false,
     version: "1.2.3",
     now: () => AT_MS,
-    overloaded: () => false,
+    gates: buildGates(),
+    random: () => 0,
     ...deps,
   });
   return { app, calls };

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 
 import { LIMITS } from "../../../../replicator/core/limits.ts";
-import { node, plainNode } from "./fake.ts";
+import { gatesUnder, node, plainNode } from "./fake.ts";
 
 describe("PUT /v1/users/{user}/heartbeat", () => {
   test("renews the implicit session of the device", async () => {
@@ -36,7 +36,7 @@ describe("PUT /v1/users/{user}/heartbeat", () => {
   });
 
   test("is accepted while reads are shed", async () => {
-    const { app } = node({}, { overloaded: () => true });
+    const { app } = node({}, { gates: gatesUnder({ delayMs: 900 }) });
     const answer = await app.inject({ method: "PUT", url: "/v1/users/ann/heartbeat" });
     expect(answer.statusCode).toBe(204);
   });

@@ -1,7 +1,7 @@
 /** `/metrics` keeps to promtool's rules, carries the service's own counts, and invents none. */
 import { describe, expect, test } from "vitest";
 
-import { AT_MS, COUNTERS, node, plainNode } from "./fake.ts";
+import { AT_MS, COUNTERS, gatesUnder, node, plainNode } from "./fake.ts";
 
 interface Sample {
   readonly name: string;
@@ -123,6 +123,34 @@ describe("values", () => {
       `${link},state="stalled"`,
       'origin="cn",replica="us",state="unknown"',
     ]);
+  });
+
+  test("of bounds say what they refused, and what counted for no lease", async () => {
+    const gates = gatesUnder({ delayMs: 300 });
+    gates.writes.switch({ reason: "drill" });
+    const { app } = node({}, { gates });
+    await app.inject("/v1/online");
+    await app.inject({ method: "POST", url: "/v1/sessions" });
+    const seen = await scrape(app);
+    expect(valuesOf(seen, "rollcall_requests_shed_total")).toMatchObject({
+      'class="lists",reason="overloaded"': 1,
+      'class="writes",reason="switched-off"': 1,
+      'class="writes",reason="overloaded"': 0,
+    });
+    expect(valuesOf(seen, "rollcall_class_admitted_ratio")).toMatchObject({ 'class="reads"': 0 });
+    expect(valuesOf(seen, "rollcall_class_switched_off")).toMatchObject({
+      'class="writes"': 1,
+      'class="lists"': 0,
+    });
+    expect(valuesOf(seen, "rollcall_sessions_refused_total")).toEqual({
+      'bound="sessions"': 3,
+      'bound="heap"': 4,
+    });
+    expect(valuesOf(seen, "rollcall_sessions_max")).toEqual({ "": 1_000 });
+    expect(valuesOf(seen, "rollcall_heap_live_ratio")).toEqual({ "": 0.25 });
+    expect(valuesOf(seen, "rollcall_stalls_total")).toEqual({ "": 2 });
+    expect(valuesOf(seen, "rollcall_lease_stalled_seconds_total")).toEqual({ "": 1.5 });
+    expect(valuesOf(seen, "rollcall_connections_refused_total")).toEqual({ "": 0 });
   });
 
   test("of problems count the refusals, and name no user", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Consistency } from "../../../../services/presence/service.ts";
-import { APPLIED_TEXT, AT, node, plainNode, OFFLINE, ONLINE, TOKEN, TOKEN_TEXT } from "./fake.ts";
+import { APPLIED_TEXT, AT, gatesUnder, node, plainNode, OFFLINE, ONLINE, TOKEN, TOKEN_TEXT } from "./fake.ts";
 
 const CONSISTENCY = {
   mode: "any",
@@ -268,7 +268,7 @@ describe.each(READS)("%s %s", (method, url) => {
   });
 
   test("is shed while the node is overloaded", async () => {
-    const { app, calls } = node({}, { overloaded: () => true });
+    const { app, calls } = node({}, { gates: gatesUnder({ delayMs: 300 }) });
     const answer = await app.inject(read(method, url));
     expect(answer.statusCode).toBe(503);
     expect(answer.headers["retry-after"]).toBe("1");

@@ -1,0 +1,347 @@
+/**
+ * What makes a node go: it follows the logs, appends to its own, takes snapshots and truncates by them, and makes its replica anew where
+ * it cannot go on or is not to be trusted. HTTP is no part of it; the simulation runs the same engine. Rule: whatever is wrong with
+ * logs, snapshots or this node's memory, it goes on answering with what it has, says what is wrong, and mends it.
+ */
+import type { Position, Region } from "../../replicator/core/commands.ts";
+import { bucketOf } from "../../replicator/core/digest.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type { LinkReport } from "../../replicator/core/link-events.ts";
+import type { IntegrityEffect, NodeEvent, PresenceNode } from "../../replicator/core/node.ts";
+import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
+import {
+  COPIED_TOPIC,
+  LINKS_TOPIC,
+  SNAPSHOT_WANTED_TOPIC,
+  decodeCopied,
+  decodeReports,
+} from "../../replicator/runtime/announcement.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
+import type { Logger } from "../../replicator/runtime/logger.ts";
+import type { Appender } from "./appender.ts";
+import { Following } from "./following.ts";
+import type { Sink } from "./following.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { OwnLog } from "./own-log.ts";
+import { PeerAcks } from "./peer-acks.ts";
+import { base, heldLogs, pause, rebuild } from "./resync.ts";
+import type { Rebuilt, ResyncOptions } from "./resync.ts";
+import { Retention } from "./retention.ts";
+import { Snapshots } from "./snapshots.ts";
+import type { SnapshotCodec } from "./snapshots.ts";
+
+/** What the engine drives. */
+export interface Core {
+  readonly node: PresenceNode;
+  step(event: NodeEvent): void;
+  folded: Sink["fold"];
+  tick(): void;
+}
+
+export interface EngineOptions {
+  readonly region: Region;
+  readonly peers: readonly Region[];
+  readonly name: string;
+  readonly store: LogStore;
+  readonly appender: Appender;
+  readonly core: Core;
+  readonly codec: SnapshotCodec;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Something announced cannot be read. */
+  readonly malformed: () => void;
+  readonly snapshotMs?: number;
+  readonly logBytesMax?: number;
+  readonly logAgeMaxMs?: number;
+}
+
+/** A region with nothing of its own waits so long for its replicator to say whether a peer's snapshot comes. */
+const FIRST_REPORT_MS = 3_000;
+/** A replica is made anew at most so often. */
+const RESYNC_SOONEST_MS = 10_000;
+
+export class Engine {
+  readonly retention: Retention;
+  readonly peerAcks = new PeerAcks((logId) => this.retention.copiedBySome(logId));
+  readonly housekeeping: Housekeeping;
+  /** What each log is in trouble with; absent when it is not. */
+  readonly troubles = new Map<Region, string>();
+  /** What the digests have shown, and how often the replica was made anew. */
+  readonly stats = { compared: 0, mismatches: 0, corrupt: 0, resyncs: 0 };
+  readonly #options: EngineOptions;
+  /** This region first. */
+  readonly regions: readonly [Region, ...Region[]];
+  readonly #snapshots: Snapshots;
+  readonly #ownLog: OwnLog;
+  readonly #unlisten: (() => void)[] = [];
+  #following: Following | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  #running: Promise<void> = Promise.resolve();
+  #resyncing: Promise<Rebuilt | undefined> | undefined;
+  /** Why a resync is due. */
+  #resyncFor: string | undefined;
+  #resyncAtMs = Number.NEGATIVE_INFINITY;
+  #progress = "";
+
+  constructor(options: EngineOptions) {
+    const { region, peers, name, store, codec, clock, logger, appender } = options;
+    this.#options = options;
+    this.regions = [region, ...peers];
+    this.retention = new Retention({
+      peers,
+      bytesMax: options.logBytesMax ?? LIMITS.logBytesMax,
+      ageMaxMs: options.logAgeMaxMs ?? LIMITS.logAgeMaxMs,
+    });
+    this.#snapshots = new Snapshots({
+      region,
+      regions: this.regions,
+      node: name,
+      store: store.snapshots(),
+      codec,
+      clock,
+    });
+    this.housekeeping = new Housekeeping({
+      region,
+      store,
+      clock,
+      logger,
+      snapshots: this.#snapshots,
+      retention: this.retention,
+      replica: () => this.node.replica,
+      everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
+    });
+    this.#ownLog = new OwnLog({
+      region,
+      node: name,
+      store,
+      clock,
+      logger,
+      at: () => this.#at(region),
+      use: (log) => appender.use(log),
+    });
+  }
+
+  get node(): PresenceNode {
+    return this.#options.core.node;
+  }
+
+  /** What the node is waiting for before it can answer; empty when it can. */
+  get startingWith(): string {
+    if (this.node.caughtUp) return "";
+    if (this.#following === undefined)
+      return this.#progress === "" ? "looking for a snapshot" : this.#progress;
+    return `still folding ${this.#following.behind.join(", ")}`;
+  }
+
+  start(): void {
+    const { store, core, malformed } = this.#options;
+    this.#unlisten.push(
+      store.listen(LINKS_TOPIC, (payload) => {
+        const reports = decodeReports(payload);
+        if (reports === undefined) malformed();
+        for (const report of reports ?? []) core.step({ kind: "link", report });
+      }),
+      store.listen(COPIED_TOPIC, (payload) => {
+        const copied = decodeCopied(payload);
+        if (copied === undefined) malformed();
+        else {
+          this.retention.copied(copied);
+          this.peerAcks.advanced();
+        }
+      }),
+      store.listen(SNAPSHOT_WANTED_TOPIC, () => this.housekeeping.want()),
+    );
+    this.#timer = setInterval(() => this.#tick(), LIMITS.tickMs);
+    this.#running = this.#begin();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    for (const unlisten of this.#unlisten) unlisten();
+    await this.#running;
+    await this.#resyncing;
+    await this.#following?.stop();
+    await this.housekeeping.stop();
+  }
+
+  /** What the digests say. A record that changed by itself, or another digest than the log has: the logs decide. */
+  integrity(effect: IntegrityEffect): void {
+    const { logger, name } = this.#options;
+    const { region } = effect;
+    if (effect.kind === "corrupt") {
+      this.stats.corrupt += 1;
+      const { user } = effect;
+      logger.error({ event: "record-corrupt", log: region, bucket: bucketOf(user), user });
+    } else {
+      this.stats.compared += 1;
+      const { buckets, at, node } = effect;
+      if (buckets.length === 0) return this.node.matrix.verified(region, this.#options.clock());
+      this.stats.mismatches += 1;
+      logger.error({ event: "digest-mismatch", log: region, at, buckets, digestOf: node, here: name });
+    }
+    this.#resyncSoon(`digest of ${region}`);
+  }
+
+  /** Makes the replica anew from snapshot and logs, says how it differs from the one there is, and with `repair` puts it in its place. */
+  async verify(repair: boolean): Promise<Rebuilt | undefined> {
+    await this.#resyncing;
+    return this.#resync(repair, "asked for");
+  }
+
+  /** Waits until all is folded that the logs hold by now, of those that can be followed; not for a server that does not answer. */
+  async recheck(): Promise<void> {
+    const held = await heldLogs(this.#resyncOptions());
+    for (const [region, { logId, head }] of held ?? []) {
+      while (!this.#stopped && this.#at(region).logId === logId && this.#at(region).position < head)
+        await pause(LIMITS.tickMs);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    await this.#waitForLinks();
+    const replica = await base(this.#resyncOptions());
+    if (replica === undefined || this.#stopped) return;
+    this.#options.core.step({ kind: "adopt", replica });
+    this.#says("");
+    this.#follow();
+  }
+
+  /** A region without a log of its own is new, or has lost everything: a peer's snapshot may be on its way. */
+  async #waitForLinks(): Promise<void> {
+    const { region, peers, store, clock, core } = this.#options;
+    const startedMs = clock().monoMs;
+    while (!this.#stopped && peers.length > 0) {
+      const own = await store.openLog(region, { create: false });
+      if (own.ok) return;
+      const reports = peers.map((peer) => core.node.matrix.reported(peer));
+      const waitedMs = clock().monoMs - startedMs;
+      const coming = reports.find((report) => report?.state === "snapshotting");
+      const told = reports.every((report) => report !== undefined && isDecided(report));
+      if (own.reason === "absent" && coming === undefined && (told || waitedMs > FIRST_REPORT_MS)) return;
+      this.#says(
+        coming === undefined ? `waiting for the replicator: ${own.detail}` : `from a peer: ${coming.reason}`,
+      );
+      await pause(LIMITS.tickMs);
+    }
+  }
+
+  #follow(): void {
+    this.#following = new Following({
+      regions: this.regions,
+      open: (region) => (region === this.#options.region ? this.#ownLog.open() : this.#openCopy(region)),
+      sink: {
+        at: (region) => this.#at(region),
+        fold: (region, position, frame) => this.#options.core.folded(region, position, frame),
+      },
+      trouble: (region, detail) => this.#trouble(region, detail),
+      lost: (region, detail) => this.#resyncSoon(`log of ${region}: ${detail}`),
+    });
+    this.#following.start();
+  }
+
+  #openCopy(region: Region): Promise<Opened<ReadableLog>> {
+    return this.#options.store.openCopy(region, { create: false });
+  }
+
+  #tick(): void {
+    const { core, logger } = this.#options;
+    core.tick();
+    this.#resyncIfDue();
+    const { node } = core;
+    if (!node.caughtUp) {
+      if (this.#following?.behind.length !== 0) return;
+      core.step({ kind: "caught-up" });
+      logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });
+    }
+    this.housekeeping.tick();
+  }
+
+  /** At the next tick that allows it; once, however often it is asked for until then. */
+  #resyncSoon(why: string): void {
+    if (this.#resyncing === undefined) this.#resyncFor ??= why;
+  }
+
+  #resyncIfDue(): void {
+    const why = this.#resyncFor;
+    const sinceMs = this.#options.clock().monoMs - this.#resyncAtMs;
+    if (why === undefined || this.#resyncing !== undefined || sinceMs < RESYNC_SOONEST_MS) return;
+    this.#resyncFor = undefined;
+    void this.#resync(true, why);
+  }
+
+  #resync(adopt: boolean, why: string): Promise<Rebuilt | undefined> {
+    this.#resyncAtMs = this.#options.clock().monoMs;
+    this.#options.logger.warn({ event: "resync", why });
+    const resyncing = this.#rebuild(adopt).finally(() => {
+      this.#resyncing = undefined;
+    });
+    this.#resyncing = resyncing;
+    return resyncing;
+  }
+
+  async #rebuild(adopt: boolean): Promise<Rebuilt | undefined> {
+    const { core, logger, region, store } = this.#options;
+    const rebuilt = await rebuild({
+      ...this.#resyncOptions(),
+      present: core.node.replica,
+      open: (origin) =>
+        origin === region ? store.openLog(region, { create: false }) : this.#openCopy(origin),
+      freeze: async () => this.#following?.stop(),
+    });
+    this.#says("");
+    if (this.#stopped) return undefined;
+    if (rebuilt !== undefined) {
+      const { differences, compared } = rebuilt;
+      for (const difference of differences) logger.error({ event: "record-differs", ...difference });
+      logger.warn({ event: "resynced", adopted: adopt, compared, differences: differences.length });
+      if (adopt) {
+        this.stats.resyncs += 1;
+        core.step({ kind: "adopt", replica: rebuilt.replica });
+      }
+    }
+    this.#follow();
+    return rebuilt;
+  }
+
+  #resyncOptions(): ResyncOptions {
+    return {
+      region: this.#options.region,
+      regions: this.regions,
+      store: this.#options.store,
+      snapshots: this.#snapshots,
+      progress: (detail) => this.#says(detail),
+      stopped: () => this.#stopped,
+      wanted: () => this.#options.store.announce(SNAPSHOT_WANTED_TOPIC, new Uint8Array()),
+    };
+  }
+
+  /** Shown in the matrix and, where it is new, logged without its numbers. */
+  #says(detail: string): void {
+    const kind = detail.replace(/\d+/g, "");
+    if (kind !== this.#progress.replace(/\d+/g, "") && detail !== "")
+      this.#options.logger.info({ event: "snapshotting", detail });
+    this.#progress = detail;
+    this.node.matrix.loading = detail;
+  }
+
+  #trouble(region: Region, detail: string): void {
+    const before = this.troubles.get(region) ?? "";
+    if (detail === "") this.troubles.delete(region);
+    else this.troubles.set(region, detail);
+    if (detail === before) return;
+    const event = detail === "" ? "log-resumed" : "log-trouble";
+    this.#options.logger[detail === "" ? "info" : "warn"]({ event, log: region, detail });
+  }
+
+  #at(region: Region): { readonly logId: string; readonly position: Position } {
+    const fold = this.node.replica.fold(region);
+    return { logId: fold?.logId ?? "", position: fold?.position ?? 0 };
+  }
+}
+
+/** Whether the link has found out what there is to copy; nothing, where the origin is new as well. */
+function isDecided({ state, errors }: LinkReport): boolean {
+  return state !== "disconnected" || (errors["absent"] ?? 0) > 0;
+}

@@ -1,0 +1,141 @@
+/**
+ * Takes snapshots on schedule and on request, removes old ones, and truncates the logs by what is left. Rule: nothing is truncated that
+ * the older of two stored snapshots does not hold, so a damaged newest one costs nothing.
+ */
+import type { Region } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
+import type { LogStore } from "../../replicator/log/port.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
+import type { Logger } from "../../replicator/runtime/logger.ts";
+import { positionIn } from "../../replicator/runtime/snapshot-label.ts";
+import { SAMPLE_MS } from "./retention.ts";
+import type { Retention } from "./retention.ts";
+import type { Labelled, Snapshots, Taken } from "./snapshots.ts";
+
+export interface HousekeepingOptions {
+  readonly region: Region;
+  readonly store: LogStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly snapshots: Snapshots;
+  readonly retention: Retention;
+  /** The replica of the moment. */
+  readonly replica: () => Replica;
+  readonly everyMs: number;
+}
+
+export class Housekeeping {
+  readonly stats = { taken: 0, failed: 0, bytes: 0 };
+  readonly #options: HousekeepingOptions;
+  #atMs = Number.NEGATIVE_INFINITY;
+  #sampledAtMs = Number.NEGATIVE_INFINITY;
+  #wanted = false;
+  /** Identity of this region's log in the newest snapshot of this life. */
+  #takenOf = "";
+  #taking: Promise<Taken> | undefined;
+  #sampling = false;
+  #stopped = false;
+
+  constructor(options: HousekeepingOptions) {
+    this.#options = options;
+  }
+
+  /** Somebody has use for a newer snapshot. */
+  want(): void {
+    this.#wanted = true;
+  }
+
+  /** Called all the time, of a node that has caught up. */
+  tick(): void {
+    const nowMs = this.#options.clock().monoMs;
+    if (nowMs - this.#sampledAtMs >= SAMPLE_MS && !this.#sampling) void this.#sample(nowMs);
+    if (this.#taking !== undefined || nowMs - this.#atMs < LIMITS.snapshotSoonestMs) return;
+    const logId = this.#logId();
+    if (this.#wanted || logId !== this.#takenOf || nowMs - this.#atMs >= this.#options.everyMs)
+      void this.take();
+  }
+
+  /** Takes one now, or waits for the one that is being taken. */
+  take(): Promise<Taken> {
+    this.#taking ??= this.#take().finally(() => {
+      this.#taking = undefined;
+    });
+    return this.#taking;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#taking;
+  }
+
+  #logId(): string {
+    return this.#options.replica().fold(this.#options.region)?.logId ?? "";
+  }
+
+  async #take(): Promise<Taken> {
+    const { clock, logger, snapshots, replica } = this.#options;
+    const startedMs = clock().monoMs;
+    this.#atMs = startedMs;
+    this.#wanted = false;
+    const logId = this.#logId();
+    const taken = await snapshots.take(replica());
+    if (!taken.ok) {
+      this.stats.failed += 1;
+      logger.warn({ event: "snapshot-failed", detail: taken.detail });
+      return taken;
+    }
+    this.stats.taken += 1;
+    this.stats.bytes = taken.bytes;
+    this.#takenOf = logId;
+    const tookMs = Math.round(clock().monoMs - startedMs);
+    logger.info({ event: "snapshot-taken", name: taken.name, bytes: taken.bytes, tookMs });
+    if (!this.#stopped) await this.#truncate(await snapshots.prune());
+    return taken;
+  }
+
+  async #truncate(kept: readonly Labelled[] | undefined): Promise<void> {
+    const { region, store, replica, retention, clock } = this.#options;
+    if (kept === undefined || kept.length < 2) return;
+    const settings = replica().fold(region)?.settings;
+    for (const { region: origin, logId } of replica().folds) {
+      const held = Math.min(...kept.map(({ label }) => positionIn(label, origin, logId) ?? 0));
+      if (held <= 1) continue;
+      if (origin !== region) {
+        const copy = await store.openCopy(origin, { create: false });
+        if (copy.ok) await this.#drop(origin, copy.log, held - LIMITS.framesKept);
+        continue;
+      }
+      const log = await store.openLog(region, { create: false });
+      const below = retention.truncateBelow(
+        held,
+        (peer) => settings?.get(`peer:${peer}`)?.value === "written-off",
+        clock().monoMs,
+      );
+      if (log.ok && log.log.logId === logId) await this.#drop(origin, log.log, below);
+    }
+  }
+
+  async #drop(
+    origin: Region,
+    log: { truncate(below: number): Promise<{ ok: boolean; detail?: string }> },
+    below: number,
+  ): Promise<void> {
+    if (below <= 1) return;
+    const done = await log.truncate(below);
+    if (!done.ok)
+      this.#options.logger.warn({ event: "truncate-failed", log: origin, below, detail: done.detail });
+  }
+
+  async #sample(atMs: number): Promise<void> {
+    const { region, store, retention } = this.#options;
+    this.#sampling = true;
+    this.#sampledAtMs = atMs;
+    const log = await store.openLog(region, { create: false });
+    const answer = log.ok ? await log.log.extent() : undefined;
+    this.#sampling = false;
+    if (answer?.ok !== true) return;
+    const { logId, head, bytes } = answer.extent;
+    retention.sample(logId, { atMs, head, bytes });
+  }
+}

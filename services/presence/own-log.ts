@@ -1,0 +1,96 @@
+/**
+ * Opens this region's own log for its node. Rule: nothing is appended behind a log that lost its end. A peer puts the end back; where
+ * none does in time, or the log was made anew, it is begun again with this node's state, under a new identity.
+ */
+import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
+import type { LogStore, Opened, OriginLog } from "../../replicator/log/port.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
+import type { Logger } from "../../replicator/runtime/logger.ts";
+import { encodeFrame } from "../../replicator/wire/codec.ts";
+
+export interface OwnLogOptions {
+  readonly region: Region;
+  readonly node: string;
+  readonly store: LogStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How far this node has folded the log. */
+  readonly at: () => { readonly logId: LogId; readonly position: Position };
+  /** The log may be appended to. */
+  readonly use: (log: OriginLog) => void;
+}
+
+/** So long a log that this node has folded must be gone before it is made anew: a server that starts may not know its streams yet. */
+const ABSENT_MS = 1_500;
+/** So long a peer's replicator has to put back what the log lost: a reconnect, and the way of the frames. */
+const PUT_BACK_MS = 5_000;
+
+export class OwnLog {
+  readonly #options: OwnLogOptions;
+  #lostSinceMs: number | undefined;
+  #absentSinceMs: number | undefined;
+
+  constructor(options: OwnLogOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<Opened<OriginLog>> {
+    const { region, store, at, use } = this.#options;
+    const opened = await store.openLog(region, { create: this.#mayCreate() });
+    if (!opened.ok) {
+      if (opened.reason === "absent") this.#absentSinceMs ??= this.#options.clock().monoMs;
+      return opened;
+    }
+    this.#absentSinceMs = undefined;
+    const { log } = opened;
+    const answer = await log.extent();
+    if (!answer.ok) return answer;
+    const { head } = answer.extent;
+    const { logId, position } = at();
+    if (logId === log.logId && head < position) return this.#lost(log, head, position);
+    this.#lostSinceMs = undefined;
+    if (logId !== "" && logId !== log.logId && head === 0) {
+      const begun = await this.#begin(log, logId, position);
+      if (begun !== undefined) return { ok: false, reason: "unavailable", detail: begun };
+    }
+    use(log);
+    return { ok: true, log };
+  }
+
+  #mayCreate(): boolean {
+    const { at, clock } = this.#options;
+    if (at().logId === "") return true;
+    return this.#absentSinceMs !== undefined && clock().monoMs - this.#absentSinceMs >= ABSENT_MS;
+  }
+
+  async #lost(log: OriginLog, head: Position, position: Position): Promise<Opened<OriginLog>> {
+    const { region, store, clock, logger } = this.#options;
+    const nowMs = clock().monoMs;
+    this.#lostSinceMs ??= nowMs;
+    const detail = `the log ends at ${head}, ${position} was folded: its end is lost`;
+    if (nowMs - this.#lostSinceMs < PUT_BACK_MS) return { ok: false, reason: "unavailable", detail };
+    this.#lostSinceMs = undefined;
+    logger.error({ event: "log-renewed", log: region, detail });
+    return store
+      .renewLog(region, log.logId)
+      .then((renewed) =>
+        renewed.ok ? { ok: false, reason: "unavailable", detail: `${detail}; it was renewed` } : renewed,
+      );
+  }
+
+  /** The first frame of a log that goes on where another ended; what stood in the way, if something did. */
+  async #begin(log: OriginLog, logId: LogId, position: Position): Promise<string | undefined> {
+    const { region, node, clock, logger } = this.#options;
+    const bytes = encodeFrame({
+      region,
+      logId: log.logId,
+      node,
+      committedAtMs: clock().wallMs,
+      commands: [{ kind: "renewed", logId, position }],
+    });
+    const result = await log.putBack({ position: 1, logId: log.logId, bytes });
+    if (!result.ok) return `the log could not be begun: ${result.detail}`;
+    logger.warn({ event: "log-begun-again", log: region, logId: log.logId, from: logId, position });
+    return undefined;
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Makes a replica out of a snapshot and the logs behind it: for a node that starts, and for one whose own replica cannot go on or is
+ * not to be trusted. Rule: the logs are the truth. What is made is compared with what there was, at equal positions, before it takes its
+ * place; until then what there was goes on answering.
+ */
+import type { Region, UserId } from "../../replicator/core/commands.ts";
+import { bucketOf, differingBuckets } from "../../replicator/core/digest.ts";
+import type { Fold } from "../../replicator/core/fold.ts";
+import type { UserRecord } from "../../replicator/core/record.ts";
+import { Replica } from "../../replicator/core/replica.ts";
+import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
+import { Following } from "./following.ts";
+import type { Held, Snapshots } from "./snapshots.ts";
+
+/** A record that differs between a replica and the logs. */
+export interface Difference {
+  readonly region: Region;
+  readonly bucket: number;
+  readonly user: UserId;
+}
+
+export interface Rebuilt {
+  readonly replica: Replica;
+  /** Of the logs that both have at one position. */
+  readonly differences: readonly Difference[];
+  /** Of how many logs that was. */
+  readonly compared: number;
+}
+
+export interface ResyncOptions {
+  readonly region: Region;
+  readonly regions: readonly Region[];
+  readonly store: LogStore;
+  readonly snapshots: Snapshots;
+  /** What it waits for, or how far it is; for people. */
+  readonly progress: (detail: string) => void;
+  readonly stopped: () => boolean;
+  /** Nothing here leads on: somebody should take a snapshot. */
+  readonly wanted: () => void;
+}
+
+const LOOK_EVERY_MS = 500;
+const CATCH_UP_EVERY_MS = 20;
+const SCRUBBED_AT_ONCE = 2_000;
+/** Differences named at most. */
+export const DIFFERENCES_MAX = 100;
+
+/** Where the logs stand that this region holds; `undefined` while the server does not say. */
+export async function heldLogs({
+  region,
+  regions,
+  store,
+}: ResyncOptions): Promise<Map<Region, Held> | undefined> {
+  const held = new Map<Region, Held>();
+  for (const origin of regions) {
+    const opened: Opened<ReadableLog> =
+      origin === region
+        ? await store.openLog(origin, { create: false })
+        : await store.openCopy(origin, { create: false });
+    if (!opened.ok && opened.reason === "absent") {
+      held.set(origin, { logId: "", first: 1, head: 0 });
+      continue;
+    }
+    if (!opened.ok) return undefined;
+    const answer = await opened.log.extent();
+    if (!answer.ok) return undefined;
+    held.set(origin, answer.extent);
+  }
+  return held;
+}
+
+/** A replica to go on from: the newest snapshot that leads to the logs, or an empty one where these are whole. Waits for as long as there is neither. */
+export async function base(options: ResyncOptions): Promise<Replica | undefined> {
+  const { regions, snapshots, progress, stopped, wanted } = options;
+  while (!stopped()) {
+    const [all, held] = await Promise.all([snapshots.list(), heldLogs(options)]);
+    const found = all === undefined || held === undefined ? undefined : snapshots.fitting(all, held);
+    if (found !== undefined) {
+      const loaded = await snapshots.load(found, (percent) => progress(`loading a snapshot: ${percent} %`));
+      if (loaded.ok) return loaded.replica;
+      progress(loaded.detail);
+      continue;
+    }
+    if (held !== undefined && all !== undefined) {
+      if ([...held.values()].every(({ first }) => first <= 1) && all.length === 0)
+        return new Replica(regions);
+      progress("no snapshot leads to the logs that are held here");
+      wanted();
+    } else progress("the region's NATS does not answer");
+    await pause(LOOK_EVERY_MS);
+  }
+  return undefined;
+}
+
+export interface RebuildOptions extends ResyncOptions {
+  /** The replica of the moment. */
+  readonly present: Replica;
+  readonly open: (region: Region) => Promise<Opened<ReadableLog>>;
+  /** Folds nothing more into `present` from when it resolves. */
+  readonly freeze: () => Promise<void>;
+}
+
+/** Makes a replica that has all that `present` has, of logs that are still the same, and all of the others. `undefined` when stopped. */
+export async function rebuild(options: RebuildOptions): Promise<Rebuilt | undefined> {
+  const { regions, present, open, freeze, stopped, progress } = options;
+  const replica = await base(options);
+  if (replica === undefined) return undefined;
+  let frozen = false;
+  const following = new Following({
+    regions,
+    open,
+    sink: {
+      at: (region) => positionOf(replica, region),
+      fold: (region, position, frame) => {
+        const target = positionOf(present, region);
+        // Not beyond what it is to be compared with.
+        if (frozen && target.logId === frame.logId && position > target.position) return;
+        replica.apply(region, position, frame);
+      },
+    },
+    trouble: () => undefined,
+    lost: (region, detail) => progress(`log of ${region}: ${detail}`),
+  });
+  following.start();
+  while (!stopped() && following.behind.length > 0) {
+    progress(`folding ${following.behind.join(", ")}`);
+    await pause(CATCH_UP_EVERY_MS);
+  }
+  await scrub(present);
+  await freeze();
+  frozen = true;
+  while (!stopped() && regions.some((region) => isShort(replica, present, region)))
+    await pause(CATCH_UP_EVERY_MS);
+  await following.stop();
+  if (stopped()) return undefined;
+  const same = regions.filter((region) => isSame(replica, present, region));
+  return { replica, compared: same.length, differences: differencesOf(replica, present, same) };
+}
+
+function positionOf(replica: Replica, region: Region): { logId: string; position: number } {
+  const fold = replica.fold(region);
+  return { logId: fold?.logId ?? "", position: fold?.position ?? 0 };
+}
+
+/** Whether `present` has more of the very log that `replica` has. */
+function isShort(replica: Replica, present: Replica, region: Region): boolean {
+  const [made, had] = [positionOf(replica, region), positionOf(present, region)];
+  return made.logId === had.logId && made.position < had.position;
+}
+
+function isSame(replica: Replica, present: Replica, region: Region): boolean {
+  const [made, had] = [positionOf(replica, region), positionOf(present, region)];
+  return made.logId === had.logId && made.position === had.position;
+}
+
+function differencesOf(made: Replica, had: Replica, regions: readonly Region[]): Difference[] {
+  const differences: Difference[] = [];
+  for (const region of regions) {
+    const [a, b] = [made.fold(region), had.fold(region)];
+    if (a === undefined || b === undefined) continue;
+    for (const user of differingUsers(a, b)) {
+      if (differences.length === DIFFERENCES_MAX) return differences;
+      differences.push({ region, bucket: bucketOf(user), user });
+    }
+  }
+  return differences;
+}
+
+/** Brings the digests to what the records say now, whatever they were made of. */
+async function scrub(replica: Replica): Promise<void> {
+  for (const { table, digest } of replica.folds) {
+    let looked = 0;
+    for (const record of table.values()) {
+      digest.isIntact(record);
+      looked += 1;
+      if (looked % SCRUBBED_AT_ONCE === 0) await pause(0);
+    }
+  }
+}
+
+/** Users of the buckets whose digests differ. */
+function* differingUsers(a: Fold, b: Fold): Generator<UserId> {
+  const buckets = new Set(differingBuckets(a.sums(), b.sums()));
+  if (buckets.size === 0) return;
+  for (const record of a.table.values()) {
+    const { user } = record;
+    if (buckets.has(bucketOf(user)) && !isEqual(record, b.table.get(user))) yield user;
+  }
+  for (const user of b.table.keys()) {
+    if (buckets.has(bucketOf(user)) && a.table.get(user) === undefined) yield user;
+  }
+}
+
+function isEqual(a: UserRecord, b: UserRecord | undefined): boolean {
+  return b !== undefined && JSON.stringify(stated(a)) === JSON.stringify(stated(b));
+}
+
+function stated({ epoch, version, movedTo, preferred, preferredUntilMs, sessions }: UserRecord): unknown[] {
+  const { generation, count } = epoch;
+  const texts = sessions.map((one) => [
+    one.session,
+    one.region,
+    one.device,
+    one.platform,
+    one.status,
+    one.state,
+    one.sinceMs,
+  ]);
+  return [generation, count, version, movedTo, preferred, preferredUntilMs, texts];
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

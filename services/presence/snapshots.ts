@@ -1,0 +1,159 @@
+/**
+ * A node's snapshots: taken of its replica while it goes on, put to its region's store, and loaded again. Rule: of two that would do, the
+ * newest whole one is taken; one that is damaged is left out, with its reason, and the one before is used.
+ */
+import { defined } from "../../replicator/core/assert.ts";
+import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
+import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
+import type { Token } from "../../replicator/core/token.ts";
+import { ReplicaImport, exportReplica } from "../../replicator/core/transfer.ts";
+import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
+import { formatLabel, parseLabel } from "../../replicator/runtime/snapshot-label.ts";
+import type { SnapshotLabel } from "../../replicator/runtime/snapshot-label.ts";
+
+/** How parts become bytes and bytes parts. */
+export interface SnapshotCodec {
+  encode(parts: Iterable<SnapshotPart>): AsyncIterable<Uint8Array>;
+  decoder(take: (part: SnapshotPart) => void): {
+    readonly fault: { readonly detail: string } | undefined;
+    push(piece: Uint8Array): Promise<void>;
+    end(): { readonly detail: string } | undefined;
+  };
+}
+
+export interface SnapshotsOptions {
+  readonly region: Region;
+  readonly regions: readonly Region[];
+  readonly node: string;
+  readonly store: SnapshotStore;
+  readonly codec: SnapshotCodec;
+  readonly clock: Clock;
+}
+
+/** What a log still holds. */
+export interface Held {
+  readonly logId: LogId;
+  readonly first: Position;
+  readonly head: Position;
+}
+
+export interface Labelled {
+  readonly stored: StoredSnapshot;
+  readonly label: SnapshotLabel;
+}
+
+export type Taken =
+  | { readonly ok: true; readonly name: string; readonly bytes: number; readonly vector: Token }
+  | { readonly ok: false; readonly detail: string };
+
+export type Loaded =
+  | { readonly ok: true; readonly replica: Replica }
+  | { readonly ok: false; readonly detail: string };
+
+/** The newest, and the one before in case the newest is damaged. */
+const KEPT = 2;
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  #taken = 0;
+  /** Names of those found damaged: not tried again. */
+  readonly #damaged = new Set<string>();
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+  }
+
+  /** Writes the replica as it is now. */
+  async take(replica: Replica): Promise<Taken> {
+    const { region, node, store, codec, clock } = this.#options;
+    const atMs = clock().wallMs;
+    const parts = exportReplica(replica);
+    // The state is that of this moment, though it is read out later.
+    const head = defined(parts.next().value, "a snapshot has a head");
+    const vector = replica.applied();
+    this.#taken += 1;
+    const name = `${region}-${node}-${atMs}-${this.#taken}`.replaceAll(/[^A-Za-z0-9_-]/g, "_");
+    const label = formatLabel({ region, node, atMs, vector });
+    const written = await store.write(name, label, codec.encode(chain(head, parts)));
+    // Where writing failed half way, the folds still keep what changes.
+    parts.return(undefined);
+    if (!written.ok) return { ok: false, detail: written.detail };
+    return { ok: true, name, bytes: written.bytes, vector };
+  }
+
+  /** All that are labelled, newest first; `undefined` when the store does not answer. */
+  async list(): Promise<Labelled[] | undefined> {
+    const listed = await this.#options.store.list();
+    if (!listed.ok) return undefined;
+    return listed.snapshots.flatMap((stored) => {
+      const label = parseLabel(stored.label);
+      return label === undefined ? [] : [{ stored, label }];
+    });
+  }
+
+  /** Removes what nobody needs any more; resolves to those kept, newest first. */
+  async prune(): Promise<Labelled[] | undefined> {
+    const all = await this.list();
+    if (all === undefined) return undefined;
+    for (const { stored } of all.slice(KEPT)) await this.#options.store.remove(stored.name);
+    return all.slice(0, KEPT);
+  }
+
+  /** The newest from which every log can be followed on; those found damaged are left out. */
+  fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Labelled | undefined {
+    return all.find((one) => !this.isDamaged(one) && fits(one.label, logs, this.#options.region));
+  }
+
+  /** Whether it was found damaged. */
+  isDamaged({ stored }: Labelled): boolean {
+    return this.#damaged.has(stored.name);
+  }
+
+  async load({ stored, label }: Labelled, progress: (percent: number) => void): Promise<Loaded> {
+    const { regions, store, codec } = this.#options;
+    const restoring = new ReplicaImport(regions);
+    let fault: string | undefined;
+    let bytes = 0;
+    const decoder = codec.decoder((part) => {
+      fault ??= restoring.take(part);
+    });
+    const read = await store.read(stored.name, async (piece) => {
+      bytes += piece.byteLength;
+      progress(Math.floor((100 * bytes) / Math.max(1, stored.bytes)));
+      await decoder.push(piece);
+    });
+    if (!read.ok && read.reason !== "damaged") return { ok: false, detail: read.detail };
+    const cut = read.ok ? decoder.end() : read;
+    const { result } = restoring;
+    const wrong = cut?.detail ?? fault ?? misnamed(result, label);
+    if (wrong === undefined && result !== undefined) return { ok: true, replica: result };
+    this.#damaged.add(stored.name);
+    return { ok: false, detail: `snapshot ${stored.name} is damaged: ${wrong ?? "it has no end"}` };
+  }
+}
+
+function* chain<T>(first: T, rest: Iterable<T>): Generator<T> {
+  yield first;
+  yield* rest;
+}
+
+/** What is in it must be what its label says. */
+function misnamed(replica: Replica | undefined, { vector }: SnapshotLabel): string | undefined {
+  for (const [region, at] of vector) {
+    const fold = replica?.fold(region);
+    if (fold?.logId !== at.logId || fold.position !== at.position) return `its label speaks of another state`;
+  }
+  return undefined;
+}
+
+/** This region's own log, empty, is begun again with whatever state there is; every other must go on where the snapshot ends. */
+function fits({ vector }: SnapshotLabel, logs: ReadonlyMap<Region, Held>, own: Region): boolean {
+  for (const [region, { logId, first, head }] of logs) {
+    if (head === 0 && (region === own || logId === "")) continue;
+    const at = vector.get(region);
+    if (at === undefined ? first > 1 : at.logId !== logId || first > at.position + 1) return false;
+  }
+  return true;
+}
