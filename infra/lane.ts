@@ -1,7 +1,8 @@
 /**
  * One direction of a simulated WAN link: things put in come out in order, one-way delay later, at no more than the line rate.
  * Rule: order is kept whatever changes meanwhile; a cut lane holds everything, and releases it one delay after healing, the way
- * packets lost on a dead line arrive once they are sent again. One queue and one timer per lane, however much travels.
+ * packets lost on a dead line arrive once they are sent again; a lost packet holds up what was sent after it. One queue and one timer
+ * per lane, however much travels.
  */
 import { performance } from "node:perf_hooks";
 
@@ -11,6 +12,8 @@ interface Item {
   readonly arrive: () => void;
 }
 
+/** Payload of a full TCP segment on Ethernet. */
+const PACKET_BYTES = 1_448;
 /** Consumed entries at the front of the queue before it is compacted. */
 const COMPACT_AT = 1_024;
 
@@ -20,16 +23,20 @@ export class Lane {
   private timer: NodeJS.Timeout | undefined;
   private delayMs: number;
   private readonly bytesPerSecond: number;
+  private readonly random: () => number;
   private isCut = false;
   private lastDueMs = 0;
   private lineFreeMs = 0;
+  private lossRatio = 0;
+  private resendMs = 0;
   private queuedBytes = 0;
   private arrivedBytes = 0;
 
-  /** `bytesPerSecond` may be `Infinity`. */
-  constructor(delayMs: number, bytesPerSecond: number) {
+  /** `bytesPerSecond` may be `Infinity`; `random` is uniform in [0, 1). */
+  constructor(delayMs: number, bytesPerSecond: number, random: () => number = Math.random) {
     this.delayMs = delayMs;
     this.bytesPerSecond = bytesPerSecond;
+    this.random = random;
   }
 
   /** Bytes on their way or held by a cut. */
@@ -50,7 +57,8 @@ export class Lane {
   send(bytes: number, arrive: () => void): void {
     const now = performance.now();
     this.lineFreeMs = Math.max(now, this.lineFreeMs) + (bytes * 1_000) / this.bytesPerSecond;
-    this.lastDueMs = Math.max(this.lastDueMs, this.lineFreeMs + this.delayMs);
+    const resentMs = this.isLost(bytes) ? this.resendMs : 0;
+    this.lastDueMs = Math.max(this.lastDueMs, this.lineFreeMs + this.delayMs + resentMs);
     this.queuedBytes += bytes;
     this.items.push({ dueMs: this.lastDueMs, bytes, arrive });
     this.arm();
@@ -59,6 +67,15 @@ export class Lane {
   /** Holds for what is put in from now on; what is on its way keeps its time. */
   setDelay(delayMs: number): void {
     this.delayMs = delayMs;
+  }
+
+  /**
+   * From now on each packet is lost with this probability, and sent again `resendMs` later; the second time it arrives. Whatever
+   * connection it belongs to, all that follows waits for it, which is harsher than TCP.
+   */
+  setLoss(ratio: number, resendMs: number): void {
+    this.lossRatio = ratio;
+    this.resendMs = resendMs;
   }
 
   setCut(cut: boolean): void {
@@ -88,6 +105,13 @@ export class Lane {
       this.lastDueMs = item.dueMs;
     }
     this.arm();
+  }
+
+  /** Whether one of the packets that carry `bytes` is lost. */
+  private isLost(bytes: number): boolean {
+    if (this.lossRatio === 0) return false;
+    const packets = Math.max(1, Math.ceil(bytes / PACKET_BYTES));
+    return this.random() >= (1 - this.lossRatio) ** packets;
   }
 
   private arm(): void {

@@ -49,6 +49,13 @@ export class WanConnection {
     this.finish();
   }
 
+  /** Resets both ends now; what is on its way is lost. */
+  drop(): void {
+    this.near.resetAndDestroy();
+    this.far?.resetAndDestroy();
+    this.finish();
+  }
+
   /** A client that closes before it is connected and has sent nothing has given up: nobody at the far end hears of it. */
   private readonly giveUpIfEnded = (): void => {
     if (this.near.readableLength === 0) this.near.destroy();

@@ -1,5 +1,6 @@
 /**
- * A WAN link between two regions, simulated by TCP proxies on loopback: round trip, line rate, and cuts in one or both directions.
+ * A WAN link between two regions, simulated by TCP proxies on loopback: round trip, line rate, loss, and cuts in one or both
+ * directions.
  * Rule: what TCP over such a line would do. Opening a connection costs its handshake, bytes arrive whole and in order, a cut loses
  * nothing but answers nothing, and a sender that nobody reads is slowed down, never buffered without bound.
  */
@@ -19,6 +20,8 @@ export interface WanOptions {
   readonly windowBytes?: number;
   /** Connections per listener; further ones are refused. */
   readonly connectionsMax?: number;
+  /** For losses; uniform in [0, 1). */
+  readonly random?: () => number;
 }
 
 export interface WanStatus {
@@ -27,6 +30,8 @@ export interface WanStatus {
   readonly rttMs: number;
   readonly cut: Cut;
   readonly connections: number;
+  /** Attempts to connect so far, from both ends. */
+  readonly attempts: number;
   /** Bytes on their way or held by a cut. */
   readonly heldBytes: number;
   readonly carriedBytes: number;
@@ -38,6 +43,8 @@ export interface WanListener {
 }
 
 export const RTT_MS_MAX = 10_000;
+/** TCP's least time until it sends a lost packet again, on Linux; the round trip comes on top. */
+const RESEND_MS_MIN = 200;
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const CONNECTIONS_MAX = 256;
 const HOST = "127.0.0.1";
@@ -52,6 +59,8 @@ export class WanLink {
   private readonly servers = new Set<Server>();
   private readonly connections = new Set<WanConnection>();
   private rttMs: number;
+  private lossRatio = 0;
+  private attempts = 0;
 
   constructor(a: string, b: string, options: WanOptions) {
     this.name = `${a}-${b}`;
@@ -59,8 +68,8 @@ export class WanLink {
     this.rttMs = options.rttMs;
     this.windowBytes = options.windowBytes ?? WINDOW_BYTES;
     this.connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX;
-    const rate = options.bytesPerSecond ?? Infinity;
-    this.lanes = [new Lane(options.rttMs / 2, rate), new Lane(options.rttMs / 2, rate)];
+    const { rttMs, bytesPerSecond: rate = Infinity, random } = options;
+    this.lanes = [new Lane(rttMs / 2, rate, random), new Lane(rttMs / 2, rate, random)];
   }
 
   /** The lane that carries what `from` sends to the other region of this link. */
@@ -76,6 +85,7 @@ export class WanLink {
       rttMs: this.rttMs,
       cut: this.cutState(),
       connections: this.connections.size,
+      attempts: this.attempts,
       heldBytes: forth.heldBytes + back.heldBytes,
       carriedBytes: forth.carriedBytes + back.carriedBytes,
     };
@@ -84,6 +94,13 @@ export class WanLink {
   setRtt(rttMs: number): void {
     this.rttMs = rttMs;
     for (const lane of this.lanes) lane.setDelay(rttMs / 2);
+    this.setLoss(this.lossRatio);
+  }
+
+  /** Loses packets with this probability in both directions. A lost one stands still, and all behind it, for a round trip and 200 ms. */
+  setLoss(ratio: number): void {
+    this.lossRatio = ratio;
+    for (const lane of this.lanes) lane.setLoss(ratio, this.rttMs + RESEND_MS_MIN);
   }
 
   /** Replaces the cut that there was; `false` heals. */
@@ -93,6 +110,11 @@ export class WanLink {
     this.lanes[1].setCut(cut === true || cut === `${b}→${a}`);
   }
 
+  /** Resets every connection at both ends, as a middlebox that lost its state would; new ones can be made. */
+  dropConnections(): void {
+    for (const connection of this.connections) connection.drop();
+  }
+
   /** Opens a port on loopback through which region `from` reaches `target`, which stands in the other region. */
   async listen(from: string, target: { host: string; port: number }): Promise<WanListener> {
     const forth = this.lane(from);
@@ -100,6 +122,7 @@ export class WanLink {
     const server = createServer(
       { allowHalfOpen: true, pauseOnConnect: true, noDelay: true },
       (client: Socket) => {
+        this.attempts += 1;
         const connection = new WanConnection(client, target, { forth, back, windowBytes: this.windowBytes });
         this.connections.add(connection);
         connection.onClosed = () => this.connections.delete(connection);

@@ -3,7 +3,7 @@
  * Rule: every question and every entry travels through the link's lanes; an answer that does not come in time is `unavailable`, as
  * with a real server; entries come in order, and a reader that is slow or cut off holds a bounded number of them.
  */
-import type { Position, Region } from "../../replicator/core/commands.ts";
+import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type {
   CopyLog,
@@ -14,8 +14,10 @@ import type {
   OriginLog,
   ReadHandlers,
   Reader,
+  SnapshotStore,
 } from "../../replicator/log/port.ts";
 import type { Lane } from "../lane.ts";
+import { WanSnapshots } from "./wan-snapshots.ts";
 
 /** Entries under way before the far reader has to wait. */
 const WINDOW = 256;
@@ -27,7 +29,12 @@ export interface Lanes {
   readonly back: Lane;
 }
 
-/** Only what a replicator does with a peer's store: opening the peer's log and reading it. */
+/** Asks the far side, and comes back with the answer. */
+export type Ask = <T>(
+  question: () => Promise<T>,
+) => Promise<T | { ok: false; reason: OpenFailure & "unavailable"; detail: string }>;
+
+/** Only what is done with a peer's store: opening the peer's log, reading and mending it, and taking its snapshots. */
 export class WanLogStore implements LogStore {
   private readonly far: LogStore;
   private readonly lanes: Lanes;
@@ -51,16 +58,27 @@ export class WanLogStore implements LogStore {
     return opened.ok ? { ok: true, log: this.distant(opened.log) } : opened;
   }
 
-  openCopy(): Promise<Opened<CopyLog>> {
-    return Promise.resolve({ ok: false, reason: "absent", detail: "copies are not read across a link" });
+  async renewLog(region: Region, replaced: LogId): Promise<Opened<OriginLog>> {
+    const opened = await this.ask(() => this.far.renewLog(region, replaced));
+    return opened.ok ? { ok: true, log: this.distant(opened.log) } : opened;
   }
 
-  announce(): void {
-    throw new Error("announcements stay in their region");
+  snapshots(): SnapshotStore {
+    return new WanSnapshots(this.far.snapshots(), this.lanes, (question) => this.ask(question));
+  }
+
+  async openCopy(origin: Region, options: { create: boolean }): Promise<Opened<CopyLog>> {
+    const opened = await this.ask(() => this.far.openCopy(origin, options));
+    return opened.ok ? { ok: true, log: this.distantCopy(opened.log) } : opened;
+  }
+
+  announce(topic: string, payload: Uint8Array): void {
+    const copy = payload.slice();
+    this.lanes.forth.send(copy.length, () => this.far.announce(topic, copy));
   }
 
   listen(): () => void {
-    throw new Error("announcements stay in their region");
+    throw new Error("nobody listens across a link");
   }
 
   onConnection(handler: (connected: boolean, detail: string) => void): void {
@@ -77,7 +95,10 @@ export class WanLogStore implements LogStore {
       region: log.region,
       logId: log.logId,
       extent: () => this.ask(() => log.extent()),
-      append: (bytes, messageId) => this.ask(() => log.append(bytes, messageId)),
+      entry: (position) => this.ask(() => log.entry(position)),
+      truncate: (below) => this.ask(() => log.truncate(below)),
+      putBack: (entry) => this.ask(() => log.putBack(entry), entry.bytes.length),
+      append: (bytes, messageId) => this.ask(() => log.append(bytes, messageId), bytes.length),
       read: (from, handlers) => {
         const reader = new WanReader(log, from, handlers, this.lanes, () => this.readers.delete(reader));
         this.readers.add(reader);
@@ -86,9 +107,25 @@ export class WanLogStore implements LogStore {
     };
   }
 
-  /** There, and back with the answer. */
+  private distantCopy(log: CopyLog): CopyLog {
+    return {
+      region: log.region,
+      extent: () => this.ask(() => log.extent()),
+      entry: (position) => this.ask(() => log.entry(position)),
+      checkpoint: () => this.ask(() => log.checkpoint()),
+      truncate: (below) => this.ask(() => log.truncate(below)),
+      reset: () => this.ask(() => log.reset()),
+      append: (entry, fence) => this.ask(() => log.append(entry, fence), entry.bytes.length),
+      read: () => {
+        throw new Error("copies are not followed across a link");
+      },
+    };
+  }
+
+  /** There, with so many bytes, and back with the answer. */
   private ask<T>(
     question: () => Promise<T>,
+    bytes = 0,
   ): Promise<T | { ok: false; reason: OpenFailure & "unavailable"; detail: string }> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => resolve(NO_ANSWER), LIMITS.appendTimeoutMs);
@@ -96,7 +133,7 @@ export class WanLogStore implements LogStore {
         clearTimeout(timer);
         resolve(answer);
       };
-      this.lanes.forth.send(0, () => {
+      this.lanes.forth.send(bytes, () => {
         question().then((answer) => this.lanes.back.send(0, () => arrive(answer)), reject);
       });
     });

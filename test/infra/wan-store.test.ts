@@ -10,10 +10,11 @@ const RTT_MS = 40;
 let link: WanLink;
 let near: WanLogStore;
 let origin: OriginLog;
+let server: MemoryServer;
 
 beforeEach(async () => {
   link = new WanLink("cn", "us", { rttMs: RTT_MS });
-  const server = new MemoryServer();
+  server = new MemoryServer();
   const opened = await new MemoryLogStore(server).openLog("us", { create: true });
   if (!opened.ok) throw new Error(opened.detail);
   origin = opened.log;
@@ -106,4 +107,42 @@ test("a stopped reader hears nothing more", async () => {
   await reader.stop();
   await log.extent();
   expect(positions).toEqual([1]);
+});
+
+test("a log is mended across the link as it would be beside it", async () => {
+  await append(5);
+  const log = await distantLog();
+  expect(await log.entry(2)).toMatchObject({ ok: true, entry: { position: 2 } });
+  expect(await log.truncate(3)).toEqual({ ok: true });
+  expect(await log.putBack({ position: 6, logId: log.logId, bytes: new Uint8Array([6]) })).toMatchObject({
+    ok: true,
+    position: 6,
+  });
+  expect(await origin.extent()).toMatchObject({ extent: { first: 3, head: 6 } });
+  const renewed = await near.renewLog("us", log.logId);
+  expect(renewed).toMatchObject({ ok: true });
+  expect(renewed.ok && renewed.log.logId).not.toBe(log.logId);
+});
+
+async function* chunks(): AsyncGenerator<Uint8Array> {
+  for (let index = 0; index < 40; index++) yield new Uint8Array(100_000).fill(index);
+}
+
+test("a snapshot crosses the link whole and in order, and a cut makes it unavailable", async () => {
+  const store = new MemoryLogStore(server);
+  expect(await store.snapshots().write("one", "label", chunks())).toMatchObject({ ok: true });
+  const listed = await near.snapshots().list();
+  expect(listed).toMatchObject({ snapshots: [{ name: "one", label: "label", bytes: 4_000_000 }] });
+  const pieces: Uint8Array[] = [];
+  const take = async (piece: Uint8Array): Promise<void> => {
+    await new Promise(setImmediate);
+    pieces.push(piece);
+  };
+  expect(await near.snapshots().read("one", take)).toEqual({ ok: true });
+  const bytes = Buffer.concat(pieces);
+  expect(bytes.length).toBe(4_000_000);
+  expect(bytes.every((byte, index) => byte === Math.floor(index / 100_000))).toBe(true);
+  expect(await near.snapshots().read("none", take)).toMatchObject({ ok: false, reason: "absent" });
+  link.setCut(true);
+  expect(await near.snapshots().read("one", take)).toMatchObject({ ok: false, reason: "unavailable" });
 });

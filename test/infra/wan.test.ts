@@ -251,3 +251,35 @@ test("a client that gives up during a cut never reaches the target", async () =>
   await vi.waitFor(() => expect(accepted).toBe(1));
   later.destroy();
 });
+
+test("a lost packet stands still for a round trip and 200 ms, and what follows waits for it", async () => {
+  let lose = false;
+  const random = (): number => (lose ? 0.999 : 0);
+  const { link, open } = await linkTo(await echo(), { rttMs: 40, random });
+  const socket = open();
+  await echoed(socket, "a");
+  link.setLoss(0.02);
+  expect(await echoed(socket, "b")).toBeLessThan(200);
+  const got = receiver(socket);
+  const before = performance.now();
+  lose = true;
+  socket.write("lost ");
+  await vi.waitFor(() => expect(link.status().heldBytes).toBe(5), { interval: 1 });
+  lose = false;
+  socket.write("kept");
+  await got.until(1);
+  expect(performance.now() - before).toBeGreaterThanOrEqual(2 * 40 + 200);
+  await got.until(9);
+  expect(got.text()).toBe("lost kept");
+});
+
+test("dropped connections end at both ends, and each attempt to connect is counted", async () => {
+  const { link, open } = await linkTo(await echo(), { rttMs: 2 });
+  const socket = open();
+  await echoed(socket, "a");
+  link.dropConnections();
+  await gone(socket);
+  expect(link.status()).toMatchObject({ connections: 0, attempts: 1 });
+  await echoed(open(), "b");
+  expect(link.status()).toMatchObject({ connections: 1, attempts: 2 });
+});

@@ -9,20 +9,21 @@ import type { UserRecord } from "../../replicator/core/record.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
 import { Random } from "./random.ts";
-import { REGIONS } from "./settings.ts";
+import { REGIONS, TTL_MS } from "./settings.ts";
+import { Bounds } from "./bounds.ts";
+import { Contact } from "./contact.ts";
+import { LagChecks } from "./lag-checks.ts";
+import { Walks } from "./walks.ts";
 import type { Clients } from "./clients.ts";
 import type { Observer, World } from "./world.ts";
 
 /** Every so many positions the folds of a log are compared. */
 const DIGEST_EVERY = 8;
 const READ_EVERY_MS = 25;
-const STOPPED_SHOWN_MS = 1_000;
-/** Drift and rounding. */
-const CLOCK_ERROR_MS = 10;
-/** The head is asked for each second; the question, the answer and what they wait for may be retransmitted a few times. */
-const HEAD_KNOWN_MS = 2_500;
-/** Who reads 0 with a frame of this age still to fold is not caught up, whatever was on the way. */
-const FALSE_ZERO_MS = 1_500;
+/** Every so many reads all replicas are looked at, for all users. */
+const ALL_EVERY = 20;
+/** A lease is looked at once a second, and its end appended at the next tick. */
+const EXPIRED_LATE_MS = 1_500;
 
 /** The whole state of a fold as text: the same text for the same state. */
 export function digestOf(fold: Fold): string {
@@ -42,40 +43,49 @@ export class Checks implements Observer {
   readonly #random: Random;
   readonly #digests = new Map<Region, Map<Position, { digest: string; by: string }>>();
   readonly #seen = new Map<NodeHost, Map<string, { version: Position; moved: boolean }>>();
-  /** Since when a replica reads 0 and is not caught up. */
-  readonly #zeroSince = new Map<string, number>();
-  readonly counts = {
-    falseZeros: 0,
-    stoppedAsCatchingUp: 0,
-    digests: 0,
-    reads: 0,
-    shown: 0,
-    satisfied: 0,
-    unsatisfied: 0,
-    lags: 0,
-  };
+  readonly #contact: Contact;
+  readonly #lags: LagChecks;
+  readonly #bounds: Bounds;
+  readonly #walks: Walks;
+  #reads = 0;
+  readonly #counts = { digests: 0, reads: 0, shown: 0, gone: 0, satisfied: 0, unsatisfied: 0 };
 
   constructor(world: World, ledger: Ledger, clients: Clients) {
     this.#world = world;
     this.#ledger = ledger;
     this.#clients = clients;
     this.#random = new Random(world.settings.seed, "reads");
+    this.#contact = new Contact(world);
+    this.#lags = new LagChecks(world, this.#contact);
+    this.#bounds = new Bounds(world, ledger, this.#contact);
+    this.#walks = new Walks(world, ledger, clients);
     for (const region of REGIONS) this.#digests.set(region, new Map());
     world.observer = this;
     clients.wrong = (what) => world.machine.fail(what);
     this.#readOn();
   }
 
+  get counts(): Record<string, number> {
+    return { ...this.#counts, ...this.#lags.counts, ...this.#bounds.counts, ...this.#walks.counts };
+  }
+
+  /** All faults are over. */
+  healed(): void {
+    this.#lags.healed();
+  }
+
   restarted(host: NodeHost): void {
     this.#seen.delete(host);
+    this.#bounds.restarted(host);
   }
 
   folded(host: NodeHost, region: Region, position: Position): void {
+    this.#lags.folded(host, region);
     const fold = host.node.replica.fold(region);
     if (fold === undefined || fold.position % DIGEST_EVERY !== 0) return;
     const digest = digestOf(fold);
     const known = this.#digests.get(region)?.get(position);
-    this.counts.digests += 1;
+    this.#counts.digests += 1;
     if (known === undefined) this.#digests.get(region)?.set(position, { digest, by: host.name });
     else if (known.digest !== digest) {
       this.#fail(`invariant 1: ${host.name} and ${known.by} differ in the log of ${region} at ${position}`);
@@ -112,10 +122,18 @@ export class Checks implements Observer {
     const whichToken = this.#random.unit();
     const withToken = this.#random.chance(0.4);
     const waitMs = this.#random.chance(0.5) ? 0 : Math.round(this.#random.between(1, 1_000));
+    this.#contact.look();
+    this.#lags.firstFrames();
+    this.#reads += 1;
+    if (this.#reads % ALL_EVERY === 0) {
+      this.#bounds.look();
+      for (const one of this.#world.nodes)
+        for (const someone of this.#ledger.users()) this.#gone(one, someone);
+    }
     if (!host.ready) return;
-    this.counts.reads += 1;
+    this.#counts.reads += 1;
     this.user(host, user);
-    this.#lag(host);
+    this.#lags.look(host);
     if (withToken) this.#token(host, whichToken, waitMs);
   }
 
@@ -133,7 +151,7 @@ export class Checks implements Observer {
         if (host.region === region && host.serves) this.#shownAtOnce(host, account);
         continue;
       }
-      this.counts.shown += 1;
+      this.#counts.shown += 1;
       const session = shown.get(id);
       if (session === undefined) {
         this.#fail(
@@ -175,6 +193,25 @@ export class Checks implements Observer {
     }
   }
 
+  /** Invariant 7: without a beat for TTL and twice what it takes to tell, where all is well, a session is shown nowhere in touch. */
+  #gone(host: NodeHost, user: UserId): void {
+    const { nowMs } = this.#world.machine;
+    const withinMs = TTL_MS + EXPIRED_LATE_MS + 2 * this.#contact.propagationMs;
+    const touchSinceMs = this.#contact.touchSinceMs(host);
+    if (nowMs - touchSinceMs < withinMs) return;
+    const shown = host.node.replica.view(user)?.sessions ?? [];
+    for (const { id, region, beatMs } of this.#ledger.of(user)) {
+      const sinceMs = Math.max(beatMs, touchSinceMs, this.#contact.wellSinceMs(region));
+      if (nowMs - sinceMs < withinMs) continue;
+      this.#counts.gone += 1;
+      if (!shown.some(({ session }) => session.session === id)) continue;
+      const forMs = (nowMs - beatMs).toFixed(0);
+      this.#fail(
+        `invariant 7: ${host.name} shows ${id} of ${user} in ${region}, without a beat for ${forMs} ms`,
+      );
+    }
+  }
+
   /** A region is never wrong about who is connected to it. */
   #shownAtOnce(host: NodeHost, { user, id }: Account): void {
     if (this.#clients.preferred.get(user)?.has("invisible") === true) return;
@@ -191,63 +228,17 @@ export class Checks implements Observer {
     const token = this.#clients.tokens[Math.floor(which * this.#clients.tokens.length)];
     if (token === undefined || host.presence === undefined) return;
     this.#world.machine.enter(host.process);
+    const answered = this.#bounds.waits(host, waitMs);
     void host.presence.consistency({ token, waitMs }).then((outcome) => {
+      answered();
       if (!outcome.ok) return this.#fail(`a read with a token failed: ${outcome.problem.name}`);
       const all = [...token].every(([region, { position }]) => has(host, region, position));
-      if (outcome.value.satisfied) this.counts.satisfied += 1;
-      else this.counts.unsatisfied += 1;
+      if (outcome.value.satisfied) this.#counts.satisfied += 1;
+      else this.#counts.unsatisfied += 1;
       if (outcome.value.satisfied && !all)
         this.#fail(`invariant 8: ${host.name} called a token satisfied that is not`);
       return undefined;
     });
-  }
-
-  /** Invariant 9: a stopped link shows within a second, and what reads 0 is caught up. */
-  #lag(host: NodeHost): void {
-    const { nowMs } = this.#world.machine;
-    const now = host.process.clock();
-    const rows = host.node.matrix.rows(now);
-    for (const { origin, replica, state, eventsBehind } of rows) {
-      if (replica !== host.region) continue;
-      this.counts.lags += 1;
-      const quietMs = nowMs - (host.foldedAtMs.get(origin) ?? 0);
-      if (state === "catching-up" && eventsBehind === 0 && quietMs > STOPPED_SHOWN_MS + CLOCK_ERROR_MS) {
-        this.counts.stoppedAsCatchingUp += 1;
-        this.#world.machine.trace(
-          () => `${host.name} shows ${origin} catching up, 0 behind, and nothing comes`,
-        );
-      }
-      if (state === "live" && quietMs > STOPPED_SHOWN_MS + CLOCK_ERROR_MS) {
-        this.#fail(
-          `invariant 9: ${host.name} calls ${origin} live after ${quietMs.toFixed(0)} ms without a frame`,
-        );
-      }
-      this.#zero(host, origin, eventsBehind === 0);
-    }
-  }
-
-  /** A zero may be false until the head was asked for again: counted. One that stays is a violation. */
-  #zero(host: NodeHost, origin: Region, readsZero: boolean): void {
-    const { nowMs } = this.#world.machine;
-    const { wanMs } = this.#world.settings;
-    const key = `${host.process.number} ${origin}`;
-    const next = this.#world.server(origin).log.entries[host.applied.get(origin) ?? 0];
-    const behindMs = next === undefined ? 0 : nowMs - next.atMs;
-    if (!readsZero || behindMs < FALSE_ZERO_MS + 3 * wanMs) {
-      this.#zeroSince.delete(key);
-      return;
-    }
-    this.counts.falseZeros += 1;
-    this.#world.machine.trace(
-      () => `${host.name} reads 0 behind ${origin}, and is ${behindMs.toFixed(0)} ms behind`,
-    );
-    const sinceMs = Math.max(this.#zeroSince.get(key) ?? nowMs, host.process.runningSinceMs);
-    this.#zeroSince.set(key, sinceMs);
-    if (nowMs - sinceMs <= HEAD_KNOWN_MS + 6 * wanMs) return;
-    const forMs = (nowMs - sinceMs).toFixed(0);
-    this.#fail(
-      `invariant 9: ${host.name} reads 0 behind ${origin} for ${forMs} ms, and is ${behindMs.toFixed(0)} ms behind`,
-    );
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -258,7 +249,7 @@ export class Checks implements Observer {
     for (const host of this.#world.nodes) {
       if (!host.ready) return `${host.name} is not ready`;
       for (const origin of REGIONS) {
-        const missing = this.#world.server(origin).log.last - (host.applied.get(origin) ?? 0);
+        const missing = this.#world.server(origin).log.last - host.appliedOf(origin);
         if (missing > 32) return `${host.name} is ${missing} behind ${origin}`;
         const state = host.node.matrix.linkState(origin, host.process.clock());
         if (state !== undefined && state !== "live")
@@ -277,7 +268,7 @@ export class Checks implements Observer {
             if (status !== account.status && !account.tentative.includes(status)) {
               return `${host.name} shows ${account.id} of ${user} ${status}, not ${account.status}`;
             }
-          } else if (status !== undefined) {
+          } else if (status !== undefined && !this.#ledger.mayBeRenewed(account, nowMs)) {
             return `${host.name} shows ${account.id} of ${user}, without a beat for ${(nowMs - account.beatMs).toFixed(0)} ms`;
           }
         }
@@ -298,7 +289,7 @@ export class Checks implements Observer {
 
 /** Whether the replica has folded that position, by the world's own count. */
 function has(host: NodeHost, region: Region, position: Position): boolean {
-  return (host.applied.get(region) ?? 0) >= position;
+  return host.appliedOf(region) >= position;
 }
 
 function wentBack(before: { version: Position; moved: boolean }, record: UserRecord): boolean {

@@ -11,6 +11,7 @@ import type { NodeHost } from "./node-host.ts";
 import { Random } from "./random.ts";
 import { HEARTBEAT_MS, REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
+import { WeakClients } from "./weak-clients.ts";
 
 const STATUSES: readonly SessionStatus[] = ["online", "away", "busy"];
 const PREFERRED: readonly PreferredStatus[] = ["automatic", "away", "busy", "invisible"];
@@ -41,12 +42,14 @@ export class Clients {
   /** Tokens that clients hold, newest last. */
   readonly tokens: Token[] = [];
   readonly preferred = new Map<UserId, Set<PreferredStatus>>();
-  readonly counts = { opens: 0, closes: 0, updates: 0, beats: 0, refused: 0, travels: 0, forced: 0 };
+  readonly #weak: WeakClients;
+  readonly #counts = { opens: 0, closes: 0, updates: 0, beats: 0, refused: 0, travels: 0, forced: 0 };
 
   constructor(world: World, ledger: Ledger) {
     this.#world = world;
     this.#ledger = ledger;
     this.#random = new Random(world.settings.seed, "clients");
+    this.#weak = new WeakClients(world, ledger, () => this.quiet);
     for (let number = 1; number <= world.settings.users; number++) {
       const user = `user${number}`;
       const clients = this.#random.chance(0.3) ? 2 : 1;
@@ -55,6 +58,10 @@ export class Clients {
         this.#live({ user, device, region: this.#random.pick(REGIONS), account: undefined });
       }
     }
+  }
+
+  get counts(): Record<string, number> {
+    return { ...this.#counts, ...this.#weak.counts };
   }
 
   #live(client: Client): void {
@@ -113,7 +120,7 @@ export class Clients {
       this.#world.machine.nowMs,
     );
     client.account = account;
-    this.counts.opens += 1;
+    this.#counts.opens += 1;
     this.#world.machine.trace(() => `open ${account.id} of ${user} in ${region} ${device}`);
     void this.#opened(client, account, opening);
   }
@@ -137,12 +144,12 @@ export class Clients {
   #beat(client: Client, account: Account, presence: Presence): boolean {
     const { nowMs } = this.#world.machine;
     const refused = presence.heartbeat(account.id);
-    this.counts.beats += 1;
+    this.#counts.beats += 1;
     if (refused === undefined) {
       account.beatMs = nowMs;
       return true;
     }
-    this.counts.refused += 1;
+    this.#counts.refused += 1;
     this.#world.machine.trace(() => `beat of ${account.id} refused: ${refused.reason} ${refused.by}`);
     if (!this.#ledger.mayBeOver(account, nowMs)) {
       this.wrong(
@@ -157,7 +164,7 @@ export class Clients {
   #update(account: Account, presence: Presence, detail: number): void {
     const status = STATUSES[Math.floor(detail * STATUSES.length)] ?? "online";
     account.tentative.push(status);
-    this.counts.updates += 1;
+    this.#counts.updates += 1;
     this.#world.machine.trace(() => `update ${account.id} ${status}`);
     void this.#updated(account, status, presence.updateSession(account.id, { status }));
   }
@@ -178,7 +185,7 @@ export class Clients {
   #close(client: Client, account: Account, presence: Presence): void {
     account.closeRequestedMs = this.#world.machine.nowMs;
     client.account = undefined;
-    this.counts.closes += 1;
+    this.#counts.closes += 1;
     this.#world.machine.trace(() => `close ${account.id}`);
     void this.#closed(account, presence.closeSession(account.id));
   }
@@ -208,7 +215,7 @@ export class Clients {
   /** An operator ends all sessions of the user that this region knows of. */
   #force(user: UserId, presence: Presence): void {
     for (const account of this.#ledger.of(user)) account.forced = true;
-    this.counts.forced += 1;
+    this.#counts.forced += 1;
     this.#world.machine.trace(() => `force logout of ${user}`);
     void presence.forceLogout(user);
   }
@@ -219,7 +226,7 @@ export class Clients {
     client.account = undefined;
     client.region =
       REGIONS[(REGIONS.indexOf(client.region) + 1 + (Math.floor(detail * 4) % 2)) % 3] ?? client.region;
-    this.counts.travels += 1;
+    this.#counts.travels += 1;
   }
 
   #told(token: Token): void {

@@ -15,7 +15,7 @@ import type { World } from "./world.ts";
 /** The first thing wrong, or nothing. */
 export function finalFault(world: World, ledger: Ledger): string | undefined {
   const frames = new Map(REGIONS.map((region) => [region, framesOf(world, region)]));
-  const whole = REGIONS.map((region) => readLog(region, frames.get(region) ?? []));
+  const whole = REGIONS.map((region) => readLog(region, [frames.get(region) ?? []]));
   for (const home of whole) {
     for (const origin of whole) {
       const fault = home === origin ? undefined : exactlyOnce(home, origin);
@@ -25,7 +25,7 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
   const models = new Map<string, ModelLog>();
   const at = (region: Region, position: Position): ModelLog => {
     const key = `${region} ${position}`;
-    const model = models.get(key) ?? readLog(region, (frames.get(region) ?? []).slice(0, position));
+    const model = models.get(key) ?? readLog(region, [(frames.get(region) ?? []).slice(0, position)]);
     models.set(key, model);
     return model;
   };
@@ -52,7 +52,7 @@ function framesOf(world: World, region: Region): Frame[] {
 function exactlyOnce(home: ModelLog, origin: ModelLog): string | undefined {
   const sent = origin.forwards.filter(({ to }) => to === home.region);
   let done = 0;
-  for (const { at, command } of home.effects.filter(({ logId }) => logId === origin.logId)) {
+  for (const { at, command } of home.effects.filter(({ lineage }) => lineage === origin.lineage)) {
     const where = `forward ${at} of ${origin.region} to ${home.region}`;
     if (at <= done) return `invariant 5: ${where} took effect twice, or after a later one`;
     if (!isDeepStrictEqual(command, sent[at - 1]?.command))

@@ -7,7 +7,21 @@ import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
 import type { Incident, Unhealed } from "./settings.ts";
 import type { NodeHost } from "./node-host.ts";
+import type { Server } from "./servers.ts";
 import type { ReplicatorHost, World } from "./world.ts";
+
+const FLAPS = 6;
+/** What an overrun leaves of a log. */
+const KEPT = 20;
+
+interface Place {
+  readonly region: Region;
+  readonly other: Region;
+  /** The process that it happens to, if to one. */
+  readonly host: NodeHost | ReplicatorHost | undefined;
+  readonly forMs: number;
+  readonly random: Random;
+}
 
 export class Incidents {
   readonly #world: World;
@@ -28,10 +42,9 @@ export class Incidents {
     this.#over = true;
     this.#world.network.healed = true;
     for (const end of this.#ends) end();
-    for (const { process } of [...this.#world.nodes, ...this.#world.replicators]) {
-      process.pausedUntilMs = Math.min(process.pausedUntilMs, this.#world.machine.nowMs);
-    }
-    for (const server of this.#world.servers) server.pausedUntilMs = 0;
+    const { machine, network, nodes, replicators, servers } = this.#world;
+    for (const { process } of [...nodes, ...replicators]) if (process.paused) machine.resume(process);
+    for (const server of servers) network.resume(server);
   }
 
   #next(kind: Incident | Unhealed): void {
@@ -53,8 +66,15 @@ export class Incidents {
     const other = random.pick(REGIONS.filter((one) => one !== region));
     const host = this.#target(kind, random);
     if (host !== undefined && !host.process.alive) return;
+    if (!this.#start(kind, { region, other, host, forMs, random })) return;
     world.fired.add(kind);
     world.machine.trace(() => `${kind} ${host?.name ?? region} ${forMs.toFixed(0)} ms`);
+  }
+
+  /** Whether it changed something. */
+  #start(kind: Incident | Unhealed, { region, other, host, forMs, random }: Place): boolean {
+    const world = this.#world;
+    const server = world.server(region);
     switch (kind) {
       case "cut": {
         const ends = [world.network.cut(region, other), world.network.cut(other, region)];
@@ -63,45 +83,72 @@ export class Incidents {
       case "one-way-cut":
         return this.#lasts(2 * forMs, world.network.cut(region, other));
       case "flapping":
-        for (let flap = 0; flap < 6; flap++) {
-          const startMs = flap * random.between(300, 900);
-          const lastsMs = random.between(50, 700);
-          world.machine.after(undefined, startMs, "flap", () => {
-            if (!this.#over) this.#lasts(lastsMs, world.network.cut(region, other));
-          });
-        }
-        return;
+        return this.#flap(region, other, random);
       case "node-crash":
       case "duty-node-crash":
       case "replicator-crash":
-        if (host === undefined) return;
+        if (host === undefined) return false;
         host.process.alive = false;
         return this.#lasts(forMs, () => host.start());
       case "node-pause":
       case "replicator-pause":
-        if (host !== undefined) world.machine.pause(host.process, 1.5 * forMs);
-        return;
-      case "nats-crash": {
-        const server = world.server(region);
-        if (!server.up) return;
-        server.up = false;
-        world.network.changed();
-        return this.#lasts(forMs, () => {
-          server.up = true;
-          world.network.changed();
-        });
-      }
-      case "tail-lost":
-        return this.#loseTail(region, 1 + random.below(3));
-      case "overrun": {
-        const { log } = world.server(region);
-        log.first = Math.max(log.first, log.last - 20);
-        return;
-      }
+        if (host === undefined) return false;
+        world.machine.pause(host.process, 1.5 * forMs);
+        return true;
+      case "nats-crash":
+        return this.#stop(server, forMs);
       case "nats-pause":
-        world.server(region).pausedUntilMs = world.machine.nowMs + forMs;
-        return;
+        if (!server.up) return false;
+        world.network.pause(server, forMs);
+        return true;
+      case "log-full":
+        if (server.full) return false;
+        server.full = true;
+        return this.#lasts(forMs, () => (server.full = false));
+      case "tail-lost":
+        if (!this.#stop(server, 500)) return false;
+        server.log.loseTail(1 + random.below(3));
+        return true;
+      case "overrun":
+        if (server.log.last - server.log.first < KEPT) return false;
+        server.log.truncate(server.log.last - KEPT);
+        return true;
+      case "log-recreated":
+        if (!server.up || !server.log.exists) return false;
+        server.deleteLog();
+        return true;
+      case "copy-recreated":
+        if (!server.up || !server.copy(other).exists) return false;
+        server.deleteCopy(other);
+        return true;
+      case "snapshot-torn":
+        if (server.snapshots.size === 0) return false;
+        server.snapshots.tear(random);
+        return true;
     }
+  }
+
+  #flap(from: Region, to: Region, random: Random): boolean {
+    const { machine, network } = this.#world;
+    for (let flap = 0; flap < FLAPS; flap++) {
+      const startMs = flap * random.between(300, 900);
+      const lastsMs = random.between(50, 700);
+      machine.after(undefined, startMs, "flap", () => {
+        if (!this.#over) this.#lasts(lastsMs, network.cut(from, to));
+      });
+    }
+    return true;
+  }
+
+  /** Whether the server was up. */
+  #stop(server: Server, forMs: number): boolean {
+    if (!server.up) return false;
+    server.up = false;
+    this.#world.network.changed();
+    return this.#lasts(forMs, () => {
+      server.up = true;
+      this.#world.network.changed();
+    });
   }
 
   #target(kind: Incident | Unhealed, random: Random): NodeHost | ReplicatorHost | undefined {
@@ -114,24 +161,12 @@ export class Incidents {
     return kind === "replicator-crash" || kind === "replicator-pause" ? replicator : undefined;
   }
 
-  /** Power failure: the newest entries of the region's log were acknowledged, and are gone; their positions are given again. */
-  #loseTail(region: Region, entries: number): void {
-    const server = this.#world.server(region);
-    if (!server.up) return;
-    server.up = false;
-    this.#world.network.changed();
-    server.log.entries.length = Math.max(0, server.log.entries.length - entries);
-    this.#lasts(500, () => {
-      server.up = true;
-      this.#world.network.changed();
-    });
-  }
-
-  #lasts(forMs: number, end: () => void): void {
+  #lasts(forMs: number, end: () => void): true {
     const once = (): void => {
       if (this.#ends.delete(once)) end();
     };
     this.#ends.add(once);
     this.#world.machine.after(undefined, forMs, "ends", once);
+    return true;
   }
 }

@@ -30,6 +30,9 @@ export interface Account {
 /** A lease can end this much earlier than its TTL after the last accepted beat: what a tick is late, and a clock is fast. */
 export const LEASE_SLACK_MS = HEARTBEAT_MS;
 
+/** The device of implicit sessions; no client that logs in has it. */
+export const WEAK_DEVICE = "web";
+
 export class Ledger {
   readonly accounts = new Map<SessionId, Account>();
   readonly #byUser = new Map<UserId, Account[]>();
@@ -90,6 +93,11 @@ export class Ledger {
   rivals(account: Account): Account[] {
     if (account.device === "") return [];
     return this.of(account.user).filter((one) => one !== account && one.device === account.device);
+  }
+
+  /** An implicit session that may have been renewed: which of the device's it was, its client is not told. */
+  mayBeRenewed({ device, beatMs }: Account, nowMs: number): boolean {
+    return device === WEAK_DEVICE && nowMs - beatMs < TTL_MS;
   }
 
   /** Alive for sure: acknowledged, not asked to end, not told that it ended, and beating. */

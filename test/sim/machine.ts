@@ -15,7 +15,7 @@ interface Event extends Scheduled {
 }
 
 /** The longest chain of promises that an event sets going is shorter than this many turns. */
-const TURNS = 10;
+const TURNS = 20;
 const SETTLED = Promise.resolve();
 const WALL_START_MS = 1_700_000_000_000;
 const RECENT = 400;
@@ -28,6 +28,8 @@ export class Process {
   pausedUntilMs = 0;
   /** Since when, in virtual time, it has run without standing still. */
   runningSinceMs = 0;
+  /** What would have happened to it while it was paused. */
+  readonly held: Event[] = [];
   readonly #machine: Machine;
   readonly #skewMs: number;
   readonly #rate: number;
@@ -77,6 +79,11 @@ export class Machine {
   #numbers = 0;
   #current: Process | undefined;
 
+  /** Events to come. */
+  get pending(): number {
+    return this.#heap.size;
+  }
+
   nextNumber(): number {
     this.#numbers += 1;
     return this.#numbers;
@@ -98,7 +105,15 @@ export class Machine {
 
   pause(process: Process, ms: number): void {
     process.pausedUntilMs = this.nowMs + ms;
-    process.runningSinceMs = this.nowMs + ms;
+    this.after(undefined, ms, "resumes", () => {
+      if (!process.paused) this.resume(process);
+    });
+  }
+
+  resume(process: Process): void {
+    process.pausedUntilMs = Math.min(process.pausedUntilMs, this.nowMs);
+    process.runningSinceMs = this.nowMs;
+    for (const { kind, run } of process.held.splice(0)) this.schedule(process, this.nowMs, kind, run);
   }
 
   fail(what: string): void {
@@ -143,7 +158,7 @@ export class Machine {
     if (process !== undefined) {
       if (!process.alive) return false;
       if (process.paused) {
-        this.schedule(process, process.pausedUntilMs, event.kind, event.run);
+        process.held.push(event);
         return false;
       }
     }

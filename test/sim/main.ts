@@ -1,117 +1,171 @@
 /**
- * `node dist/test/sim/main.js --seeds N --events M [--seed S] [--threads T] [--json] [--planted] [--trace]
- * [--with tail-lost,overrun]`: runs the simulation and
- * says what it found. Rule: exit 0 only when nothing was violated, every kind of fault fired, and every planted bug was caught.
+ * `npm run sim -- --seeds N --events M [--seed S] [--threads T] [--json] [--planted] [--trace] [--with tail-lost,overrun]
+ * [--without loss,replay] [--users U]`: runs the simulation and says what it found. Rule: exit 0 only when nothing was violated, every
+ * kind of fault fired often enough, and every planted bug was caught; with `--json` the last line of standard output is the result.
  */
+import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { FAILED_SEEDS } from "./failed-seeds.ts";
 import { hunt } from "./hunt.ts";
-import { LATER, PLANTS } from "./planted.ts";
+import { LATER, PLANTS, isNamed } from "./planted.ts";
 import { runSeed } from "./run.ts";
-import { CLOCKS, INCIDENTS, MISHAPS, UNHEALED } from "./settings.ts";
-import { addVerdict, noTotals, sweep } from "./sweep.ts";
-import type { Job, Totals } from "./sweep.ts";
+import { FAULTS, UNHEALED, USERS } from "./settings.ts";
+import type { Scenario } from "./settings.ts";
+import { argumentsOf, shrink } from "./shrink.ts";
+import { addVerdict, noTotals, sweep, tooSeldom } from "./sweep.ts";
+import type { Totals, Violation } from "./sweep.ts";
 
-/** Fewer seeds than this cannot be expected to fire every kind of fault. */
-const SEEDS_FOR_EVERY_FAULT = 20;
-const VIOLATIONS_SHOWN = 20;
+const FAILURES_SHOWN = 20;
+/** The first failures are made small, each within this. */
+const SHRUNK = 3;
+const SHRINK_WITHIN_MS = 20_000;
+const TRACE_SHOWN = 60;
+
+interface Failure {
+  readonly seed: number;
+  readonly events: number;
+  readonly violation: string;
+  readonly rerun: string;
+}
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string" },
     events: { type: "string", default: "5000" },
     seed: { type: "string" },
-    threads: { type: "string" },
+    users: { type: "string", default: String(USERS) },
+    threads: { type: "string", default: String(availableParallelism()) },
     json: { type: "boolean", default: false },
     planted: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     with: { type: "string", default: "" },
+    without: { type: "string", default: "" },
   },
 });
 
 const startedAtMs = performance.now();
-const events = whole(values.events, "--events");
 const firstSeed = values.seed === undefined ? 1 + (Date.now() % 1_000_000_000) : whole(values.seed, "--seed");
-const seeds =
-  values.seeds === undefined ? (values.seed === undefined ? 100 : 1) : whole(values.seeds, "--seeds");
-const threads = values.threads === undefined ? availableParallelism() : whole(values.threads, "--threads");
-
-const asked = values.with.split(",");
-/** Faults the system does not heal yet: violations are expected. */
-const unhealed = UNHEALED.filter((kind) => asked.includes(kind));
+const seeds = whole(values.seeds ?? (values.seed === undefined ? "100" : "1"), "--seeds");
+const scenario: Scenario = {
+  seed: firstSeed,
+  events: whole(values.events, "--events"),
+  also: chosen(values.with, UNHEALED, "--with"),
+  without: chosen(values.without, FAULTS, "--without"),
+  users: whole(values.users, "--users"),
+};
 
 if (values.trace) await traceOne();
 else if (values.planted) await huntAll();
 else await sweepAll();
 
 async function sweepAll(): Promise<void> {
-  const jobs: Job[] = Array.from({ length: seeds }, (_, index) => ({
-    seed: firstSeed + index,
-    events,
-    unhealed,
-  }));
-  if (seeds > 1)
-    for (const { seed, events: length } of FAILED_SEEDS) jobs.push({ seed, events: length, unhealed: [] });
+  const scenarios = Array.from({ length: seeds }, (_, index) => ({ ...scenario, seed: firstSeed + index }));
+  const known = seeds > 1 ? FAILED_SEEDS : [];
   const totals = noTotals();
-  say(`seeds ${firstSeed} to ${firstSeed + seeds - 1}, ${events} events of chaos each, ${threads} threads`);
-  await sweep(jobs, threads, (verdict, job) => {
-    addVerdict(totals, verdict, job.events);
-    if (verdict.violation === undefined || totals.violations.length > VIOLATIONS_SHOWN) return;
-    say(`VIOLATION  seed ${job.seed}: ${verdict.violation}`);
-    say(`           again: ${rerun(job)}`);
+  const hashes: string[] = [];
+  const many = `seeds ${firstSeed} to ${firstSeed + seeds - 1}`;
+  say(`${seeds > 1 ? many : `seed ${firstSeed}`}, ${scenario.events} events of chaos each`);
+  await sweep([...scenarios, ...known], whole(values.threads, "--threads"), (verdict, run) => {
+    addVerdict(totals, verdict, run);
+    hashes.push(verdict.hash);
+    if (verdict.violation !== undefined && totals.violations.length <= FAILURES_SHOWN)
+      say(`VIOLATION  seed ${run.seed}: ${verdict.violation}`);
   });
-  const silent = [...INCIDENTS, ...MISHAPS, ...CLOCKS].filter((kind) => !totals.faults.has(kind));
-  const mute = seeds >= SEEDS_FOR_EVERY_FAULT ? silent : [];
-  summary(totals, mute);
-  if (totals.violations.length > 0 || mute.length > 0) process.exitCode = 1;
+  const seldom = seeds > 1 ? tooSeldom(totals, scenario.without) : [];
+  const failures: Failure[] = [];
+  for (const [index, violation] of totals.violations.entries())
+    failures.push(await explained(violation, index < SHRUNK));
+  const tookMs = Math.round(performance.now() - startedAtMs);
+  summary(totals, seldom, tookMs);
+  const [hash] = seeds === 1 ? hashes : [];
+  if (hash !== undefined) say(`hash       ${hash}`);
+  answer({
+    seeds: totals.seeds,
+    events: totals.events,
+    violations: failures.length,
+    faults: Object.fromEntries(totals.faults),
+    firedTooSeldom: seldom,
+    counts: Object.fromEntries(totals.counts),
+    ...(hash === undefined ? {} : { hash }),
+    eventsPerSecond: Math.round((totals.events / tookMs) * 1_000),
+    tookMs,
+    failures,
+  });
+  if (failures.length > 0 || seldom.length > 0) process.exitCode = 1;
 }
 
-function summary(totals: Totals, mute: readonly string[]): void {
-  const tookMs = Math.round(performance.now() - startedAtMs);
+/** Says all that is needed to look at a failure. */
+async function explained(violation: Violation, small: boolean): Promise<Failure> {
+  const { seed, events } = violation.scenario;
+  if (!small) return { seed, events, violation: violation.violation, rerun: rerun(violation.scenario) };
+  const shrunk = await shrink(violation.scenario, violation.violation, SHRINK_WITHIN_MS);
+  const { trace, fired, virtualMs } = shrunk.verdict;
+  const found = shrunk.verdict.violation ?? violation.violation;
+  say(`\nFAILED     seed ${seed} at commit ${commit()}: ${violation.violation}`);
+  say(`shrunk     to ${shrunk.scenario.events} events of chaos in ${shrunk.runs} runs: ${found}`);
+  say(`left       ${list(fired) || "no fault"} · ${shrunk.scenario.users ?? USERS} users · ${virtualMs} ms`);
+  for (const line of trace.slice(-TRACE_SHOWN)) say(`  ${line}`);
+  say(`again      ${rerun(shrunk.scenario)}\n`);
+  return { seed, events, violation: violation.violation, rerun: rerun(shrunk.scenario) };
+}
+
+function summary(totals: Totals, seldom: readonly string[], tookMs: number): void {
   const perSecond = Math.round((totals.events / tookMs) * 1_000);
   say(`faults     ${list(totals.faults)}`);
   say(`checked    ${list(totals.counts)}`);
-  if (mute.length > 0) say(`FAILED     never fired: ${mute.join(", ")}`);
+  if (seldom.length > 0) say(`FAILED     fired too seldom: ${seldom.join(", ")}`);
   say(
     `${totals.seeds} seeds, ${totals.events} events (${perSecond}/s), ${Math.round(totals.virtualMs / 1_000)} s of virtual time, ` +
       `slowest to heal ${Math.round(totals.slowestHealMs)} ms, ${totals.violations.length} violations, ${(tookMs / 1_000).toFixed(1)} s`,
   );
-  if (!values.json) return;
-  const faults = Object.fromEntries(totals.faults);
-  const { violations } = totals;
-  process.stdout.write(
-    `${JSON.stringify({ seeds: totals.seeds, events: totals.events, violations, faults, neverFired: mute, tookMs })}\n`,
-  );
 }
 
+/** The twelve that the design names count as the twelve; what else is planted must be caught too. */
 async function huntAll(): Promise<void> {
-  const caught = [];
+  const bugs: { name: string; seed: number | null; violation: string }[] = [];
   for (const plant of PLANTS) {
-    const found = await hunt(plant, firstSeed, seeds, events);
-    if (found.seed !== undefined) caught.push(found);
-    const how = found.seed === undefined ? "NOT CAUGHT" : `seed ${found.seed}: ${found.violation}`;
-    say(`${plant.name.padEnd(42)} ${how}`);
+    const { seed = null, violation } = await hunt(plant, firstSeed, seeds, scenario.events);
+    bugs.push({ name: plant.name, seed, violation });
+    say(`${plant.name.padEnd(42)} ${seed === null ? "NOT CAUGHT" : `seed ${seed}: ${violation}`}`);
   }
-  for (const name of LATER) say(`${name}: later`);
-  say(`caught ${caught.length} of ${PLANTS.length}`);
-  if (values.json) {
-    const tookMs = Math.round(performance.now() - startedAtMs);
-    process.stdout.write(`${JSON.stringify({ planted: PLANTS.length, caught, tookMs })}\n`);
+  for (const name of LATER) {
+    bugs.push({ name, seed: null, violation: "" });
+    say(`${name.padEnd(42)} cannot be planted yet`);
   }
-  if (caught.length < PLANTS.length) process.exitCode = 1;
+  const count = (named: boolean, caught: boolean): number =>
+    bugs.filter(({ name, seed }) => isNamed(name) === named && (!caught || seed !== null)).length;
+  const [caught, of, extraCaught, extraOf] = [
+    count(true, true),
+    count(true, false),
+    count(false, true),
+    count(false, false),
+  ];
+  const tookMs = Math.round(performance.now() - startedAtMs);
+  say(`caught ${caught} of ${of}, and ${extraCaught} of ${extraOf} others, ${(tookMs / 1_000).toFixed(1)} s`);
+  answer({ caught, of, extraCaught, extraOf, tookMs, bugs });
+  if (caught < of || extraCaught < extraOf) process.exitCode = 1;
 }
 
 async function traceOne(): Promise<void> {
-  const verdict = await runSeed({ seed: firstSeed, events, trace: true, unhealed });
+  const verdict = await runSeed({ ...scenario, trace: true });
   for (const line of verdict.trace) say(line);
   say(`hash ${verdict.hash}, ${verdict.events} events: ${verdict.violation ?? "no violation"}`);
   if (verdict.violation !== undefined) process.exitCode = 1;
 }
 
-function rerun({ seed, events: length }: Job): string {
-  const extra = unhealed.length === 0 ? "" : ` --with ${unhealed.join()}`;
-  return `node dist/test/sim/main.js --seed ${seed} --events ${length}${extra} --trace`;
+function rerun(run: Scenario): string {
+  return `npm run sim -- ${argumentsOf(run)}`;
+}
+
+function commit(): string {
+  try {
+    return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12"], {
+      encoding: "utf8",
+    }).trim();
+  } catch {
+    return "unknown (no git here)";
+  }
 }
 
 function list(counts: ReadonlyMap<string, number>): string {
@@ -121,6 +175,18 @@ function list(counts: ReadonlyMap<string, number>): string {
 /** To people; the last line of standard output is kept for `--json`. */
 function say(line: string): void {
   (values.json ? process.stderr : process.stdout).write(`${line}\n`);
+}
+
+function answer(result: object): void {
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** The names of a list with commas between; another name is a mistake. */
+function chosen<T extends string>(text: string, from: readonly T[], option: string): T[] {
+  const asked = text.split(",").filter((name) => name !== "");
+  const unknown = asked.find((name) => !from.some((one) => one === name));
+  if (unknown !== undefined) throw new Error(`${option} takes some of ${from.join()}, not ${unknown}`);
+  return from.filter((one) => asked.includes(one));
 }
 
 function whole(text: string, option: string): number {

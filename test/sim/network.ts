@@ -5,7 +5,7 @@
 import type { Region } from "../../replicator/core/commands.ts";
 import type { Machine, Process } from "./machine.ts";
 import { Random } from "./random.ts";
-import type { Fired, Settings } from "./settings.ts";
+import type { FaultKind, Fired, Settings } from "./settings.ts";
 
 /** A request without an answer is given up after this long. */
 const REQUEST_TIMEOUT_MS = 1_000;
@@ -17,6 +17,15 @@ export interface Peer {
   readonly region: Region;
   up: boolean;
   pausedUntilMs: number;
+  /** What reached it while it was paused. */
+  readonly held: (() => void)[];
+}
+
+interface Mishaps {
+  /** Held back on its way for so long. */
+  readonly extraMs?: number;
+  readonly answerLost?: boolean;
+  readonly requestLost?: boolean;
 }
 
 export class Connection {
@@ -64,6 +73,19 @@ export class Network {
     };
   }
 
+  pause(server: Peer, ms: number): void {
+    server.pausedUntilMs = this.machine.nowMs + ms;
+    this.machine.after(undefined, ms, "server resumes", () => {
+      if (server.pausedUntilMs <= this.machine.nowMs) this.resume(server);
+    });
+  }
+
+  resume(server: Peer): void {
+    server.pausedUntilMs = 0;
+    for (const run of server.held.splice(0))
+      this.machine.schedule(undefined, this.machine.nowMs, "server resumes", run);
+  }
+
   isCut(from: Region, to: Region): boolean {
     return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0;
   }
@@ -76,15 +98,12 @@ export class Network {
 
   /** When something sent now arrives: a lost packet costs a retransmission, and all behind it wait. */
   arrivalUp(connection: Connection, extraMs = 0): number {
-    connection.lastUpMs = Math.max(
-      connection.lastUpMs,
-      this.machine.nowMs + this.#delay(connection) + extraMs,
-    );
+    connection.lastUpMs = this.#arrival(connection, connection.lastUpMs, extraMs);
     return connection.lastUpMs;
   }
 
   arrivalDown(connection: Connection): number {
-    connection.lastDownMs = Math.max(connection.lastDownMs, this.machine.nowMs + this.#delay(connection));
+    connection.lastDownMs = this.#arrival(connection, connection.lastDownMs, 0);
     return connection.lastDownMs;
   }
 
@@ -92,53 +111,70 @@ export class Network {
     return connection.wan ? this.settings.wanMs : LOCAL_MS;
   }
 
-  #delay(connection: Connection): number {
-    let ms = this.minimumMs(connection) * (1 + 0.2 * this.#random.unit());
+  /** Faults count where they make the message later than it would have been. */
+  #arrival(connection: Connection, notBeforeMs: number, extraMs: number): number {
+    const usualMs = this.minimumMs(connection) * (1 + 0.2 * this.#random.unit());
     const { loss, reorder } = this.settings.mishaps;
     const lost = this.#random.chance(loss);
     const slow = this.#random.chance(reorder);
     const slowMs = this.#random.unit() * 3 * this.settings.wanMs;
-    if (this.healed || !connection.wan) return ms;
-    if (lost) {
-      this.fired.add("loss");
-      ms += RETRANSMIT_MS;
-    }
-    if (slow) {
-      this.fired.add("reorder");
-      ms += slowMs;
-    }
-    return ms;
+    let atMs = Math.max(notBeforeMs, this.machine.nowMs + usualMs + extraMs);
+    if (this.healed || !connection.wan) return atMs;
+    const later = (kind: FaultKind, ms: number): void => {
+      if (this.machine.nowMs + usualMs + extraMs + ms <= atMs) return;
+      this.fired.add(kind);
+      atMs = this.machine.nowMs + usualMs + extraMs + ms;
+    };
+    if (lost) later("loss", RETRANSMIT_MS);
+    if (slow) later("reorder", (lost ? RETRANSMIT_MS : 0) + slowMs);
+    return atMs;
   }
 
   /**
    * A request to the server. `serve` runs there, if it arrives; `done` gets its answer, or `undefined` when none came in time.
-   * `extraMs` holds the request back on its way; `answerLost` loses the answer.
+   * The mishaps count as faults where they meet something.
    */
   request<T>(
     connection: Connection,
     serve: () => T,
     done: (answer: T | undefined) => void,
-    { extraMs = 0, answerLost = false }: { extraMs?: number; answerLost?: boolean } = {},
+    { extraMs = 0, answerLost = false, requestLost = false }: Mishaps = {},
   ): void {
     const { machine } = this;
     const { process, server } = connection;
     const timeoutAtMs = machine.nowMs + REQUEST_TIMEOUT_MS;
-    const timeOut = (): void => machine.schedule(process, timeoutAtMs, "no answer", () => done(undefined));
-    if (this.isCut(process.region, server.region) || !server.up) return timeOut();
+    let settled = false;
+    const settle = (answer: T | undefined): void => {
+      if (!settled) done(answer);
+      settled = true;
+    };
+    const timeOut = (): void => machine.schedule(process, timeoutAtMs, "no answer", () => settle(undefined));
+    const cutOff = (): boolean => this.isCut(process.region, server.region) || !server.up;
+    if (cutOff()) return timeOut();
+    if (requestLost) {
+      this.fired.add("request-lost");
+      return timeOut();
+    }
     const arrive = (): void => {
-      if (!server.up || this.isCut(process.region, server.region)) return timeOut();
+      if (cutOff()) return timeOut();
       // What the dead had not sent yet dies with their connection.
       if (extraMs > 0 && !process.alive) return;
       if (server.pausedUntilMs > machine.nowMs) {
-        machine.schedule(undefined, server.pausedUntilMs, "server resumes", arrive);
-        return;
+        server.held.push(arrive);
+        return timeOut();
       }
       const answer = serve();
-      if (answerLost || this.isCut(server.region, process.region)) return timeOut();
+      if (extraMs > 0) this.fired.add("append-late");
+      if (this.isCut(server.region, process.region)) return timeOut();
+      if (answerLost) {
+        this.fired.add("ack-lost");
+        return timeOut();
+      }
       const backMs = this.arrivalDown(connection);
       if (backMs > timeoutAtMs) return timeOut();
-      machine.schedule(process, backMs, "answer", () => done(answer));
+      machine.schedule(process, backMs, "answer", () => settle(answer));
     };
+    if (extraMs > REQUEST_TIMEOUT_MS) timeOut();
     machine.schedule(undefined, this.arrivalUp(connection, extraMs), "request", arrive);
   }
 }

@@ -2,19 +2,24 @@
  * One presence node in the world: as `services/presence/node.ts` puts it together, without HTTP. Rule: it decides nothing; the node that
  * does not serve clients runs the core alone, with its duties, and keeps no leases.
  */
-import type { Frame, Position, Region, SessionId } from "../../replicator/core/commands.ts";
-import { LIMITS } from "../../replicator/core/limits.ts";
+import type { Position, Region, SessionId } from "../../replicator/core/commands.ts";
+import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEvent } from "../../replicator/core/node.ts";
-import type { ReadableLog } from "../../replicator/log/port.ts";
-import { LINKS_TOPIC, decodeReports } from "../../replicator/runtime/announcement.ts";
+import { createLogger } from "../../replicator/runtime/logger.ts";
+import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
 import { Appender } from "../../services/presence/appender.ts";
-import { Follower } from "../../services/presence/follow.ts";
+import { Engine } from "../../services/presence/engine.ts";
+import type { Core } from "../../services/presence/engine.ts";
 import { Presence } from "../../services/presence/presence.ts";
 import type { Process } from "./machine.ts";
 import { HEARTBEAT_MS, REGIONS, TTL_MS } from "./settings.ts";
 import { SimStore } from "./store.ts";
 import type { World } from "./world.ts";
+
+const SILENT = createLogger({ level: "silent", service: "sim", region: "sim", node: "sim" });
+/** Often, so that a run sees some. */
+const SNAPSHOT_MS = 3_000;
 
 export class NodeHost {
   readonly region: Region;
@@ -24,6 +29,8 @@ export class NodeHost {
   readonly #world: World;
   process: Process;
   node: PresenceNode;
+  appender: Appender;
+  engine: Engine | undefined;
   presence: Presence | undefined;
   /** Folded so far, counted here and not by the fold. */
   applied = new Map<Region, Position>();
@@ -38,6 +45,12 @@ export class NodeHost {
     this.serves = serves;
     this.process = world.process(name, region);
     this.node = new PresenceNode(region, REGIONS);
+    this.appender = this.#newAppender(() => false);
+  }
+
+  /** Position folded of that log. */
+  appliedOf(origin: Region): Position {
+    return this.applied.get(origin) ?? 0;
   }
 
   get up(): boolean {
@@ -45,7 +58,7 @@ export class NodeHost {
   }
 
   get ready(): boolean {
-    return this.up && this.node.caughtUp;
+    return this.up && (this.presence?.ready() ?? this.node.caughtUp);
   }
 
   /** A new life of the process. */
@@ -66,51 +79,61 @@ export class NodeHost {
     const { region, name } = this;
     const { clock } = process;
     const store = new SimStore(world, process, world.server(region));
-    const appender = new Appender({ region, node: name, clock, connected: () => store.connected() });
-    const presence = this.serves ? this.#serve(appender, store) : undefined;
-    if (presence !== undefined) this.node = presence.node;
+    const appender = this.#newAppender(() => store.connected());
+    this.appender = appender;
+    this.presence = this.serves ? this.#serve(appender, store) : undefined;
+    if (this.presence !== undefined) this.node = this.presence.node;
+    const inner = this.presence ?? this.#onlyDuties(appender, clock);
+    const core: Core = {
+      node: this.node,
+      step: (event) => {
+        inner.step(event);
+        if (event.kind === "adopt") this.#adopted();
+      },
+      folded: (origin, position, frame) => {
+        inner.folded(origin, position, frame);
+        this.#folded(origin, position);
+      },
+      tick: () => inner.tick(),
+    };
+    const engine = new Engine({
+      region,
+      peers: REGIONS.filter((one) => one !== region),
+      name,
+      store,
+      appender,
+      core,
+      codec: { encode: encodeSnapshot, decoder: (take) => new SnapshotDecoder(take) },
+      clock,
+      logger: SILENT,
+      malformed: () => world.machine.fail(`invariant 11: ${name} cannot read what was announced`),
+      snapshotMs: SNAPSHOT_MS,
+    });
+    this.engine = engine;
+    engine.start();
+  }
+
+  /** The core alone, as a node has it that serves nobody. */
+  #onlyDuties(appender: Appender, clock: () => Now): Core {
     const { node } = this;
-    this.presence = presence;
     const step = (event: NodeEvent): void => {
-      if (presence !== undefined) return presence.step(event);
       for (const effect of node.step(event, clock())) {
-        if (effect.kind !== "append") continue;
-        const { duty } = effect;
-        void appender.append(effect.commands).then(({ ok }) => step({ kind: "settled", duty, ok }));
+        if (effect.kind === "append") {
+          const { duty } = effect;
+          void appender.append(effect.commands).then(({ ok }) => step({ kind: "settled", duty, ok }));
+        } else if (effect.kind === "compared" || effect.kind === "corrupt") this.engine?.integrity(effect);
       }
     };
-    const followers = [region, ...REGIONS.filter((one) => one !== region)].map(
-      (origin) =>
-        new Follower<ReadableLog>({
-          region: origin,
-          open: async () => {
-            if (origin !== region) return store.openCopy(origin, { create: false });
-            const opened = await store.openLog(origin, { create: true });
-            if (opened.ok) appender.use(opened.log);
-            return opened;
-          },
-          position: () => node.replica.fold(origin)?.position ?? 0,
-          fold: (position, frame) => {
-            if (presence === undefined) step({ kind: "frame", region: origin, position, frame });
-            else presence.folded(origin, position, frame);
-            this.#folded(origin, position, frame);
-          },
-          trouble: (detail) => world.machine.trace(() => `${name} reading ${origin}: ${detail || "resumed"}`),
-        }),
-    );
-    store.listen(LINKS_TOPIC, (payload) => {
-      for (const report of decodeReports(payload) ?? []) step({ kind: "link", report });
-    });
-    for (const follower of followers) follower.start();
-    setInterval(() => {
-      if (presence === undefined) step({ kind: "tick" });
-      else presence.tick();
-      const caughtUp = followers.every(
-        ({ startHead, region: origin }) =>
-          startHead !== undefined && (node.replica.fold(origin)?.position ?? 0) >= startHead,
-      );
-      if (!node.caughtUp && caughtUp) step({ kind: "caught-up" });
-    }, LIMITS.tickMs);
+    return {
+      node,
+      step,
+      folded: (region, position, frame) => step({ kind: "frame", region, position, frame }),
+      tick: () => step({ kind: "tick" }),
+    };
+  }
+
+  #newAppender(connected: () => boolean): Appender {
+    return new Appender({ region: this.region, node: this.name, clock: this.process.clock, connected });
   }
 
   #serve(appender: Appender, store: SimStore): Presence {
@@ -121,6 +144,8 @@ export class NodeHost {
       clock: this.process.clock,
       append: (commands) => appender.append(commands),
       canAppend: () => store.connected() && appender.failingMs() === 0,
+      integrity: (effect) => this.engine?.integrity(effect),
+      recheck: async () => this.engine?.recheck(),
       mintSession: () => {
         world.sessionsMinted += 1;
         this.lastMinted = `s${world.sessionsMinted}`;
@@ -132,8 +157,8 @@ export class NodeHost {
     });
   }
 
-  #folded(origin: Region, position: Position, _frame: Frame): void {
-    const before = this.applied.get(origin) ?? 0;
+  #folded(origin: Region, position: Position): void {
+    const before = this.appliedOf(origin);
     const folded = this.node.replica.fold(origin)?.position ?? 0;
     if (folded > before + 1) {
       this.#world.machine.fail(
@@ -144,5 +169,10 @@ export class NodeHost {
     this.applied.set(origin, position);
     this.foldedAtMs.set(origin, this.#world.machine.nowMs);
     this.#world.observer?.folded(this, origin, position);
+  }
+
+  /** The replica is another: made from a snapshot, or from the logs alone. */
+  #adopted(): void {
+    for (const { region, position } of this.node.replica.folds) this.applied.set(region, position);
   }
 }

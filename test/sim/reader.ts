@@ -2,10 +2,10 @@
  * A reader of a stream: hands out entries as they come, in batches, and goes on by itself after cuts and restarts. Rule: it starts again
  * from its last position or earlier, never later, except where the fault `skip` makes it: that is for its handlers to notice.
  */
-import type { Position } from "../../replicator/core/commands.ts";
-import type { Entry, ReadHandlers, Reader } from "../../replicator/log/port.ts";
+import type { LogId, Position } from "../../replicator/core/commands.ts";
+import type { BrokenReason, Entry, ReadHandlers, Reader } from "../../replicator/log/port.ts";
 import type { Connection } from "./network.ts";
-import type { Stream, Watcher } from "./servers.ts";
+import type { Stored, Stream, Watcher } from "./servers.ts";
 import type { World } from "./world.ts";
 
 const BATCH = 16;
@@ -13,25 +13,42 @@ const BATCH = 16;
 const SILENCE_MS = 1_000;
 
 export class StreamReader implements Reader, Watcher {
+  readonly connection: Connection;
   readonly #world: World;
-  readonly #connection: Connection;
-  readonly #stream: Stream;
+  /** The stream of that name as it is now. */
+  readonly #current: () => Stream;
   readonly #handlers: ReadHandlers;
   readonly #from: Position;
+  #stream: Stream;
+  /** The identity read so far; empty before the first entry of a copy. */
+  #logId: LogId;
   #next: Position;
+  /** The newest position handed out. */
+  #delivered: Position = 0;
   #scheduled = false;
   #held = false;
   #stopped = false;
   #interrupted = false;
+  /** The stream was not there when it was looked for last. */
+  #absent = false;
 
-  constructor(world: World, connection: Connection, stream: Stream, from: Position, handlers: ReadHandlers) {
+  constructor(
+    world: World,
+    connection: Connection,
+    current: () => Stream,
+    logId: LogId,
+    from: Position,
+    handlers: ReadHandlers,
+  ) {
     this.#world = world;
-    this.#connection = connection;
-    this.#stream = stream;
+    this.connection = connection;
+    this.#current = current;
+    this.#stream = current();
+    this.#logId = logId;
     this.#handlers = handlers;
     this.#from = from;
     this.#next = from;
-    stream.watchers.add(this);
+    this.#stream.watchers.add(this);
     world.readers.add(this);
     this.wake();
     this.pathChanged();
@@ -44,29 +61,24 @@ export class StreamReader implements Reader, Watcher {
     return Promise.resolve();
   }
 
-  /** Something was stored. */
+  /** Something was stored, or the stream is another. */
   wake(): void {
-    if (this.#scheduled || this.#held || this.#stopped || this.#next > this.#stream.last) return;
-    const { network, machine } = this.#world;
-    if (!this.#connection.process.alive) return void this.stop();
-    if (!network.flows(this.#connection)) return;
-    this.#scheduled = true;
-    machine.schedule(this.#connection.process, network.arrivalDown(this.#connection), "entries", () => {
-      this.#scheduled = false;
-      this.#deliver();
-    });
+    if (this.#scheduled || this.#held || this.#stopped || !this.#hasNews()) return;
+    const { network } = this.#world;
+    if (!this.connection.process.alive) return void this.stop();
+    if (network.flows(this.connection)) this.#deliverAt(network.arrivalDown(this.connection));
   }
 
   /** The way to the server was cut, or is free again. */
   pathChanged(): void {
     const { network, machine } = this.#world;
-    const { process } = this.#connection;
+    const { process } = this.connection;
     if (!process.alive) return void this.stop();
-    const flows = network.flows(this.#connection);
+    const flows = network.flows(this.connection);
     if (flows && !this.#interrupted) return this.wake();
     const waitMs = flows ? this.#world.readerRandom.between(20, 500) : SILENCE_MS;
     machine.after(process, waitMs, "path", () => {
-      if (this.#stopped || network.flows(this.#connection) !== flows) return;
+      if (this.#stopped || network.flows(this.connection) !== flows) return;
       if (!flows && !this.#interrupted) {
         this.#interrupted = true;
         this.#handlers.interrupted("nothing heard of the server");
@@ -79,48 +91,107 @@ export class StreamReader implements Reader, Watcher {
     });
   }
 
+  #hasNews(): boolean {
+    const stream = this.#stream;
+    if (this.#current() !== stream) return true;
+    if (stream.exists === this.#absent) return true;
+    const sequence = stream.sequenceOf(this.#next);
+    if (sequence === undefined) return this.#delivered > 0;
+    return sequence <= stream.last || this.#rewound(stream);
+  }
+
+  /** The stream ends before what was read of it. */
+  #rewound(stream: Stream): boolean {
+    return (stream.sequenceOf(this.#delivered) ?? 0) > stream.last;
+  }
+
+  #break(reason: BrokenReason, detail: string): void {
+    void this.stop();
+    this.#handlers.broken(reason, detail);
+  }
+
   /** Starts again from the last position, or, as the seed says, from before it. */
   #again(): void {
     const back = 1 + this.#world.readerRandom.below(8);
     this.#next = Math.max(this.#from, this.#next - back);
   }
 
+  #deliverAt(atMs: number): void {
+    this.#scheduled = true;
+    this.#world.machine.schedule(this.connection.process, atMs, "entries", () => {
+      this.#scheduled = false;
+      this.#deliver();
+    });
+  }
+
   #deliver(): void {
     const { network, machine, mishap } = this.#world;
-    const { process, server } = this.#connection;
-    if (this.#stopped) return;
-    if (!network.flows(this.#connection)) return;
+    const { server } = this.connection;
+    if (this.#stopped || !network.flows(this.connection)) return;
     if (server.pausedUntilMs > machine.nowMs) {
       this.#scheduled = true;
-      machine.schedule(process, server.pausedUntilMs, "entries", () => {
-        this.#scheduled = false;
-        this.#deliver();
-      });
+      server.held.push(() => this.#deliverAt(machine.nowMs));
       return;
     }
-    if (this.#next < this.#stream.first) {
-      void this.stop();
-      return this.#handlers.broken("missing", `position ${this.#next} is not held any more`);
-    }
-    const leastMs = network.minimumMs(this.#connection);
-    if (this.#next > 1 && mishap("replay")) this.#again();
-    if (this.#next < this.#stream.last && mishap("skip")) this.#next += 1;
-    for (let count = 0; count < BATCH && !this.#stopped; count++) {
-      const stored = this.#stream.entries[this.#next - 1];
-      if (stored === undefined) break;
-      if (stored.atMs + leastMs > machine.nowMs) {
-        this.#scheduled = true;
-        machine.schedule(process, stored.atMs + leastMs, "entries", () => {
-          this.#scheduled = false;
-          this.#deliver();
-        });
-        return;
-      }
+    const stream = this.#readable();
+    if (stream === undefined) return;
+    if (this.#next > this.#from && mishap("replay")) this.#again();
+    const skips = this.#next > this.#delivered && (stream.sequenceOf(this.#next) ?? 0) < stream.last;
+    if (skips && mishap("skip")) {
       this.#next += 1;
-      const wait = this.#handlers.entry(mishap("corruption") ? corrupted(stored, this.#next) : stored);
+      this.#world.spoiled(this.connection);
+    }
+    const leastMs = network.minimumMs(this.connection);
+    for (let count = 0; count < BATCH && !this.#stopped; count++) {
+      const stored = stream.held(stream.sequenceOf(this.#next) ?? 0);
+      if (stored === undefined) break;
+      if (stored.atMs + leastMs > machine.nowMs) return this.#deliverAt(stored.atMs + leastMs);
+      if (this.#logId !== "" && stored.logId !== this.#logId)
+        return this.#break("identity-changed", `log ${this.#logId} is now ${stored.logId}`);
+      const wait = this.#hand(stored);
       if (wait !== undefined) return this.#hold(wait);
     }
     this.wake();
+  }
+
+  /** The stream, if what is wanted next is or will be in it. */
+  #readable(): Stream | undefined {
+    const stream = this.#current();
+    if (stream !== this.#stream) {
+      this.#stream.watchers.delete(this);
+      stream.watchers.add(this);
+      this.#stream = stream;
+    }
+    const was = this.#absent;
+    this.#absent = !stream.exists;
+    if (this.#absent && !was) this.#handlers.interrupted("the stream does not exist");
+    if (this.#absent) return undefined;
+    if (was) this.#handlers.resumed();
+    const fault = this.#faultOf(stream);
+    if (fault !== undefined) this.#break(...fault);
+    return fault === undefined ? stream : undefined;
+  }
+
+  #faultOf(stream: Stream): [BrokenReason, string] | undefined {
+    if (stream.logId !== "" && stream.logId !== this.#logId)
+      return ["identity-changed", `log ${this.#logId} is now ${stream.logId}`];
+    const sequence = stream.sequenceOf(this.#next);
+    const emptied = sequence === undefined && this.#delivered > 0;
+    if (emptied || this.#rewound(stream))
+      return ["identity-changed", `was read up to ${this.#delivered}, ends before`];
+    if (sequence !== undefined && sequence < stream.first)
+      return ["missing", `position ${this.#next} is not held any more`];
+    return undefined;
+  }
+
+  #hand(stored: Stored): void | Promise<void> {
+    const fresh = this.#next > this.#delivered;
+    this.#delivered = Math.max(this.#delivered, this.#next);
+    this.#logId = stored.logId;
+    this.#next += 1;
+    if (!fresh || !this.#world.mishap("corruption")) return this.#handlers.entry(stored);
+    this.#world.spoiled(this.connection);
+    return this.#handlers.entry(corrupted(stored, this.#next));
   }
 
   #hold(wait: Promise<void>): void {

@@ -9,7 +9,7 @@ import { finalFault } from "./final.ts";
 import { Incidents } from "./incidents.ts";
 import { Ledger } from "./ledger.ts";
 import { draw } from "./settings.ts";
-import type { FaultKind, Unhealed } from "./settings.ts";
+import type { FaultKind, Scenario } from "./settings.ts";
 import { World } from "./world.ts";
 
 /** After healing, all must have converged within this. */
@@ -19,6 +19,7 @@ const LOOK_EVERY_MS = 500;
 export interface Verdict {
   readonly seed: number;
   readonly hash: string;
+  /** Events in all. */
   readonly events: number;
   readonly virtualMs: number;
   readonly healedInMs: number | undefined;
@@ -28,24 +29,14 @@ export interface Verdict {
   readonly trace: readonly string[];
 }
 
-export interface RunOptions {
-  readonly seed: number;
-  /** Events of the chaos; healing takes what it takes. */
-  readonly events: number;
+export interface RunOptions extends Scenario {
   readonly bugs?: Bugs;
   readonly trace?: boolean;
-  /** Faults that the system does not heal yet. */
-  readonly unhealed?: readonly Unhealed[];
 }
 
-export async function runSeed({
-  seed,
-  events,
-  bugs,
-  trace = false,
-  unhealed = [],
-}: RunOptions): Promise<Verdict> {
-  const world = new World(draw(seed, unhealed), bugs);
+export async function runSeed(options: RunOptions): Promise<Verdict> {
+  const { seed, events, bugs, trace = false } = options;
+  const world = new World(draw(options), bugs);
   const { machine } = world;
   machine.tracing = trace;
   world.start();
@@ -58,6 +49,7 @@ export async function runSeed({
   const healedAtMs = machine.nowMs;
   clients.quiet = true;
   incidents.heal();
+  checks.healed();
   let left: string | undefined = "not looked at yet";
   while (machine.failure === undefined && left !== undefined) {
     await machine.run(machine.nowMs + LOOK_EVERY_MS);

@@ -6,6 +6,7 @@ import type { LogId, Position, Region } from "../../replicator/core/commands.ts"
 import type { Entry } from "../../replicator/log/port.ts";
 import type { Process } from "./machine.ts";
 import type { Peer } from "./network.ts";
+import { SnapshotShelf } from "./snapshots.ts";
 
 const DUPLICATE_WINDOW_MS = 120_000;
 
@@ -18,27 +19,94 @@ export interface Watcher {
   wake(): void;
 }
 
+/**
+ * One stream, from its creation to its deletion. Sequences count what was ever stored in it; positions are the origin's, and differ from
+ * sequences in a copy that did not begin with the log. What is truncated is kept, out of reach, for the checkers.
+ */
 export class Stream {
+  /** Empty for a copy: it has the identity of its entries. */
   readonly logId: LogId;
-  /** `entries[0]` has the sequence 1; those below `first` are gone. */
-  readonly entries: Stored[] = [];
+  /** False until it is created, and again when it is deleted. */
+  exists = false;
+  /** The first sequence held. */
   first = 1;
-  made = false;
   readonly watchers = new Set<Watcher>();
+  /** `#entries[0]` has the sequence `#dropped + 1`. */
+  #entries: Stored[] = [];
+  #dropped = 0;
+  #bytes = 0;
   readonly #seen = new Map<string, { readonly atMs: number; readonly position: Position }>();
 
   constructor(logId: LogId) {
     this.logId = logId;
   }
 
+  /** The newest sequence ever given. */
   get last(): number {
-    return this.entries.length;
+    return this.#dropped + this.#entries.length;
   }
 
-  append(entry: Entry, atMs: number): Position {
-    this.entries.push({ ...entry, atMs });
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get newest(): Stored | undefined {
+    return this.first > this.last ? undefined : this.#entries.at(-1);
+  }
+
+  get oldest(): Stored | undefined {
+    return this.held(this.first);
+  }
+
+  /** Everything that can still be told of, truncated or not. */
+  get entries(): readonly Stored[] {
+    return this.#entries;
+  }
+
+  /** By sequence, truncated or not. */
+  held(sequence: number): Stored | undefined {
+    return this.#entries[sequence - this.#dropped - 1];
+  }
+
+  /** The sequence at which a position is, or will be; in an empty copy any may come next. */
+  sequenceOf(position: Position): number | undefined {
+    if (this.logId !== "") return position;
+    const { oldest } = this;
+    return oldest === undefined ? undefined : position - oldest.position + this.first;
+  }
+
+  append(entry: Entry, atMs: number): number {
+    this.#entries.push({ ...entry, atMs });
+    this.#bytes += entry.bytes.length;
+    this.wake();
+    return this.last;
+  }
+
+  /** Everything before that sequence is out of reach. */
+  truncate(sequence: number): void {
+    const until = Math.min(sequence, this.last + 1);
+    for (; this.first < until; this.first++) this.#bytes -= this.oldest?.bytes.length ?? 0;
+    this.wake();
+  }
+
+  /** A copy begins anew. */
+  purge(): void {
+    this.#dropped = this.last;
+    this.#entries = [];
+    this.#bytes = 0;
+    this.first = this.last + 1;
+    this.wake();
+  }
+
+  /** The newest were never written to disk: their sequences are given again, and their message ids are forgotten. */
+  loseTail(count: number): void {
+    for (const { bytes } of this.#entries.splice(Math.max(0, this.#entries.length - count)))
+      this.#bytes -= bytes.length;
+    for (const [id, { position }] of this.#seen) if (position > this.last) this.#seen.delete(id);
+  }
+
+  wake(): void {
     for (const watcher of this.watchers) watcher.wake();
-    return this.entries.length;
   }
 
   duplicateOf(messageId: string, nowMs: number): Position | undefined {
@@ -51,38 +119,72 @@ export class Stream {
   }
 }
 
+interface Listener {
+  readonly process: Process;
+  readonly topic: string;
+  readonly handler: (payload: Uint8Array) => void;
+}
+
 export class Server implements Peer {
   readonly region: Region;
-  readonly log: Stream;
-  readonly copies: ReadonlyMap<Region, Stream>;
+  readonly snapshots = new SnapshotShelf();
   up = true;
   pausedUntilMs = 0;
-  readonly #listeners = new Set<{ process: Process; handler: (payload: Uint8Array) => void }>();
+  readonly held: (() => void)[] = [];
+  /** Nothing can be stored, neither in the log nor in a copy. */
+  full = false;
+  #log: Stream;
+  #logsMade = 0;
+  readonly #copies = new Map<Region, Stream>();
+  readonly #listeners = new Set<Listener>();
 
-  constructor(region: Region, regions: readonly Region[]) {
+  constructor(region: Region) {
     this.region = region;
-    this.log = new Stream(`log-${region}`);
-    this.log.made = true;
-    this.copies = new Map(regions.filter((one) => one !== region).map((one) => [one, new Stream("")]));
+    this.#log = this.#mint();
+    this.#log.exists = true;
+  }
+
+  /** The log as it is now: another object after it was deleted or renewed. */
+  get log(): Stream {
+    return this.#log;
   }
 
   copy(origin: Region): Stream {
-    const stream = this.copies.get(origin);
-    if (stream === undefined) throw new Error(`${this.region} keeps no copy of ${origin}`);
-    return stream;
+    const held = this.#copies.get(origin) ?? new Stream("");
+    this.#copies.set(origin, held);
+    return held;
   }
 
-  listen(process: Process, handler: (payload: Uint8Array) => void): () => void {
-    const listener = { process, handler };
+  /** As an operator could; whoever creates it next gets a log of another identity. */
+  deleteLog(): void {
+    const old = this.#log;
+    old.exists = false;
+    this.#log = this.#mint();
+    old.wake();
+  }
+
+  deleteCopy(origin: Region): void {
+    const old = this.copy(origin);
+    old.exists = false;
+    this.#copies.set(origin, new Stream(""));
+    old.wake();
+  }
+
+  listen(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /** Who listens and lives. */
-  *listeners(): Generator<{ process: Process; handler: (payload: Uint8Array) => void }> {
+  *listeners(topic: string): Generator<Listener> {
     for (const listener of this.#listeners) {
-      if (listener.process.alive) yield listener;
-      else this.#listeners.delete(listener);
+      if (!listener.process.alive) this.#listeners.delete(listener);
+      else if (listener.topic === topic) yield listener;
     }
+  }
+
+  #mint(): Stream {
+    this.#logsMade += 1;
+    return new Stream(this.#logsMade === 1 ? `log-${this.region}` : `log-${this.region}-${this.#logsMade}`);
   }
 }

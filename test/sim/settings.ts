@@ -1,6 +1,6 @@
 /**
  * What a seed draws before the run: which faults there are and how strong, the clocks, the delays. Rule: every intensity comes from
- * the seed, so the seed alone names the run.
+ * the seed, so a scenario (a seed, a length, what is switched off or added) names a run.
  */
 import type { Region } from "../../replicator/core/commands.ts";
 import { Random } from "./random.ts";
@@ -9,6 +9,7 @@ export const REGIONS: readonly Region[] = ["cn", "eu", "us"];
 /** Shorter than in production, so that a run sees many of them. */
 export const TTL_MS = 4_000;
 export const HEARTBEAT_MS = 1_000;
+export const USERS = 50;
 
 /** Faults of the course of the world: something happens now and then, and lasts. */
 export const INCIDENTS = [
@@ -22,6 +23,7 @@ export const INCIDENTS = [
   "node-pause",
   "replicator-pause",
   "nats-pause",
+  "log-full",
 ] as const;
 export type Incident = (typeof INCIDENTS)[number];
 
@@ -40,24 +42,43 @@ export const MISHAPS = [
 export type Mishap = (typeof MISHAPS)[number];
 
 /** Faults the system does not heal yet: only when asked for. */
-export const UNHEALED = ["tail-lost", "overrun"] as const;
+export const UNHEALED = ["tail-lost", "overrun", "log-recreated", "copy-recreated", "snapshot-torn"] as const;
 export type Unhealed = (typeof UNHEALED)[number];
 
 export const CLOCKS = ["clock-skew", "clock-drift"] as const;
-export type FaultKind = Incident | Mishap | Unhealed | (typeof CLOCKS)[number];
+export type Clock = (typeof CLOCKS)[number];
+export type FaultKind = Incident | Mishap | Unhealed | Clock;
+
+/** What every run of many seeds must have fired. */
+export const FAULTS: readonly FaultKind[] = [...INCIDENTS, ...MISHAPS, ...CLOCKS];
+
+/** What names a run; equal scenarios give equal traces. */
+export interface Scenario {
+  readonly seed: number;
+  /** Events of the chaos; healing takes what it takes. */
+  readonly events: number;
+  /** Faults that the system does not heal yet. */
+  readonly also?: readonly Unhealed[];
+  /** Faults that the seed draws, switched off. */
+  readonly without?: readonly FaultKind[];
+  readonly users?: number;
+}
 
 /** The highest probability a seed can draw for each message, request or read. */
 const STRONGEST: Record<Mishap, number> = {
   loss: 0.3,
   replay: 0.5,
   reorder: 0.5,
-  skip: 0.01,
+  skip: 0.015,
   corruption: 0.004,
   "ack-lost": 0.05,
   "request-lost": 0.05,
   "append-late": 0.02,
-  "message-id-forgotten": 0.5,
+  "message-id-forgotten": 0.8,
 };
+/** This share of the seeds is calm: nothing happens but single lost or late messages. */
+const CALM = 0.08;
+const UNHEALED_EVERY_MS = 3_000;
 
 export interface Settings {
   readonly seed: number;
@@ -72,20 +93,21 @@ export interface Settings {
   readonly devices: boolean;
 }
 
-/** `unhealed` are the faults asked for that the system does not heal yet. */
-export function draw(seed: number, unhealed: readonly Unhealed[] = []): Settings {
+export function draw({ seed, also = [], without = [], users = USERS }: Scenario): Settings {
   const random = new Random(seed, "settings");
+  const calm = new Random(seed, "calm").chance(CALM);
+  const isOn = (kind: FaultKind): boolean => !without.includes(kind);
   const incidents = new Map<Incident | Unhealed, number>();
   for (const incident of INCIDENTS) {
-    const on = random.chance(0.6);
+    const drawn = random.chance(0.6);
     const everyMs = random.between(600, 8_000);
-    if (on) incidents.set(incident, everyMs);
+    if (drawn && !calm && isOn(incident)) incidents.set(incident, everyMs);
   }
-  for (const kind of unhealed) incidents.set(kind, 3_000);
+  for (const kind of also) incidents.set(kind, UNHEALED_EVERY_MS);
   const mishap = (kind: Mishap): number => {
-    const on = random.chance(0.7);
-    const probability = random.unit() * STRONGEST[kind];
-    return on ? probability : 0;
+    const drawn = random.chance(0.7);
+    const probability = random.unit() * STRONGEST[kind] * (calm ? 0.1 : 1);
+    return drawn && isOn(kind) ? probability : 0;
   };
   const mishaps: Record<Mishap, number> = {
     loss: mishap("loss"),
@@ -98,8 +120,8 @@ export function draw(seed: number, unhealed: readonly Unhealed[] = []): Settings
     "append-late": mishap("append-late"),
     "message-id-forgotten": mishap("message-id-forgotten"),
   };
-  const skewed = random.chance(0.7);
-  const drifting = random.chance(0.7);
+  const skewed = random.chance(0.7) && isOn("clock-skew");
+  const drifting = random.chance(0.7) && isOn("clock-drift");
   const clocks = new Map(
     REGIONS.map((region) => {
       const skewMs = random.between(-3_600_000, 3_600_000);
@@ -114,7 +136,7 @@ export function draw(seed: number, unhealed: readonly Unhealed[] = []): Settings
     clocks,
     wanMs: random.pick([5, 20, 60, 120]),
     timerMs: random.pick([50, 100, 200]),
-    users: 50,
+    users,
     devices: random.chance(0.7),
   };
 }

@@ -2,179 +2,139 @@
  * The log port (`replicator/log/port.ts`) of one process towards one server of the simulation. Rule: it keeps what the port promises and
  * no more; what the port leaves open (an unanswered append, entries read again, a reader that stands still) happens as the seed says.
  */
-import type { Position, Region } from "../../replicator/core/commands.ts";
+import type { LogId, Region } from "../../replicator/core/commands.ts";
 import type {
-  AppendResult,
+  ConnectionHandler,
   CopyLog,
-  Entry,
-  Extent,
   LogStore,
-  OpenFailure,
   Opened,
   OriginLog,
-  ReadHandlers,
-  Reader,
+  SnapshotStore,
 } from "../../replicator/log/port.ts";
+import { SimCopyLog, SimOriginLog, UNANSWERED } from "./logs.ts";
 import { Connection } from "./network.ts";
 import type { Process } from "./machine.ts";
-import { StreamReader } from "./reader.ts";
-import type { Server, Stream } from "./servers.ts";
+import type { Server } from "./servers.ts";
+import { snapshotStore } from "./snapshots.ts";
 import type { World } from "./world.ts";
 
-const APPEND_LATE_MS = 3_000;
-const UNANSWERED = { ok: false, reason: "unavailable", detail: "no answer" } as const;
-
 export class SimStore implements LogStore {
-  readonly #world: World;
-  readonly #process: Process;
-  readonly #server: Server;
-  readonly #connection: Connection;
+  readonly world: World;
+  readonly server: Server;
+  readonly connection: Connection;
+  /** Counts the connections made: what was proven over an earlier one is unproven. */
+  connects = 0;
+  #connected: boolean;
+  /** The handle opened last: proven at once after a reconnect, the others when they are used. */
+  #newest: SimOriginLog | undefined;
+  readonly #handlers: ConnectionHandler[] = [];
 
   constructor(world: World, process: Process, server: Server) {
-    this.#world = world;
-    this.#process = process;
-    this.#server = server;
-    this.#connection = new Connection(process, server);
+    this.world = world;
+    this.server = server;
+    this.connection = new Connection(process, server);
+    this.#connected = server.up;
+    world.stores.add(this);
   }
 
   connected(): boolean {
-    return this.#server.up;
+    return this.server.up;
   }
 
   describe(): string {
-    return `simulated ${this.#server.region}`;
+    return `simulated ${this.server.region}`;
   }
 
-  async openLog(region: Region, _options: { create: boolean }): Promise<Opened<OriginLog>> {
-    const answer = await this.#ask(() => true);
-    if (answer === undefined) return UNANSWERED;
-    const stream = this.#server.log;
-    return {
-      ok: true,
-      log: {
-        region,
-        logId: stream.logId,
-        extent: () => this.#extent(stream),
-        read: (from, handlers) => this.#read(stream, from, handlers),
-        append: (bytes, messageId) => this.#append(stream, bytes, messageId),
-      },
-    };
+  /** The server stopped or started. */
+  pathChanged(): void {
+    if (!this.connection.process.alive) return void this.world.stores.delete(this);
+    if (this.#connected === this.server.up) return;
+    this.#connected = this.server.up;
+    this.world.machine.after(this.connection.process, 0, "connection", () => {
+      if (this.#connected) this.#newest?.prove();
+      for (const handler of this.#handlers) handler(this.#connected, this.#connected ? "connected" : "lost");
+    });
+    if (this.#connected) this.connects += 1;
+  }
+
+  async openLog(region: Region, { create }: { create: boolean }): Promise<Opened<OriginLog>> {
+    return this.#opened(
+      region,
+      await this.ask(() => {
+        const { log } = this.server;
+        if (!log.exists && !create) return "";
+        log.exists = true;
+        log.wake();
+        return log.logId;
+      }),
+    );
+  }
+
+  async renewLog(region: Region, replaced: LogId): Promise<Opened<OriginLog>> {
+    return this.#opened(
+      region,
+      await this.ask(() => {
+        if (this.server.log.logId === replaced) this.server.deleteLog();
+        const { log } = this.server;
+        log.exists = true;
+        log.wake();
+        return log.logId;
+      }),
+    );
   }
 
   async openCopy(origin: Region, { create }: { create: boolean }): Promise<Opened<CopyLog>> {
-    const stream = this.#server.copy(origin);
-    const answer = await this.#ask(() => {
-      if (create) stream.made = true;
-      return stream.made;
+    const exists = await this.ask(() => {
+      const copy = this.server.copy(origin);
+      if (create && !copy.exists) {
+        copy.exists = true;
+        copy.wake();
+      }
+      return copy.exists;
     });
-    if (answer === undefined) return UNANSWERED;
-    if (!answer) return { ok: false, reason: "absent", detail: "no such copy" };
-    return {
-      ok: true,
-      log: {
-        region: origin,
-        extent: () => this.#extent(stream),
-        read: (from, handlers) => this.#read(stream, from, handlers),
-        checkpoint: () => this.#checkpoint(stream),
-        append: (entry, fence) => this.#appendCopy(origin, stream, entry, fence),
-      },
-    };
+    if (exists === undefined) return UNANSWERED;
+    if (!exists) return { ok: false, reason: "absent", detail: "no such copy" };
+    return { ok: true, log: new SimCopyLog(this, origin) };
   }
 
-  announce(_topic: string, payload: Uint8Array): void {
-    const { machine, network } = this.#world;
+  snapshots(): SnapshotStore {
+    return snapshotStore(this.server.snapshots, (serve) => this.ask(serve));
+  }
+
+  announce(topic: string, payload: Uint8Array): void {
+    const { machine, network } = this.world;
+    const { process } = this.connection;
     const copy = payload.slice();
-    const arrivesMs = network.arrivalUp(this.#connection);
-    if (!this.#server.up || this.#server.pausedUntilMs > arrivesMs) return;
-    for (const { process, handler } of this.#server.listeners()) {
-      machine.schedule(process, arrivesMs, "hears", () => handler(copy));
+    const arrivesMs = network.arrivalUp(this.connection);
+    if (!this.server.up || this.server.pausedUntilMs > arrivesMs) return;
+    if (network.isCut(process.region, this.server.region)) return;
+    for (const listener of this.server.listeners(topic)) {
+      machine.schedule(listener.process, arrivesMs, "hears", () => listener.handler(copy));
     }
   }
 
-  listen(_topic: string, handler: (payload: Uint8Array) => void): () => void {
-    return this.#server.listen(this.#process, handler);
+  listen(topic: string, handler: (payload: Uint8Array) => void): () => void {
+    return this.server.listen({ process: this.connection.process, topic, handler });
   }
 
-  onConnection(): void {
-    // Nobody asks for it today.
+  onConnection(handler: ConnectionHandler): void {
+    this.#handlers.push(handler);
   }
 
   close(): Promise<void> {
+    this.world.stores.delete(this);
     return Promise.resolve();
   }
 
-  #ask<T>(serve: () => T): Promise<T | undefined> {
-    return new Promise((resolve) => this.#world.network.request(this.#connection, serve, resolve));
+  /** A request to the server; no answer in time is `undefined`. */
+  ask<T>(serve: () => T): Promise<T | undefined> {
+    return new Promise((resolve) => this.world.network.request(this.connection, serve, resolve));
   }
 
-  async #extent(
-    stream: Stream,
-  ): Promise<{ ok: true; extent: Extent } | { ok: false; reason: OpenFailure; detail: string }> {
-    const extent = await this.#ask(() => ({ logId: stream.logId, first: stream.first, head: stream.last }));
-    return extent === undefined ? UNANSWERED : { ok: true, extent };
-  }
-
-  async #checkpoint(
-    stream: Stream,
-  ): Promise<
-    | { ok: true; logId: string; position: Position; sequence: number }
-    | { ok: false; reason: OpenFailure; detail: string }
-  > {
-    const answer = await this.#ask(() => {
-      const last = stream.entries.at(-1);
-      return { logId: last?.logId ?? "", position: last?.position ?? 0, sequence: stream.last };
-    });
-    return answer === undefined ? UNANSWERED : { ok: true, ...answer };
-  }
-
-  #read(stream: Stream, from: Position, handlers: ReadHandlers): Reader {
-    return new StreamReader(this.#world, this.#connection, stream, from, handlers);
-  }
-
-  #append(stream: Stream, bytes: Uint8Array, messageId: string): Promise<AppendResult> {
-    const { machine, network, mishap, bugs } = this.#world;
-    const kept = bytes.slice();
-    const requestLost = mishap("request-lost");
-    const late = mishap("append-late");
-    const answerLost = mishap("ack-lost");
-    const store = (): AppendResult => {
-      const known = stream.duplicateOf(messageId, machine.nowMs);
-      if (known !== undefined && !mishap("message-id-forgotten")) {
-        return { ok: true, position: known, duplicate: true };
-      }
-      if (bugs.ackBeforeApply && this.#world.bugRandom.chance(0.05)) {
-        return { ok: true, position: stream.last + 1, duplicate: false };
-      }
-      const position = stream.append(
-        { position: stream.last + 1, logId: stream.logId, bytes: kept },
-        machine.nowMs,
-      );
-      stream.remember(messageId, machine.nowMs, position);
-      machine.note(position);
-      this.#world.appended(this.#server.region, position, kept);
-      return { ok: true, position, duplicate: false };
-    };
-    return new Promise((resolve) => {
-      const done = (result: AppendResult | undefined): void => resolve(result ?? UNANSWERED);
-      if (requestLost) machine.after(this.#process, 1_000, "request lost", () => done(undefined));
-      else network.request(this.#connection, store, done, { extraMs: late ? APPEND_LATE_MS : 0, answerLost });
-    });
-  }
-
-  #appendCopy(origin: Region, stream: Stream, entry: Entry, fence: number): Promise<AppendResult> {
-    const { machine, network, bugs } = this.#world;
-    const store = (): AppendResult => {
-      if (stream.last !== fence && !bugs.dropFencing) {
-        return { ok: false, reason: "fenced", detail: `the last sequence is ${stream.last}, not ${fence}` };
-      }
-      const position = stream.append(entry, machine.nowMs);
-      machine.note(position);
-      this.#world.copied(this.#server.region, origin, entry, position);
-      return { ok: true, position, duplicate: false };
-    };
-    const answerLost = this.#world.mishap("ack-lost");
-    return new Promise((resolve) => {
-      network.request(this.#connection, store, (result) => resolve(result ?? UNANSWERED), { answerLost });
-    });
+  #opened(region: Region, logId: LogId | undefined): Opened<OriginLog> {
+    if (logId === undefined) return UNANSWERED;
+    if (logId === "") return { ok: false, reason: "absent", detail: "no such log" };
+    this.#newest = new SimOriginLog(this, region, logId);
+    return { ok: true, log: this.#newest };
   }
 }

@@ -4,15 +4,18 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { runSeed } from "./run.ts";
-import type { Verdict } from "./run.ts";
-import type { Unhealed } from "./settings.ts";
+import type { RunOptions, Verdict } from "./run.ts";
+import { FAULTS } from "./settings.ts";
+import type { FaultKind, Scenario } from "./settings.ts";
 
 const TWICE_EVERY = 50;
+/** From so many seeds on every kind of fault must have fired this often, in the mean of the seeds; in fewer seeds, once. */
+const SEEDS_FOR_A_MEAN = 200;
+const FIRED_PER_SEED = 0.5;
 
-export interface Job {
-  readonly seed: number;
-  readonly events: number;
-  readonly unhealed: readonly Unhealed[];
+export interface Violation {
+  readonly scenario: Scenario;
+  readonly violation: string;
 }
 
 export interface Totals {
@@ -20,8 +23,8 @@ export interface Totals {
   events: number;
   virtualMs: number;
   slowestHealMs: number;
-  readonly violations: { seed: number; events: number; violation: string }[];
-  readonly faults: Map<string, number>;
+  readonly violations: Violation[];
+  readonly faults: Map<FaultKind, number>;
   readonly counts: Map<string, number>;
 }
 
@@ -37,70 +40,76 @@ export function noTotals(): Totals {
   };
 }
 
-export function addVerdict(totals: Totals, verdict: Verdict, events: number): void {
+export function addVerdict(totals: Totals, verdict: Verdict, scenario: Scenario): void {
   totals.seeds += 1;
   totals.events += verdict.events;
   totals.virtualMs += verdict.virtualMs;
   totals.slowestHealMs = Math.max(totals.slowestHealMs, verdict.healedInMs ?? 0);
   for (const [kind, count] of verdict.fired) totals.faults.set(kind, (totals.faults.get(kind) ?? 0) + count);
   for (const [name, count] of Object.entries(verdict.counts)) {
-    totals.counts.set(name, (totals.counts.get(name) ?? 0) + count);
+    const before = totals.counts.get(name) ?? 0;
+    totals.counts.set(name, name.endsWith("Max") ? Math.max(before, count) : before + count);
   }
-  if (verdict.violation !== undefined) {
-    totals.violations.push({ seed: verdict.seed, events, violation: verdict.violation });
-  }
+  if (verdict.violation !== undefined) totals.violations.push({ scenario, violation: verdict.violation });
 }
 
-/** Runs the seed, and now and then twice. A promise that failed unheard fails the seed. */
-export async function judge(job: Job): Promise<Verdict> {
-  const { seed } = job;
+/** Kinds of fault that fired too seldom for this many seeds, less those switched off. */
+export function tooSeldom(totals: Totals, without: readonly FaultKind[] = []): FaultKind[] {
+  const least = totals.seeds < SEEDS_FOR_A_MEAN ? 1 : FIRED_PER_SEED * totals.seeds;
+  return FAULTS.filter((kind) => !without.includes(kind) && (totals.faults.get(kind) ?? 0) < least);
+}
+
+/** Runs once. A promise that failed unheard fails the run. */
+export async function judgeOnce(options: RunOptions): Promise<Verdict> {
   let unheard: string | undefined;
   const hear = (reason: unknown): void => {
     unheard ??= `crash: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`;
   };
   process.on("unhandledRejection", hear);
   try {
-    const verdict = await runSeed(job);
-    await macrotask();
-    if (unheard !== undefined) return { ...verdict, violation: unheard };
-    if (seed % TWICE_EVERY !== 0 || verdict.violation !== undefined) return verdict;
-    const again = await runSeed(job);
-    if (again.hash === verdict.hash) return verdict;
-    return { ...verdict, violation: `invariant 12: the trace was ${verdict.hash}, then ${again.hash}` };
+    const verdict = await runSeed(options);
+    // Unheard rejections are reported between two turns of the real event loop.
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    const violation = verdict.violation ?? unheard;
+    return { ...verdict, violation };
   } finally {
     process.off("unhandledRejection", hear);
   }
 }
 
-/** Unheard rejections are reported between two turns of the real event loop. */
-function macrotask(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+/** Runs the seed, and now and then twice. */
+export async function judge(scenario: Scenario): Promise<Verdict> {
+  const verdict = await judgeOnce(scenario);
+  if (scenario.seed % TWICE_EVERY !== 0 || verdict.violation !== undefined) return verdict;
+  const again = await judgeOnce(scenario);
+  if (again.hash === verdict.hash) return verdict;
+  return { ...verdict, violation: `invariant 12: the trace was ${verdict.hash}, then ${again.hash}` };
 }
 
-/** Runs all jobs on so many threads; `progress` hears each verdict. */
+/** Runs all on so many threads; `progress` hears each verdict. */
 export async function sweep(
-  jobs: readonly Job[],
+  scenarios: readonly Scenario[],
   threads: number,
-  progress: (verdict: Verdict, job: Job) => void,
+  progress: (verdict: Verdict, scenario: Scenario) => void,
 ): Promise<void> {
   let next = 0;
   const workers = Array.from(
-    { length: Math.min(threads, jobs.length) },
+    { length: Math.min(threads, scenarios.length) },
     () => new Worker(new URL(import.meta.url), { workerData: { sweep: true } }),
   );
   const runs = workers.map(
     (worker) =>
       new Promise<void>((resolve, reject) => {
-        let job: Job | undefined;
+        let scenario: Scenario | undefined;
         const give = (): void => {
-          job = jobs[next];
+          scenario = scenarios[next];
           next += 1;
-          worker.postMessage(job, []);
+          worker.postMessage(scenario, []);
         };
         worker.on("message", (verdict: Verdict) => {
-          if (job !== undefined) progress(verdict, job);
+          if (scenario !== undefined) progress(verdict, scenario);
           give();
         });
         worker.on("error", reject);
@@ -117,8 +126,8 @@ function isSweeping(data: unknown): boolean {
 
 if (!isMainThread && isSweeping(workerData)) {
   const port = parentPort;
-  port?.on("message", (job: Job | undefined) => {
-    if (job === undefined) return port.close();
-    void judge(job).then((verdict) => port.postMessage(verdict));
+  port?.on("message", (scenario: Scenario | undefined) => {
+    if (scenario === undefined) return port.close();
+    void judge(scenario).then((verdict) => port.postMessage(verdict));
   });
 }

@@ -14,10 +14,12 @@ import { NO_BUGS } from "./bugs.ts";
 import type { Bugs } from "./bugs.ts";
 import { Machine, Process } from "./machine.ts";
 import { Network } from "./network.ts";
+import type { Connection } from "./network.ts";
 import { NodeHost } from "./node-host.ts";
 import { Random } from "./random.ts";
 import type { StreamReader } from "./reader.ts";
 import { Server } from "./servers.ts";
+import type { Stream } from "./servers.ts";
 import { Fired, MISHAPS, REGIONS } from "./settings.ts";
 import type { Mishap, Settings } from "./settings.ts";
 import { SimStore } from "./store.ts";
@@ -76,12 +78,15 @@ export class World {
   readonly nodes: NodeHost[] = [];
   readonly replicators: ReplicatorHost[] = [];
   readonly readers = new Set<StreamReader>();
+  readonly stores = new Set<SimStore>();
   readonly readerRandom: Random;
   readonly nodeRandom: Random;
   readonly bugRandom: Random;
   readonly bugs: Bugs;
   observer: Observer | undefined;
   sessionsMinted = 0;
+  /** When a reader was last handed something false, by what it reads: it may stand still for a while then. */
+  readonly #spoiledMs = new Map<string, number>();
   readonly #mishaps: ReadonlyMap<Mishap, Random>;
 
   constructor(settings: Settings, bugs: Bugs = NO_BUGS) {
@@ -94,8 +99,9 @@ export class World {
     this.nodeRandom = new Random(seed, "nodes");
     this.bugRandom = new Random(seed, "bugs");
     this.#mishaps = new Map(MISHAPS.map((kind) => [kind, new Random(seed, kind)]));
-    this.servers = REGIONS.map((region) => new Server(region, REGIONS));
+    this.servers = REGIONS.map((region) => new Server(region));
     this.network.changed = () => {
+      for (const store of this.stores) store.pathChanged();
       for (const reader of this.readers) reader.pathChanged();
     };
     for (const { skewMs, driftPpm } of settings.clocks.values()) {
@@ -133,28 +139,42 @@ export class World {
     return new Process(this.machine, name, region, clock);
   }
 
+  /** Whether the seed wants this fault of a single message now; it counts when it happens. */
+  drawn(kind: Mishap): boolean {
+    return this.#mishaps.get(kind)?.chance(this.settings.mishaps[kind]) === true && !this.network.healed;
+  }
+
   /** Whether this fault of a single message happens now. */
   readonly mishap = (kind: Mishap): boolean => {
-    const happens = this.#mishaps.get(kind)?.chance(this.settings.mishaps[kind]) === true;
-    if (!happens || this.network.healed) return false;
-    this.fired.add(kind);
-    return true;
+    const happens = this.drawn(kind);
+    if (happens) this.fired.add(kind);
+    return happens;
   };
+
+  /** A reader of that server was handed something false. */
+  spoiled({ process, server }: Connection): void {
+    this.#spoiledMs.set(`${server.region}>${process.region}`, this.machine.nowMs);
+  }
+
+  spoiledMs(from: Region, to: Region): number {
+    return this.#spoiledMs.get(`${from}>${to}`) ?? Number.NEGATIVE_INFINITY;
+  }
 
   appended(region: Region, position: Position, bytes: Uint8Array): void {
     this.machine.trace(() => `LOG_${region} ${position} (${bytes.length} bytes)`);
   }
 
-  /** A copy is the origin's log, frame by frame, up to where it ends (invariant 1, and the fence). */
-  copied(region: Region, origin: Region, entry: Entry, sequence: number): void {
+  /** A copy is the origin's log, frame by frame, from where it begins to where it ends (invariant 1, and the fence). */
+  copied(region: Region, origin: Region, copy: Stream, entry: Entry): void {
+    const sequence = copy.last;
     this.machine.trace(() => `COPY_${origin} in ${region} ${sequence}: ${entry.position}`);
-    const original = this.server(origin).log.entries[sequence - 1];
-    if (entry.position !== sequence) {
+    const original = this.server(origin).log.held(entry.position);
+    if (copy.sequenceOf(entry.position) !== sequence) {
       this.machine.fail(
-        `invariant 1: COPY_${origin} in ${region} has position ${entry.position} at ${sequence}`,
+        `invariant 1: COPY_${origin} in ${region} has position ${entry.position} at ${sequence}, out of order`,
       );
     } else if (original === undefined || Buffer.compare(original.bytes, entry.bytes) !== 0) {
-      this.machine.fail(`invariant 5: COPY_${origin} in ${region} differs from the log at ${sequence}`);
+      this.machine.fail(`invariant 5: COPY_${origin} in ${region} differs from the log at ${entry.position}`);
     }
   }
 }

@@ -3,7 +3,7 @@
  * Rule: without the binary a test fails and says what to install; no server and no directory outlives the test process.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -32,6 +32,11 @@ export interface NatsServer {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts again on the same port and store, killing first what still runs. Resolves when it accepts connections. */
   restart(): Promise<void>;
+  /**
+   * Ends the process in order, keeps a copy of its store, and starts it again. The function returned brings that copy back, once: the
+   * server is then as it was, and has lost what came after.
+   */
+  keepStore(): Promise<() => Promise<void>>;
   /** Ends the process and removes its temporary directory. */
   stop(): Promise<void>;
 }
@@ -147,6 +152,22 @@ class LocalNatsServer implements NatsServer {
       if (this.#child === child) this.#child = undefined;
     });
     await this.#untilReady();
+  }
+
+  async keepStore(): Promise<() => Promise<void>> {
+    const copy = mkdtempSync(join(tmpdir(), "rollcall-nats-"));
+    directories.add(copy);
+    await this.kill("SIGTERM");
+    cpSync(this.storeDir, copy, { recursive: true });
+    await this.restart();
+    return async () => {
+      await this.kill("SIGTERM");
+      rmSync(this.storeDir, { recursive: true });
+      cpSync(copy, this.storeDir, { recursive: true });
+      rmSync(copy, { recursive: true });
+      directories.delete(copy);
+      await this.restart();
+    };
   }
 
   async stop(): Promise<void> {

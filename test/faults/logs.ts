@@ -1,0 +1,107 @@
+/**
+ * What is really stored: streams read from a nats-server by a client of its own, beside whatever the product does with them.
+ * Rule: the product's adapters are not used, only its names; what they overlook is to be found here.
+ */
+import { createHash } from "node:crypto";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "nats";
+import { HEADER_LOG, HEADER_POSITION, copyStream, logStream } from "../../replicator/wire/subjects.ts";
+import type { StageRegion } from "./stage-region.ts";
+
+export interface Stored {
+  readonly sequence: number;
+  /** In a copy: the frame's position at the origin. */
+  readonly position: number;
+  /** In a copy: the identity of the origin's log. */
+  readonly logId: string;
+  /** One frame. */
+  readonly bytes: Uint8Array;
+}
+
+export interface CopyFaults {
+  /** Frames compared. */
+  readonly frames: number;
+  /** Positions left out. */
+  readonly gaps: number;
+  /** Positions stored again, or after a later one. */
+  readonly duplicates: number;
+  /** Frames that are not what the origin has at their position. */
+  readonly different: number;
+}
+
+/** Runs `work` with a connection that is closed afterwards. */
+export async function withNats<T>(url: string, work: (connection: NatsConnection) => Promise<T>): Promise<T> {
+  const connection = await connect({ servers: url });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Everything a stream holds now, in its order. */
+export function readStream(url: string, stream: string): Promise<Stored[]> {
+  return withNats(url, async (connection) => {
+    const manager = await jetstreamManager(connection);
+    const { state } = await manager.streams.info(stream);
+    const stored: Stored[] = [];
+    if (state.messages === 0) return stored;
+    const consumer = await jetstream(connection).consumers.get(stream);
+    const messages = await consumer.consume({ max_messages: 1_000 });
+    for await (const message of messages) {
+      stored.push({
+        sequence: message.seq,
+        position: Number(message.headers?.get(HEADER_POSITION) ?? message.seq),
+        logId: message.headers?.get(HEADER_LOG) ?? "",
+        bytes: message.data,
+      });
+      if (message.seq >= state.last_seq) break;
+    }
+    await messages.close();
+    return stored;
+  });
+}
+
+/** Frames that stand twice in a region's log, in words: a frame carries its node, its time and its commands, so no two are equal. */
+export async function duplicatesIn(url: string, region: string): Promise<string[]> {
+  const first = new Map<string, number>();
+  const duplicates: string[] = [];
+  for (const { sequence, bytes } of await readStream(url, logStream(region))) {
+    const hash = hashOf(bytes);
+    const before = first.get(hash);
+    if (before === undefined) first.set(hash, sequence);
+    else duplicates.push(`frame ${before} of ${region} is stored again at ${sequence}`);
+  }
+  return duplicates;
+}
+
+/** The copy at `replica` of the log of `origin`, against that log itself. */
+export async function copyFaults(origin: StageRegion, replica: StageRegion): Promise<CopyFaults> {
+  const copy = await readStream(replica.nats.url, copyStream(origin.name));
+  const log = await readStream(origin.nats.url, logStream(origin.name));
+  const byPosition = new Map(log.map(({ sequence, bytes }) => [sequence, hashOf(bytes)]));
+  let [gaps, duplicates, different] = [0, 0, 0];
+  let last = (copy[0]?.position ?? 1) - 1;
+  for (const { position, bytes } of copy) {
+    if (position <= last) duplicates += 1;
+    gaps += Math.max(0, position - last - 1);
+    if (byPosition.get(position) !== hashOf(bytes)) different += 1;
+    last = Math.max(last, position);
+  }
+  return { frames: copy.length, gaps, duplicates, different };
+}
+
+/** Appends bytes to a region's log as no product process would; resolves with their position. */
+export function appendRaw(url: string, region: string, bytes: Uint8Array): Promise<number> {
+  return withNats(url, async (connection) => {
+    const manager = await jetstreamManager(connection);
+    const { config } = await manager.streams.info(logStream(region));
+    const [subject] = config.subjects;
+    if (subject === undefined) throw new Error(`the log of ${region} has no subject`);
+    return (await jetstream(connection).publish(subject, bytes)).seq;
+  });
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

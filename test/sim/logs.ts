@@ -1,0 +1,228 @@
+/**
+ * Logs and copies as one process holds them: handles that outlive what they are handles of. Rule: a stream is found anew at each request,
+ * as NATS does by name; nothing is appended to a log whose identity and end were not seen again since the connection was lost.
+ */
+import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type {
+  AppendResult,
+  CopyLog,
+  Done,
+  Entry,
+  Extent,
+  OpenFailure,
+  OriginLog,
+  ReadHandlers,
+  Reader,
+} from "../../replicator/log/port.ts";
+import { StreamReader } from "./reader.ts";
+import type { Stream } from "./servers.ts";
+import type { SimStore } from "./store.ts";
+
+const APPEND_LATE_MS = 3_000;
+export const UNANSWERED = { ok: false, reason: "unavailable", detail: "no answer" } as const;
+const ABSENT = { ok: false, reason: "absent", detail: "the stream does not exist" } as const;
+const MISSING = { ok: false, reason: "unavailable", detail: "the stream does not exist" } as const;
+const FULL = { ok: false, reason: "rejected", detail: "the server is full" } as const;
+
+type Failed = { readonly ok: false; readonly reason: OpenFailure; readonly detail: string };
+
+abstract class SimLog {
+  readonly region: Region;
+  protected readonly store: SimStore;
+
+  constructor(store: SimStore, region: Region) {
+    this.store = store;
+    this.region = region;
+  }
+
+  protected abstract current(): Stream;
+
+  extent(): Promise<{ ok: true; extent: Extent } | Failed> {
+    return this.found((stream) => {
+      const { oldest, newest, bytes } = stream;
+      const head = newest?.position ?? (stream.logId === "" ? 0 : stream.last);
+      const first = oldest?.position ?? head + 1;
+      return { ok: true, extent: { logId: newest?.logId ?? stream.logId, first, head, bytes } };
+    });
+  }
+
+  entry(position: Position): Promise<Done<{ readonly entry: Entry | undefined }>> {
+    return this.found((stream) => {
+      const sequence = stream.sequenceOf(position) ?? 0;
+      return { ok: true, entry: sequence < stream.first ? undefined : stream.held(sequence) };
+    });
+  }
+
+  truncate(below: Position): Promise<Done<object>> {
+    return this.found((stream) => {
+      stream.truncate(stream.sequenceOf(below) ?? 0);
+      return { ok: true };
+    });
+  }
+
+  protected start(logId: LogId, from: Position, handlers: ReadHandlers): Reader {
+    const { world, connection } = this.store;
+    return new StreamReader(world, connection, () => this.current(), logId, from, handlers);
+  }
+
+  /** What the server answers of the stream, if both are there. */
+  protected async found<T>(serve: (stream: Stream) => T): Promise<T | Failed> {
+    const answer = await this.store.ask(() => {
+      const stream = this.current();
+      return stream.exists ? serve(stream) : ABSENT;
+    });
+    return answer ?? UNANSWERED;
+  }
+}
+
+export class SimOriginLog extends SimLog implements OriginLog {
+  readonly logId: LogId;
+  /** The newest position that this handle was acknowledged or read: the log does not end before it. */
+  #known: Position = 0;
+  #provenAt: number;
+  #proving = false;
+  /** Found to be another log: nothing goes there any more. */
+  #replaced = false;
+
+  constructor(store: SimStore, region: Region, logId: LogId) {
+    super(store, region);
+    this.logId = logId;
+    this.#provenAt = store.connects;
+  }
+
+  protected current(): Stream {
+    return this.store.server.log;
+  }
+
+  read(from: Position, handlers: ReadHandlers): Reader {
+    const entry = (one: Entry): void | Promise<void> => {
+      this.#known = Math.max(this.#known, one.position);
+      return handlers.entry(one);
+    };
+    return this.start(this.logId, from, {
+      entry,
+      interrupted: (detail) => handlers.interrupted(detail),
+      resumed: () => handlers.resumed(),
+      broken: (reason, detail) => handlers.broken(reason, detail),
+    });
+  }
+
+  append(bytes: Uint8Array, messageId: string): Promise<AppendResult> {
+    const { server } = this.store;
+    const { machine, mishap, bugs, bugRandom } = this.store.world;
+    const kept = bytes.slice();
+    return this.#send((stream) => {
+      const known = stream.duplicateOf(messageId, machine.nowMs);
+      if (known !== undefined && !mishap("message-id-forgotten"))
+        return { ok: true, position: known, duplicate: true };
+      if (server.full) return FULL;
+      const position = stream.last + 1;
+      if (bugs.ackBeforeApply && bugRandom.chance(0.05)) return { ok: true, position, duplicate: false };
+      stream.remember(messageId, machine.nowMs, position);
+      return this.#stored(stream, { position, logId: stream.logId, bytes: kept });
+    });
+  }
+
+  putBack(entry: Entry): Promise<AppendResult> {
+    return this.#send((stream) => {
+      if (this.store.server.full) return FULL;
+      if (stream.last + 1 === entry.position) return this.#stored(stream, entry);
+      return { ok: false, reason: "fenced", detail: `the log ends at ${stream.last}` };
+    }, true);
+  }
+
+  /** Sees after a reconnect whether the log is still the one that this is a handle of. */
+  prove(): void {
+    if (this.#proving || this.#replaced || this.#provenAt === this.store.connects) return;
+    this.#proving = true;
+    void this.#look(this.store.connects);
+  }
+
+  async #look(connects: number): Promise<void> {
+    const extent = await this.extent();
+    this.#proving = false;
+    if (extent.ok && extent.extent.logId !== this.logId) this.#replaced = true;
+    else if (extent.ok && extent.extent.head >= this.#known) this.#provenAt = connects;
+    else if (this.store.connected()) setTimeout(() => this.prove(), LIMITS.tickMs);
+  }
+
+  async #send(store: (stream: Stream) => AppendResult, unproven = false): Promise<AppendResult> {
+    if (this.#replaced) return this.#other();
+    if (this.#provenAt !== this.store.connects && !unproven) {
+      this.prove();
+      return { ok: false, reason: "unavailable", detail: "the log is being checked after a reconnect" };
+    }
+    const { world, connection } = this.store;
+    const requestLost = world.drawn("request-lost");
+    const late = world.drawn("append-late");
+    const answerLost = world.drawn("ack-lost");
+    const serve = (): AppendResult => {
+      const stream = this.current();
+      if (!stream.exists) return MISSING;
+      return stream.logId === this.logId ? store(stream) : this.#other();
+    };
+    const result = await new Promise<AppendResult | undefined>((resolve) => {
+      const extraMs = late ? APPEND_LATE_MS : 0;
+      world.network.request(connection, serve, resolve, { extraMs, answerLost, requestLost });
+    });
+    if (result?.ok === true) this.#known = Math.max(this.#known, result.position);
+    return result ?? UNANSWERED;
+  }
+
+  #stored(stream: Stream, entry: Entry): AppendResult {
+    const { machine } = this.store.world;
+    const position = stream.append(entry, machine.nowMs);
+    machine.note(position);
+    this.store.world.appended(this.store.server.region, position, entry.bytes);
+    return { ok: true, position, duplicate: false };
+  }
+
+  #other(): AppendResult {
+    return { ok: false, reason: "rejected", detail: `this is not log ${this.logId} any more` };
+  }
+}
+
+export class SimCopyLog extends SimLog implements CopyLog {
+  protected current(): Stream {
+    return this.store.server.copy(this.region);
+  }
+
+  read(from: Position, handlers: ReadHandlers): Reader {
+    return this.start("", from, handlers);
+  }
+
+  checkpoint(): Promise<{ ok: true; logId: LogId; position: Position; sequence: number } | Failed> {
+    return this.found(({ newest, last }) => {
+      return { ok: true, logId: newest?.logId ?? "", position: newest?.position ?? 0, sequence: last };
+    });
+  }
+
+  append(entry: Entry, fence: number): Promise<AppendResult> {
+    const { server, connection } = this.store;
+    const { machine, network, bugs } = this.store.world;
+    const bytes = entry.bytes.slice();
+    const serve = (): AppendResult => {
+      const stream = this.current();
+      if (!stream.exists) return MISSING;
+      if (stream.last !== fence && !bugs.dropFencing)
+        return { ok: false, reason: "fenced", detail: `the last sequence is ${stream.last}, not ${fence}` };
+      if (server.full) return FULL;
+      const sequence = stream.append({ ...entry, bytes }, machine.nowMs);
+      machine.note(sequence);
+      this.store.world.copied(server.region, this.region, stream, entry);
+      return { ok: true, position: sequence, duplicate: false };
+    };
+    const answerLost = this.store.world.drawn("ack-lost");
+    return new Promise((resolve) => {
+      network.request(connection, serve, (result) => resolve(result ?? UNANSWERED), { answerLost });
+    });
+  }
+
+  reset(): Promise<Done<object>> {
+    return this.found((stream) => {
+      stream.purge();
+      return { ok: true };
+    });
+  }
+}
