@@ -204,7 +204,7 @@ export class Engine {
     const replica = await base(this.#resyncOptions());
     if (replica === undefined || this.#stopped) return;
     this.#options.core.step({ kind: "adopt", replica });
-    this.#says("");
+    this.#says("folding what the logs have beyond it");
     this.#follow();
   }
 
@@ -252,6 +252,7 @@ export class Engine {
     const { node } = core;
     if (!node.caughtUp) {
       if (this.#following?.behind.length !== 0) return;
+      this.#says("");
       core.step({ kind: "caught-up" });
       logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });
     }
