@@ -28,8 +28,8 @@ interface Candidate {
   readonly position: Position;
 }
 
-/** A snapshot this far behind the log's end is worth asking for a newer one. */
-const FAR_BEHIND = 10_000;
+/** A snapshot this far behind the log's end is worth asking for a newer one: 25 s of an idle region's watermarks. */
+const FAR_BEHIND = 100;
 /** So long the peer has to make a newer one. */
 const FRESH_MS = 10_000;
 const LOOK_EVERY_MS = 500;
@@ -80,7 +80,13 @@ async function bring(
     progress(Math.floor((100 * taken) / Math.max(1, bytes)));
     return pieces.push(piece.slice());
   });
-  const writing = local.snapshots().write(name, label, pieces.all());
+  const writing = local
+    .snapshots()
+    .write(name, label, pieces.all())
+    .catch((error: unknown) => {
+      if (error instanceof CutOff) return { ok: false as const, detail: error.message };
+      throw error;
+    });
   const read = await Promise.race([reading, writing]);
   pieces.end(read.ok ? undefined : read.detail);
   const [readAll, written] = await Promise.all([reading, writing]);
@@ -88,6 +94,9 @@ async function bring(
   if (!written.ok) return { ok: false, detail: `snapshot ${name} here: ${written.detail}` };
   return { ok: true, position };
 }
+
+/** Ends the writing of what could not be read to its end. */
+class CutOff extends Error {}
 
 /** Pieces handed from whoever reads to whoever writes, one at a time. */
 class Pieces {
@@ -122,7 +131,7 @@ class Pieces {
         this.#piece = undefined;
         yield piece;
         this.#emptied();
-      } else if (this.#failure !== undefined) throw new Error(this.#failure);
+      } else if (this.#failure !== undefined) throw new CutOff(this.#failure);
       else if (this.#ended) return;
       else {
         await new Promise<void>((resolve) => {
