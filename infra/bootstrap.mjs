@@ -19,6 +19,12 @@ const TOOLS = {
   test: (args) => runTests(args),
   coverage: (args) => run(process.execPath, [binary("vitest"), ...COVERAGE, ...args], "inherit"),
 };
+/** What must hold beside the tests, when all are run: each counts as one. */
+const PROOFS = [
+  { name: "branches of the core covered", tool: "coverage", args: ["--coverage.reporter=text-summary"] },
+  { name: "simulation", tool: "sim", args: ["--seeds", "2000", "--events", "5000"] },
+  { name: "real faults", tool: "faults", args: ["--quick"] },
+];
 const COVERAGE = ["run", "--project=unit", "test/core", "--coverage.enabled"];
 /** What goes into dist/, and the files that decide how. */
 const SOURCES = ["replicator", "services", "infra", "test/bench", "test/sim", "test/faults"];
@@ -94,7 +100,7 @@ function runTool(path, args) {
   return run(process.execPath, [join(ROOT, path), ...args], "inherit", "ipc");
 }
 
-/** Types, lint and format, then every test. Ends with a line counted from vitest's own report. */
+/** Types, lint and format, then every test; without arguments the proofs as well. Ends with a line counted from vitest's own report. */
 async function runTests(args) {
   const check = await run(...npm("run", "check"), "inherit");
   const folder = mkdtempSync(join(tmpdir(), "rollcall-test-"));
@@ -102,16 +108,28 @@ async function runTests(args) {
     const report = join(folder, "report.json");
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     const tests = await run(process.execPath, [binary("vitest"), "run", ...reporters, ...args], "inherit");
+    const proofs = args.length === 0 ? await runProofs() : [];
     if (check !== 0) console.log("npm run check failed: see above");
-    console.log(summary(report, tests));
-    return check === 0 ? tests : check;
+    console.log(summary(report, tests, proofs));
+    return [check, tests, ...proofs.map(({ code }) => code)].find((code) => code !== 0) ?? 0;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+async function runProofs() {
+  const proofs = [];
+  for (const { name, tool, args } of PROOFS) {
+    say(`${name}: npm run ${tool} -- ${args.join(" ")}`);
+    const code = await TOOLS[tool](args);
+    if (code !== 0) console.log(`${name} failed: see above`);
+    proofs.push({ name, code });
+  }
+  return proofs;
+}
+
 /** `N passed, N failed`. A file that fails outside its tests, or a run that fails outside every file, counts as a failure. */
-function summary(report, exitCode) {
+function summary(report, exitCode, proofs) {
   if (!existsSync(report)) return `0 passed, 1 failed (vitest ended with ${exitCode} and left no report)`;
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
     readFileSync(report, "utf8"),
@@ -121,8 +139,10 @@ function summary(report, exitCode) {
   );
   let failed = numFailedTests + brokenFiles.length;
   if (failed === 0 && exitCode !== 0) failed = 1;
+  const held = proofs.filter(({ code }) => code === 0).length;
+  failed += proofs.length - held;
   const skipped = numPendingTests + numTodoTests;
-  return `${numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+  return `${numPassedTests + held} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
 
 /** Runs a step whose output is not the tool's; ends here when it fails. */
