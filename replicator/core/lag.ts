@@ -64,9 +64,10 @@ export class PeerLag {
   readonly #visible = new Window();
   readonly #offsets: ClockOffset[] = [];
 
-  /** A frame of the peer became visible here. */
+  /** A frame of the peer became visible here; when is not known before the peer's clock is. */
   frame(committedAtMs: number, now: Now): void {
-    this.#visible.add(Math.max(0, now.wallMs + (this.clock()?.offsetMs ?? 0) - committedAtMs));
+    const clock = this.clock();
+    if (clock !== undefined) this.#visible.add(Math.max(0, now.wallMs + clock.offsetMs - committedAtMs));
   }
 
   /** A watermark of the peer, committed at `committedAtMs` by its clock; `echo` is what it says of our log. */

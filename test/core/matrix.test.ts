@@ -240,9 +240,6 @@ describe("the order and the watermark", () => {
         watermarkMs: WALL + 10_000,
         heardMs: WALL + 10_000,
         sinceMs: 77,
-        visibleP50Ms: 0,
-        visibleP99Ms: 0,
-        visibleP999Ms: 0,
       }),
     ]);
   });
