@@ -2,7 +2,7 @@
  * One direction of a simulated WAN link: things put in come out in order, one-way delay later, at no more than the line rate.
  * Rule: order is kept whatever changes meanwhile; a cut lane holds everything, and releases it one delay after healing, the way
  * packets lost on a dead line arrive once they are sent again; a lost packet holds up what was sent after it. One queue and one timer
- * per lane, however much travels.
+ * per lane, however much travels. Bytes arrive as they were put in, but for one bit where a flip was asked for.
  */
 import { performance } from "node:perf_hooks";
 
@@ -10,6 +10,12 @@ interface Item {
   dueMs: number;
   readonly bytes: number;
   readonly arrive: () => void;
+}
+
+/** Where to flip a bit: `behind` bytes after the next `marker`. */
+interface Flip {
+  readonly marker: Uint8Array;
+  readonly behind: number;
 }
 
 /** Payload of a full TCP segment on Ethernet. */
@@ -31,6 +37,7 @@ export class Lane {
   private resendMs = 0;
   private queuedBytes = 0;
   private arrivedBytes = 0;
+  private flip: Flip | undefined;
 
   /** `bytesPerSecond` may be `Infinity`; `random` is uniform in [0, 1). */
   constructor(delayMs: number, bytesPerSecond: number, random: () => number = Math.random) {
@@ -76,6 +83,32 @@ export class Lane {
   setLoss(ratio: number, resendMs: number): void {
     this.lossRatio = ratio;
     this.resendMs = resendMs;
+  }
+
+  /**
+   * Flips one bit, once: in the byte that follows the next `marker` put in by `behind` bytes, where both are put in together. It is what a
+   * line does to a packet when its checksum does not notice.
+   */
+  flipOnce(marker: Uint8Array, behind: number): void {
+    this.flip = { marker, behind };
+  }
+
+  /** Whether a flip that was asked for has still to happen. */
+  get flipPending(): boolean {
+    return this.flip !== undefined;
+  }
+
+  /** These bytes as they arrive at the far end. */
+  carried(bytes: Buffer): Buffer {
+    if (this.flip === undefined) return bytes;
+    const { marker, behind } = this.flip;
+    const at = bytes.indexOf(marker);
+    const byte = bytes[at + behind];
+    if (at < 0 || byte === undefined) return bytes;
+    this.flip = undefined;
+    const damaged = Buffer.from(bytes);
+    damaged[at + behind] = byte ^ 1;
+    return damaged;
   }
 
   setCut(cut: boolean): void {

@@ -83,6 +83,7 @@ export class WanConnection {
     source.on("data", (chunk: Buffer) => {
       underWay += chunk.length;
       if (underWay >= this.route.windowBytes) source.pause();
+      const carried = lane.carried(chunk);
       lane.send(chunk.length, () => {
         const arrived = () => {
           underWay -= chunk.length;
@@ -90,7 +91,7 @@ export class WanConnection {
         };
         const to = sink();
         if (to === undefined || !to.writable) arrived();
-        else to.write(chunk, arrived);
+        else to.write(carried, arrived);
       });
     });
     source.on("end", () => lane.send(0, () => sink()?.end()));

@@ -22,12 +22,13 @@ export interface OwnLogOptions {
 
 /** So long a log that this node has folded must be gone before it is made anew: a server that starts may not know its streams yet. */
 const ABSENT_MS = 1_500;
-/** So long a peer's replicator has to put back what the log lost: a reconnect, and the way of the frames. */
+/** So long a peer's replicator may take to put back the next of what the log lost: a reconnect, and the way of a frame. */
 const PUT_BACK_MS = 5_000;
 
 export class OwnLog {
   readonly #options: OwnLogOptions;
-  #lostSinceMs: number | undefined;
+  /** Where the log ends that lost its end, and since when it has ended there. */
+  #lost: { readonly head: Position; readonly sinceMs: number } | undefined;
   #absentSinceMs: number | undefined;
 
   constructor(options: OwnLogOptions) {
@@ -47,8 +48,8 @@ export class OwnLog {
     if (!answer.ok) return answer;
     const { head } = answer.extent;
     const { logId, position } = at();
-    if (logId === log.logId && head < position) return this.#lost(log, head, position);
-    this.#lostSinceMs = undefined;
+    if (logId === log.logId && head < position) return this.#waitForEnd(log, head, position);
+    this.#lost = undefined;
     if (logId !== "" && logId !== log.logId && head === 0) {
       const begun = await this.#begin(log, logId, position);
       if (begun !== undefined) return { ok: false, reason: "unavailable", detail: begun };
@@ -63,13 +64,14 @@ export class OwnLog {
     return this.#absentSinceMs !== undefined && clock().monoMs - this.#absentSinceMs >= ABSENT_MS;
   }
 
-  async #lost(log: OriginLog, head: Position, position: Position): Promise<Opened<OriginLog>> {
+  /** As long as the end is on its way back it is waited for, however long it is. */
+  async #waitForEnd(log: OriginLog, head: Position, position: Position): Promise<Opened<OriginLog>> {
     const { region, store, clock, logger } = this.#options;
     const nowMs = clock().monoMs;
-    this.#lostSinceMs ??= nowMs;
+    if (this.#lost === undefined || head > this.#lost.head) this.#lost = { head, sinceMs: nowMs };
     const detail = `the log ends at ${head}, ${position} was folded: its end is lost`;
-    if (nowMs - this.#lostSinceMs < PUT_BACK_MS) return { ok: false, reason: "unavailable", detail };
-    this.#lostSinceMs = undefined;
+    if (nowMs - this.#lost.sinceMs < PUT_BACK_MS) return { ok: false, reason: "unavailable", detail };
+    this.#lost = undefined;
     logger.error({ event: "log-renewed", log: region, detail });
     return store
       .renewLog(region, log.logId)

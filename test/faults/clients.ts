@@ -10,6 +10,8 @@
  * Rule: bounded in sessions and in calls under way; a failure is counted and the load goes on.
  */
 import { performance } from "node:perf_hooks";
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
 import { RegionApi } from "../../infra/demo/api.ts";
 import type { HttpClient } from "../../infra/demo/http.ts";
 import { waitFor } from "../../infra/demo/wait.ts";
@@ -43,6 +45,17 @@ export interface ClientCounts {
   readonly reasons: ReadonlyMap<string, number>;
 }
 
+/** An acknowledged login. */
+interface Login {
+  readonly user: string;
+  readonly region: string;
+  readonly sentMs: number;
+  readonly session: string;
+  readonly token: string;
+}
+
+const OpenedShape = Compile(Type.Object({ session: Type.String(), token: Type.String() }));
+const NotCopiedShape = Compile(Type.Object({ type: Type.Literal("/problems/not-copied") }));
 const UNDER_WAY_MAX = 64;
 const TICK_MS = 10;
 const CALL_TIMEOUT_MS = 10_000;
@@ -77,6 +90,7 @@ export class Clients {
   readonly #reasons = new Map<string, number>();
   #acceptedHeartbeats = 0;
   #refusedHeartbeats = 0;
+  #holding = false;
   #loops: Promise<void>[] = [];
 
   constructor(stage: Stage, options: ClientsOptions) {
@@ -105,7 +119,7 @@ export class Clients {
   /** No more writes; resolves when none is under way. Heartbeats and readers go on. */
   async quiet(): Promise<void> {
     this.#writing.abort();
-    await Promise.all([...this.#underWay.values()].flatMap((calls) => [...calls]));
+    await this.#writesSettled();
   }
 
   async stop(): Promise<void> {
@@ -161,7 +175,41 @@ export class Clients {
       this.#fail(region, opened.reason);
       return undefined;
     }
-    const { session, token } = opened.value;
+    return this.#opened({ ...opened.value, user, region, sentMs });
+  }
+
+  /** Logs in with `ack=peer`; the load leaves the session alone. Not `copied`: no other region has it in time, and it stays all the same. */
+  async loginWithPeer(region: string): Promise<{ entry: Entry; copied: boolean } | undefined> {
+    const sentMs = performance.now();
+    const user = `u${(named += 1)}`;
+    const answer = await this.api(region).send("POST", "/v1/sessions?ack=peer", { user, device: "phone" });
+    const copied = answer.ok && answer.status === 201;
+    const stays = answer.ok && answer.status === 503 && NotCopiedShape.Check(answer.body);
+    if (answer.ok && (copied || stays) && OpenedShape.Check(answer.body)) {
+      const entry = this.#opened({ ...answer.body, user, region, sentMs });
+      entry.busy = true;
+      return { entry, copied };
+    }
+    this.#fail(region, answer.ok ? `ack=peer: ${JSON.stringify(answer.body)}` : answer.reason);
+    return undefined;
+  }
+
+  /** No writes from when it resolves until what it resolves to is called; heartbeats and readers go on. */
+  async hold(): Promise<() => void> {
+    this.#holding = true;
+    await this.#writesSettled();
+    return () => {
+      this.#holding = false;
+    };
+  }
+
+  /** Some clients connected to the region vanish: no more heartbeats, no logout. Their sessions must be gone after the TTL. */
+  vanish(region: string, count: number): void {
+    const idle = this.ledger.openAt(region).filter(({ busy }) => !busy);
+    for (const entry of idle.slice(0, count)) this.ledger.leaving(entry);
+  }
+
+  #opened({ user, region, sentMs, session, token }: Login): Entry {
     const entry: Entry = {
       user,
       session,
@@ -177,10 +225,8 @@ export class Clients {
     return entry;
   }
 
-  /** Some clients connected to the region vanish: no more heartbeats, no logout. Their sessions must be gone after the TTL. */
-  vanish(region: string, count: number): void {
-    const idle = this.ledger.openAt(region).filter(({ busy }) => !busy);
-    for (const entry of idle.slice(0, count)) this.ledger.leaving(entry);
+  async #writesSettled(): Promise<void> {
+    await Promise.all([...this.#underWay.values()].flatMap((calls) => [...calls]));
   }
 
   async #write(region: string, api: RegionApi): Promise<void> {
@@ -195,7 +241,7 @@ export class Clients {
       due = Math.min(due + ((now - lastMs) / 1_000) * this.#options.perSecond, UNDER_WAY_MAX);
       lastMs = now;
       for (; due >= 1; due--) {
-        if (calls.size >= UNDER_WAY_MAX) continue;
+        if (calls.size >= UNDER_WAY_MAX || this.#holding) continue;
         const call = this.#event(region, api).finally(() => calls.delete(call));
         calls.add(call);
       }

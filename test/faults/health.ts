@@ -3,6 +3,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Link } from "../../infra/demo/api.ts";
 import { waitFor, type Look } from "../../infra/demo/wait.ts";
+import { repeat } from "./repeat.ts";
 import type { StageRegion } from "./stage-region.ts";
 
 const LOOK_EVERY_MS = 10;
@@ -50,6 +51,32 @@ export async function untilLink(
       ? { done: true, value: undefined }
       : { done: false, seen: link?.state ?? "no answer" };
   });
+}
+
+/**
+ * Looks at the links into a region all the time from now on, as it tells them itself; the function returned ends that and says which states
+ * each link had, with what was told first of each.
+ */
+export function watchLinks({
+  name,
+  api,
+}: StageRegion): () => Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+  const seen = new Map<string, Map<string, string>>();
+  const stopping = new AbortController();
+  const looking = repeat(stopping.signal, LOOK_EVERY_MS, async () => {
+    const answer = await api.links();
+    for (const { origin, replica, state, reason } of answer.ok ? answer.value : []) {
+      if (replica !== name) continue;
+      const states = seen.get(origin) ?? new Map<string, string>();
+      seen.set(origin, states);
+      if (!states.has(state)) states.set(state, reason ?? "");
+    }
+  });
+  return async () => {
+    stopping.abort();
+    await looking;
+    return seen;
+  };
 }
 
 /** Waits a while, less if the signal says so. */

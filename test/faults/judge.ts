@@ -95,17 +95,51 @@ export async function judge(clients: Clients, options: JudgeOptions = {}): Promi
   };
 }
 
-/** The figures every row with a load asserts; a row adds its own. */
-export function figuresOf(verdict: Verdict): Figure[] {
+/** The figures every row with a load asserts, added up where it had several; a row adds its own. */
+export function figuresOf(...verdicts: readonly Verdict[]): Figure[] {
+  const sum = (of: (verdict: Verdict) => number): number =>
+    verdicts.reduce((total, verdict) => total + of(verdict), 0);
   return [
-    exactly(SUMMED.acknowledgedLost, verdict.lost, 0),
-    exactly(SUMMED.appliedTwice, verdict.appliedTwice, 0),
-    exactly(SUMMED.falseOffline, verdict.falseOffline, 0),
-    exactly(SUMMED.lowerEpochsApplied, verdict.lowerEpochs, 0),
-    exactly("version regressions", verdict.regressions, 0),
-    exactly("ghosts", verdict.ghosts, 0),
-    exactly("regions differ", verdict.different, 0),
-    atLeast("acked writes", verdict.acknowledged, ACKNOWLEDGED_MIN),
+    exactly(
+      SUMMED.acknowledgedLost,
+      sum(({ lost }) => lost),
+      0,
+    ),
+    exactly(
+      SUMMED.appliedTwice,
+      sum(({ appliedTwice }) => appliedTwice),
+      0,
+    ),
+    exactly(
+      SUMMED.falseOffline,
+      sum(({ falseOffline }) => falseOffline),
+      0,
+    ),
+    exactly(
+      SUMMED.lowerEpochsApplied,
+      sum(({ lowerEpochs }) => lowerEpochs),
+      0,
+    ),
+    exactly(
+      "version regressions",
+      sum(({ regressions }) => regressions),
+      0,
+    ),
+    exactly(
+      "ghosts",
+      sum(({ ghosts }) => ghosts),
+      0,
+    ),
+    exactly(
+      "regions differ",
+      sum(({ different }) => different),
+      0,
+    ),
+    atLeast(
+      "acked writes",
+      sum(({ acknowledged }) => acknowledged),
+      ACKNOWLEDGED_MIN,
+    ),
   ];
 }
 

@@ -16,6 +16,9 @@ export interface Stored {
   readonly logId: string;
   /** One frame. */
   readonly bytes: Uint8Array;
+  readonly subject: string;
+  /** By which the server knows it again; empty without one. */
+  readonly messageId: string;
 }
 
 export interface CopyFaults {
@@ -51,14 +54,61 @@ export function readStream(url: string, stream: string): Promise<Stored[]> {
     for await (const message of messages) {
       stored.push({
         sequence: message.seq,
-        position: Number(message.headers?.get(HEADER_POSITION) ?? message.seq),
+        position: Number(message.headers?.get(HEADER_POSITION) || message.seq),
         logId: message.headers?.get(HEADER_LOG) ?? "",
         bytes: message.data,
+        subject: message.subject,
+        messageId: message.headers?.get("Nats-Msg-Id") ?? "",
       });
       if (message.seq >= state.last_seq) break;
     }
     await messages.close();
     return stored;
+  });
+}
+
+/** A region's own log, on its own nats-server. */
+export function readLog(url: string, region: string): Promise<Stored[]> {
+  return readStream(url, logStream(region));
+}
+
+/** A region's copy of the log of `origin`, on the region's nats-server. */
+export function readCopy(url: string, origin: string): Promise<Stored[]> {
+  return readStream(url, copyStream(origin));
+}
+
+/**
+ * Sends the newest `count` frames of a region's log again, newest first, each with the message id it was stored with, as a node does
+ * whose answer was lost. `stored`: those that the server took for new.
+ */
+export async function sendAgain(
+  url: string,
+  region: string,
+  count: number,
+): Promise<{ sent: number; stored: number }> {
+  const newest = (await readLog(url, region)).slice(-count).toReversed();
+  return withNats(url, async (connection) => {
+    let [sent, stored] = [0, 0];
+    for (const { bytes, subject, messageId } of newest) {
+      if (messageId === "") continue;
+      const { duplicate } = await jetstream(connection).publish(subject, bytes, { msgID: messageId });
+      sent += 1;
+      if (!duplicate) stored += 1;
+    }
+    return { sent, stored };
+  });
+}
+
+/** Removes a stream, as no product process does. */
+export function deleteStream(url: string, stream: string): Promise<boolean> {
+  return withNats(url, async (connection) => (await jetstreamManager(connection)).streams.delete(stream));
+}
+
+/** The first and the last position that a region's own log holds, while it is the first that its stream holds. */
+export function extentOf(url: string, region: string): Promise<{ first: number; last: number }> {
+  return withNats(url, async (connection) => {
+    const { state } = await (await jetstreamManager(connection)).streams.info(logStream(region));
+    return { first: state.first_seq, last: state.last_seq };
   });
 }
 

@@ -37,8 +37,8 @@ export async function runRow(row: Row, { quick, signal, logs }: RunOptions): Pro
     error = messageOf(thrown);
   }
   const ok = error === undefined && figures.every((figure) => figure.ok);
-  for (const stage of stages.toReversed()) {
-    if (!ok && logs !== undefined) keepLogs(stage, join(logs, `row-${row.row}`));
+  for (const [i, stage] of [...stages.entries()].toReversed()) {
+    if (!ok && logs !== undefined) keepLogs(stage, join(logs, `row-${row.row}`, `stage-${i + 1}`));
     await stage.stop().catch((thrown: unknown) => {
       error = `${error ?? ""} the stage could not be stopped: ${messageOf(thrown)}`.trim();
     });

@@ -117,6 +117,7 @@ async function nodesOf(plan: StagePlan, region: string, natsUrl: string): Promis
       ...(options.ttlMs !== undefined && { ROLLCALL_TTL_MS: String(options.ttlMs) }),
       ...(options.heartbeatMs !== undefined && { ROLLCALL_HEARTBEAT_MS: String(options.heartbeatMs) }),
       ...options.env?.node,
+      ...options.envOf?.(region),
     };
     const script = { region, role: "node", number: i + 1, natsUrl, args: options.nodeArgs?.node ?? [] };
     const spec = scriptSpec(plan, { ...script, path: "services/presence/main.js", env });
@@ -132,7 +133,11 @@ function replicatorsOf(
 ): StageProcess[] {
   const { options, pids, signal } = plan;
   return Array.from({ length: options.replicators ?? 1 }, (_, i) => {
-    const env = { ROLLCALL_PEERS: peers.join(","), ...options.env?.replicator };
+    const env = {
+      ROLLCALL_PEERS: peers.join(","),
+      ...options.env?.replicator,
+      ...options.envOf?.(region),
+    };
     const script = {
       region,
       role: "replicator",

@@ -30,6 +30,8 @@ export interface StageOptions {
   readonly heartbeatMs?: number;
   /** More variables, e.g. `{ node: { ROLLCALL_LOG_LEVEL: "debug" } }`. */
   readonly env?: { readonly node?: Env; readonly replicator?: Env };
+  /** And more for the processes of one region, on top of those. */
+  readonly envOf?: (region: string) => Env;
   /** Arguments of the `node` program itself, e.g. `{ node: ["--max-old-space-size=256"] }`. */
   readonly nodeArgs?: { readonly node?: readonly string[]; readonly replicator?: readonly string[] };
   /** Of every link, there and back; default 0. */
@@ -63,12 +65,16 @@ export interface Wan {
   setRtt(rttMs: number): void;
   /** Share of the packets that are lost and sent again, in both directions. */
   setLoss(ratio: number): void;
+  /** Flips a bit of what travels from `from` to `to`, `behind` bytes after the next `marker`; resolves when it is done. */
+  flipOnce(marker: Uint8Array, behind: number): Promise<void>;
 }
 
 const REGIONS = ["cn", "eu", "us"];
 const HTTP = { timeoutMs: 10_000, socketsMax: 256 };
 const LIVE_TIMEOUT_MS = 120_000;
 const LOOK_EVERY_MS = 50;
+/** A watermark comes several times a second. */
+const FLIP_MS = 10_000;
 
 export class Stage {
   readonly regions: readonly StageRegion[];
@@ -140,6 +146,18 @@ export class Stage {
       heal: () => link.setCut(false),
       setRtt: (rttMs) => link.setRtt(rttMs),
       setLoss: (ratio) => link.setLoss(ratio),
+      flipOnce: async (marker, behind) => {
+        const lane = link.lane(from);
+        lane.flipOnce(marker, behind);
+        const waiting = {
+          what: `a bit to flip from ${from} to ${to}`,
+          timeoutMs: FLIP_MS,
+          everyMs: LOOK_EVERY_MS,
+        };
+        await waitFor({ ...waiting, signal: this.signal }, () =>
+          lane.flipPending ? { done: false, seen: "nothing" } : { done: true, value: undefined },
+        );
+      },
     };
   }
 

@@ -283,3 +283,21 @@ test("dropped connections end at both ends, and each attempt to connect is count
   await echoed(open(), "b");
   expect(link.status()).toMatchObject({ connections: 1, attempts: 2 });
 });
+
+test("one bit is flipped once, behind the next marker, and all else arrives as it was sent", async () => {
+  const { link, open } = await linkTo(await echo(), { rttMs: 0 });
+  const socket = open();
+  const { text, until } = receiver(socket);
+  socket.write("RC-one ");
+  await until(7);
+  link.lane("cn").flipOnce(Buffer.from("RC"), 3);
+  expect(link.lane("cn").flipPending).toBe(true);
+  socket.write("no marker ");
+  await until(17);
+  socket.write("RC-two ");
+  await until(24);
+  socket.write("RC-three");
+  await until(32);
+  expect(link.lane("cn").flipPending).toBe(false);
+  expect(text()).toBe("RC-one no marker RC-uwo RC-three");
+});

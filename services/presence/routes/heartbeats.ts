@@ -1,7 +1,8 @@
 /**
  * The hot paths. A renewal changes a lease in memory and nothing else.
  * Rule: a renewal answers in the same turn of the event loop, without promises, hooks (but the key check) or logging; whether the
- * gate lets it in is one comparison in the handler.
+ * gate lets it in is one comparison in the handler. A node that is not ready renews what it holds all the same (one that stood still
+ * holds its leases, and their time goes on); only what it does not know it cannot judge.
  */
 import { Type } from "typebox";
 
@@ -11,7 +12,7 @@ import { gateHook, turnedAway } from "../overload.ts";
 import { Refusal, unwrap } from "../problems.ts";
 import { assertReady } from "../ready.ts";
 import * as schemas from "../schemas.ts";
-import type { HeartbeatRefusal, Outcome } from "../service.ts";
+import type { HeartbeatRefusal, Outcome, PresenceService } from "../service.ts";
 import type { RouteContext, Scope } from "./scope.ts";
 
 const tags = ["heartbeats"];
@@ -56,10 +57,9 @@ export function heartbeatRoutes(app: Scope, { service, gates }: RouteContext): v
       },
     },
     (request, reply) => {
-      assertReady(service);
       if (heartbeats.narrowed && turnedAway(heartbeats, reply)) return;
       const refused = service.heartbeat(request.params.session);
-      if (refused !== undefined) throw refusalOf(refused);
+      if (refused !== undefined) throw refusalOf(service, refused);
       reply.code(204).send(undefined);
     },
   );
@@ -77,7 +77,6 @@ export function heartbeatRoutes(app: Scope, { service, gates }: RouteContext): v
       },
     },
     (request, reply) => {
-      assertReady(service);
       const { sessions } = request.body;
       const ended: { session: string; reason: HeartbeatRefusal["reason"] }[] = [];
       for (let from = 0; from < sessions.length; from += AHEAD) {
@@ -89,6 +88,7 @@ export function heartbeatRoutes(app: Scope, { service, gates }: RouteContext): v
           if (refused !== undefined) ended.push({ session, reason: refused.reason });
         }
       }
+      if (ended.some(({ reason }) => reason === "unknown")) assertReady(service);
       reply.code(200).send({ renewed: sessions.length - ended.length, ended });
     },
   );
@@ -105,8 +105,9 @@ async function opened(
 
 const NOWHERE: HeartbeatRefusal = { reason: "unknown", by: "" };
 
-function refusalOf({ reason, by }: HeartbeatRefusal): Refusal {
+function refusalOf(service: PresenceService, { reason, by }: HeartbeatRefusal): Refusal {
   if (reason === "unknown") {
+    assertReady(service);
     return new Refusal({ name: "unknown-session", detail: "This region knows no such session." });
   }
   const detail = `The session has ended: ${reason}.`;

@@ -3,20 +3,19 @@
  * TCP receiver: the stream stands still until the packet has been sent again, a round trip and 200 ms later.
  * Rule: slower, nothing else. A login is visible in the other regions within 2.5 round trips, 99 of 100 times.
  */
-import { performance } from "node:perf_hooks";
-import { startClients, type Clients } from "../clients.ts";
+import { startClients } from "../clients.ts";
 import { pause } from "../health.ts";
 import { figuresOf, judge } from "../judge.ts";
 import { atLeast, atMost, type Figure, type Row, type RowContext } from "../row.ts";
+import { visibleMs } from "./support/visible.ts";
 
 const RTT_MS = 300;
 const LOSS = 0.02;
 const VISIBLE_MS_MAX = 2.5 * RTT_MS;
 const MEASURED = { quick: 300, full: 3_000 };
 const EVERY_MS = 40;
-const WAIT_MS = 5_000;
 
-export const row: Row = { row: 6, fault: "300 ms RTT, 2 % packet loss", quick: true, run };
+export const row: Row = { row: 6, fault: "300 ms RTT, 2 % packet loss", quick: false, run };
 
 async function run({ quick, say, stage: begin }: RowContext): Promise<readonly Figure[]> {
   const stage = await begin({ ttlMs: 20_000, heartbeatMs: 1_000, rttMs: RTT_MS });
@@ -45,22 +44,4 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     atMost("p99 commit to visible, ms", at(0.99), VISIBLE_MS_MAX),
     ...figuresOf(verdict),
   ];
-}
-
-/** From the acknowledgement at the origin until the replica has applied it and shows it. */
-async function visibleMs(clients: Clients, origin: string, replica: string): Promise<number> {
-  const entry = await clients.login(origin);
-  if (entry === undefined) throw new Error(`a login at ${origin} failed`);
-  entry.busy = true; // so that the load leaves it alone
-  const committedMs = performance.now();
-  const query = `consistency=token&waitMs=${WAIT_MS}&token=${encodeURIComponent(entry.token)}`;
-  const answer = await clients.api(replica).send("GET", `/v1/users/${entry.user}/presence?${query}`);
-  const tookMs = performance.now() - committedMs;
-  entry.busy = false;
-  if (!answer.ok || answer.status !== 200) throw new Error(`${replica} does not answer for ${entry.user}`);
-  const text = JSON.stringify(answer.body);
-  if (!text.includes('"satisfied":true')) return Number.POSITIVE_INFINITY;
-  if (!text.includes(entry.session))
-    throw new Error(`${replica} has applied the login of ${entry.user}, and does not show it`);
-  return tookMs;
 }

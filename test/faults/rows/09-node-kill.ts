@@ -1,7 +1,8 @@
 /**
  * Row 9: a node is killed (SIGKILL) while its clients' heartbeats continue, and started again; some clients vanish meanwhile. Rule: the
  * node resumes from the logs, nobody whose heartbeats are accepted is shown offline, and whoever vanished is gone everywhere after one
- * fresh TTL and twice the propagation bound.
+ * fresh TTL and twice the propagation bound. Beside it, what an operator switched off in a region of two nodes stays off when both are
+ * killed.
  */
 import { performance } from "node:perf_hooks";
 import { LIMITS } from "../../../replicator/core/limits.ts";
@@ -9,6 +10,7 @@ import { startClients } from "../clients.ts";
 import { pause } from "../health.ts";
 import { figuresOf, judge } from "../judge.ts";
 import { atLeast, atMost, exactly, type Figure, type Row, type RowContext } from "../row.ts";
+import { switchOff } from "./support/switch-off.ts";
 
 const KILLS = { quick: 2, full: 15 };
 const TTL_MS = 6_000;
@@ -19,9 +21,10 @@ const VANISHING = 5;
 const PROPAGATION_BOUND_MS = LIMITS.staleAfterMs;
 const GHOST_MS_MAX = TTL_MS + 2 * PROPAGATION_BOUND_MS;
 
-export const row: Row = { row: 9, fault: "node kill -9 while heartbeats continue", quick: true, run };
+export const row: Row = { row: 9, fault: "node kill -9 while heartbeats continue", quick: false, run };
 
 async function run({ quick, say, stage: begin }: RowContext): Promise<readonly Figure[]> {
+  const switches = switchOff(await begin({ regions: ["cn"], nodes: 2 }));
   const stage = await begin({ ttlMs: TTL_MS, heartbeatMs: 1_000, rttMs: 80 });
   const clients = startClients(stage);
   const kills = KILLS[quick ? "quick" : "full"];
@@ -48,6 +51,7 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     atLeast("reads judged", clients.readers.judged, 100),
     exactly("heartbeats refused", clients.counts().refusedHeartbeats, 0),
     atMost("no ghosts after ms", verdict.ghostFreeMs, GHOST_MS_MAX),
+    ...(await switches),
     ...figuresOf(verdict),
   ];
 }

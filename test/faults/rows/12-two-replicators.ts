@@ -8,7 +8,7 @@ import { figuresOf, judge } from "../judge.ts";
 import { copyFaults } from "../logs.ts";
 import { atLeast, exactly, type Figure, type Row, type RowContext } from "../row.ts";
 
-const ROUNDS = { quick: 4, full: 40 };
+const ROUNDS = { quick: 3, full: 40 };
 const PAUSED_MS = 1_500;
 const TOGETHER_MS = 500;
 

@@ -5,8 +5,6 @@ import { node } from "./fake.ts";
 
 const REQUESTS = [
   ["POST", "/v1/sessions", { user: "ann" }],
-  ["POST", "/v1/sessions/abc/heartbeat", undefined],
-  ["POST", "/v1/heartbeats", { sessions: ["abc"] }],
   ["PATCH", "/v1/sessions/abc", { status: "away" }],
   ["DELETE", "/v1/sessions/abc", undefined],
   ["GET", "/v1/users/ann/presence", undefined],
@@ -15,6 +13,9 @@ const REQUESTS = [
   ["GET", "/v1/online", undefined],
   ["GET", "/v1/occupancy", undefined],
 ] as const;
+
+const heartbeat = (session: string) =>
+  session === "held" ? undefined : ({ reason: "unknown", by: "" } as const);
 
 describe("a node that is still folding the logs", () => {
   test.each(REQUESTS)(
@@ -26,6 +27,30 @@ describe("a node that is still folding the logs", () => {
       expect(reply.headers["retry-after"]).toBe("1");
       expect(reply.json()).toMatchObject({ type: expect.stringContaining("not-ready") });
       expect(calls).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["/v1/sessions/abc/heartbeat", undefined],
+    ["/v1/heartbeats", { sessions: ["abc", "held"] }],
+  ] as const)("judges no session that it does not hold: POST %s", async (url, payload) => {
+    const { app } = node({ ready: () => false, heartbeat });
+    const reply = await app.inject({ method: "POST", url, ...(payload === undefined ? {} : { payload }) });
+    expect(reply.statusCode).toBe(503);
+    expect(reply.headers["retry-after"]).toBe("1");
+    expect(reply.json()).toMatchObject({ type: expect.stringContaining("not-ready") });
+  });
+
+  test.each([
+    ["/v1/sessions/held/heartbeat", undefined, 204],
+    ["/v1/heartbeats", { sessions: ["held"] }, 200],
+  ] as const)(
+    "renews what it holds, for it may only have stood still: POST %s",
+    async (url, payload, status) => {
+      const { app, calls } = node({ ready: () => false, heartbeat });
+      const reply = await app.inject({ method: "POST", url, ...(payload === undefined ? {} : { payload }) });
+      expect(reply.statusCode).toBe(status);
+      expect(calls).toContainEqual(["heartbeat", "held"]);
     },
   );
 
