@@ -13,7 +13,7 @@ import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
 import { proveTail, sameEntry } from "./tail.ts";
-import { inspectFrame } from "./wire/codec.ts";
+import { decodeFrame, inspectFrame } from "./wire/codec.ts";
 
 export interface ReplicatorOptions {
   readonly region: Region;
@@ -279,7 +279,12 @@ class LinkDriver {
       entry: ({ position, bytes }) => {
         const inspected = inspectFrame(bytes);
         const inspection = inspected.ok
-          ? { ok: true as const, region: inspected.header.region, logId: inspected.header.logId }
+          ? {
+              ok: true as const,
+              region: inspected.header.region,
+              logId: inspected.header.logId,
+              goesOn: position === 1 && goesOn(bytes),
+            }
           : { ok: false as const, reason: inspected.reason };
         this.dispatch({ kind: "entry", entry: { position, bytes }, inspection });
         return this.#link.saturated ? this.#drained() : undefined;
@@ -299,6 +304,12 @@ class LinkDriver {
       };
     });
   }
+}
+
+/** Whether the log whose first frame this is goes on where another ended. */
+function goesOn(bytes: Uint8Array): boolean {
+  const decoded = decodeFrame(bytes);
+  return decoded.ok && decoded.frame.commands[0]?.kind === "renewed";
 }
 
 function openFailed(reason: string, detail: string): LinkEvent {

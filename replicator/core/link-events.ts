@@ -23,7 +23,13 @@ export interface LinkReport {
 
 /** What the frame's own header says, as far as the link checks it. */
 export type Inspection =
-  | { readonly ok: true; readonly region: Region; readonly logId: LogId }
+  | {
+      readonly ok: true;
+      readonly region: Region;
+      readonly logId: LogId;
+      /** The frame begins a log that goes on from another: nobody without a snapshot can fold it. */
+      readonly goesOn?: boolean;
+    }
   | { readonly ok: false; readonly reason: string };
 
 export interface LinkEntry {

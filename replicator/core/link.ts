@@ -14,6 +14,7 @@
  *   fetching     | a snapshot is here and the copy begins behind it           → reading
  *   fetching     | none to be had                                             → reading if the log is whole, else idle (overrun)
  *   reading      | append fenced or failed, reader broken                     → idle (the checkpoint is read again)
+ *   reading      | first frame that goes on from another log, empty copy      → fetching
  *   reading      | frame of another region or identity, checksum, gap         → halted (blocked)
  *   halted       | retry time over: what was wrong may have been mended       → opening
  */
@@ -221,6 +222,8 @@ export class Link {
     }
     const refusal = this.#refusal(entry, inspection);
     if (refusal !== undefined) return this.#halt("blocked", refusal.detail, refusal.reason, now);
+    if (entry.position === 1 && inspection.ok && inspection.goesOn === true)
+      return [{ kind: "stop" }, ...this.#fetch("the log goes on from another", "snapshotting", now)];
     this.#received = entry.position;
     this.#head = Math.max(this.#head, entry.position);
     this.#progressAtMs = now.monoMs;

@@ -79,7 +79,9 @@ export class Engine {
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
   #resyncing: Promise<Rebuilt | undefined> | undefined;
-  /** Why a resync is due. */
+  /** A digest or a record says that the replica is wrong, and it was not made anew yet. */
+  #distrusted = false;
+  /** Why a resync is due, until it is done. */
   #resyncFor: string | undefined;
   #resyncAtMs = Number.NEGATIVE_INFINITY;
   #progress = "";
@@ -109,6 +111,7 @@ export class Engine {
       snapshots: this.#snapshots,
       retention: this.retention,
       replica: () => this.node.replica,
+      suspect: () => this.#distrusted,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
     this.#ownLog = new OwnLog({
@@ -181,6 +184,7 @@ export class Engine {
       this.stats.mismatches += 1;
       logger.error({ event: "digest-mismatch", log: region, at, buckets, digestOf: node, here: name });
     }
+    this.#distrusted = true;
     this.#resyncSoon(`digest of ${region}`);
   }
 
@@ -193,7 +197,8 @@ export class Engine {
   /** Waits until all is folded that the logs hold by now, of those that can be followed; not for a server that does not answer. */
   async recheck(): Promise<void> {
     const held = await heldLogs(this.#resyncOptions());
-    for (const [region, { logId, head }] of held ?? []) {
+    if (typeof held === "string") return;
+    for (const [region, { logId, head }] of held) {
       while (!this.#stopped && this.#at(region).logId === logId && this.#at(region).position < head)
         await pause(LIMITS.tickMs);
     }
@@ -268,7 +273,6 @@ export class Engine {
     const why = this.#resyncFor;
     const sinceMs = this.#options.clock().monoMs - this.#resyncAtMs;
     if (why === undefined || this.#resyncing !== undefined || sinceMs < RESYNC_SOONEST_MS) return;
-    this.#resyncFor = undefined;
     void this.#resync(true, why);
   }
 
@@ -276,6 +280,7 @@ export class Engine {
     this.#resyncAtMs = this.#options.clock().monoMs;
     this.#options.logger.warn({ event: "resync", why });
     const resyncing = this.#rebuild(adopt).finally(() => {
+      if (adopt) this.#resyncFor = undefined;
       this.#resyncing = undefined;
     });
     this.#resyncing = resyncing;
@@ -299,6 +304,7 @@ export class Engine {
       logger.warn({ event: "resynced", adopted: adopt, compared, differences: differences.length });
       if (adopt) {
         this.stats.resyncs += 1;
+        this.#distrusted = false;
         core.step({ kind: "adopt", replica: rebuilt.replica });
       }
     }

@@ -22,6 +22,8 @@ export interface HousekeepingOptions {
   readonly retention: Retention;
   /** The replica of the moment. */
   readonly replica: () => Replica;
+  /** It is known to be wrong: a snapshot of it would pass that on. */
+  readonly suspect: () => boolean;
   readonly everyMs: number;
 }
 
@@ -51,6 +53,7 @@ export class Housekeeping {
     const nowMs = this.#options.clock().monoMs;
     if (nowMs - this.#sampledAtMs >= SAMPLE_MS && !this.#sampling) void this.#sample(nowMs);
     if (this.#taking !== undefined || nowMs - this.#atMs < LIMITS.snapshotSoonestMs) return;
+    if (this.#options.suspect()) return;
     const logId = this.#logId();
     if (this.#wanted || logId !== this.#takenOf || nowMs - this.#atMs >= this.#options.everyMs)
       void this.take();
@@ -96,10 +99,11 @@ export class Housekeeping {
 
   async #truncate(kept: readonly Labelled[] | undefined): Promise<void> {
     const { region, store, replica, retention, clock } = this.#options;
-    if (kept === undefined || kept.length < 2) return;
+    const own = kept?.filter(({ label }) => label.region === this.#options.region) ?? [];
+    if (own.length < 2) return;
     const settings = replica().fold(region)?.settings;
     for (const { region: origin, logId } of replica().folds) {
-      const held = Math.min(...kept.map(({ label }) => positionIn(label, origin, logId) ?? 0));
+      const held = Math.min(...own.map(({ label }) => positionIn(label, origin, logId) ?? 0));
       if (held <= 1) continue;
       if (origin !== region) {
         const copy = await store.openCopy(origin, { create: false });

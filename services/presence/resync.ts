@@ -3,13 +3,14 @@
  * not to be trusted. Rule: the logs are the truth. What is made is compared with what there was, at equal positions, before it takes its
  * place; until then what there was goes on answering.
  */
-import type { Region, UserId } from "../../replicator/core/commands.ts";
+import type { Frame, LogId, Position, Region, UserId } from "../../replicator/core/commands.ts";
 import { bucketOf, differingBuckets } from "../../replicator/core/digest.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import { Following } from "./following.ts";
+import type { Sink } from "./following.ts";
 import type { Held, Snapshots } from "./snapshots.ts";
 
 /** A record that differs between a replica and the logs. */
@@ -41,16 +42,18 @@ export interface ResyncOptions {
 
 const LOOK_EVERY_MS = 500;
 const CATCH_UP_EVERY_MS = 20;
+/** So long the replica in the making waits for the present one, which folds the same logs a moment later. */
+const MEET_MS = 1_000;
 const SCRUBBED_AT_ONCE = 2_000;
 /** Differences named at most. */
 export const DIFFERENCES_MAX = 100;
 
-/** Where the logs stand that this region holds; `undefined` while the server does not say. */
+/** Where the logs stand that this region holds, or why one of them does not say. */
 export async function heldLogs({
   region,
   regions,
   store,
-}: ResyncOptions): Promise<Map<Region, Held> | undefined> {
+}: ResyncOptions): Promise<Map<Region, Held> | string> {
   const held = new Map<Region, Held>();
   for (const origin of regions) {
     const opened: Opened<ReadableLog> =
@@ -61,9 +64,9 @@ export async function heldLogs({
       held.set(origin, { logId: "", first: 1, head: 0 });
       continue;
     }
-    if (!opened.ok) return undefined;
+    if (!opened.ok) return opened.detail;
     const answer = await opened.log.extent();
-    if (!answer.ok) return undefined;
+    if (!answer.ok) return `the log of ${origin} cannot be read: ${answer.detail}`;
     held.set(origin, answer.extent);
   }
   return held;
@@ -74,19 +77,22 @@ export async function base(options: ResyncOptions): Promise<Replica | undefined>
   const { regions, snapshots, progress, stopped, wanted } = options;
   while (!stopped()) {
     const [all, held] = await Promise.all([snapshots.list(), heldLogs(options)]);
-    const found = all === undefined || held === undefined ? undefined : snapshots.fitting(all, held);
+    if (typeof held === "string" || all === undefined) {
+      progress(typeof held === "string" ? held : "the region's snapshots cannot be listed");
+      await pause(LOOK_EVERY_MS);
+      continue;
+    }
+    const found = snapshots.fitting(all, held);
     if (found !== undefined) {
       const loaded = await snapshots.load(found, (percent) => progress(`loading a snapshot: ${percent} %`));
       if (loaded.ok) return loaded.replica;
       progress(loaded.detail);
       continue;
     }
-    if (held !== undefined && all !== undefined) {
-      if ([...held.values()].every(({ first }) => first <= 1) && all.length === 0)
-        return new Replica(regions);
-      progress("no snapshot leads to the logs that are held here");
-      wanted();
-    } else progress("the region's NATS does not answer");
+    if ([...held.values()].every(({ first }) => first <= 1) && all.every((one) => snapshots.isDamaged(one)))
+      return new Replica(regions);
+    progress("no snapshot leads to the logs that are held here");
+    wanted();
     await pause(LOOK_EVERY_MS);
   }
   return undefined;
@@ -100,41 +106,105 @@ export interface RebuildOptions extends ResyncOptions {
   readonly freeze: () => Promise<void>;
 }
 
-/** Makes a replica that has all that `present` has, of logs that are still the same, and all of the others. `undefined` when stopped. */
+/**
+ * Makes a replica that has all that `present` has, of logs that are still the same, and all of the others. `undefined` when stopped. Both
+ * end at the same position of each log that they share, unless `present` cannot get as far. A log that is begun again meanwhile may need
+ * another snapshot than the one that it was tried with: then from the beginning.
+ */
 export async function rebuild(options: RebuildOptions): Promise<Rebuilt | undefined> {
+  while (!options.stopped()) {
+    const rebuilt = await tryRebuild(options);
+    if (rebuilt !== "lost") return rebuilt;
+    await pause(LOOK_EVERY_MS);
+  }
+  return undefined;
+}
+
+async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | undefined> {
   const { regions, present, open, freeze, stopped, progress } = options;
   const replica = await base(options);
   if (replica === undefined) return undefined;
-  let frozen = false;
+  let lost = false;
+  const making = new Making(replica, present);
   const following = new Following({
     regions,
     open,
-    sink: {
-      at: (region) => positionOf(replica, region),
-      fold: (region, position, frame) => {
-        const target = positionOf(present, region);
-        // Not beyond what it is to be compared with.
-        if (frozen && target.logId === frame.logId && position > target.position) return;
-        replica.apply(region, position, frame);
-      },
-    },
+    sink: making,
     trouble: () => undefined,
-    lost: (region, detail) => progress(`log of ${region}: ${detail}`),
+    lost: (region, detail) => {
+      progress(`log of ${region}: ${detail}`);
+      lost = true;
+    },
   });
   following.start();
-  while (!stopped() && following.behind.length > 0) {
+  const goesOn = (): boolean => !stopped() && !lost;
+  while (goesOn() && following.behind.length > 0) {
     progress(`folding ${following.behind.join(", ")}`);
     await pause(CATCH_UP_EVERY_MS);
   }
-  await scrub(present);
-  await freeze();
-  frozen = true;
-  while (!stopped() && regions.some((region) => isShort(replica, present, region)))
+  if (goesOn()) await scrub(present);
+  making.hold();
+  for (let waitedMs = 0; waitedMs < MEET_MS && goesOn() && making.isAhead; waitedMs += CATCH_UP_EVERY_MS)
     await pause(CATCH_UP_EVERY_MS);
+  if (goesOn()) await freeze();
+  while (goesOn() && making.isShort) await pause(CATCH_UP_EVERY_MS);
   await following.stop();
   if (stopped()) return undefined;
+  if (lost) return "lost";
   const same = regions.filter((region) => isSame(replica, present, region));
   return { replica, compared: same.length, differences: differencesOf(replica, present, same) };
+}
+
+/** The replica in the making. Once it holds, it folds nothing that `present` has not folded: they are to meet, though frames go on coming. */
+class Making implements Sink {
+  readonly #replica: Replica;
+  readonly #present: Replica;
+  /** What came while it holds, by region. */
+  readonly #held = new Map<Region, { readonly position: Position; readonly frame: Frame }[]>();
+  #holding = false;
+
+  constructor(replica: Replica, present: Replica) {
+    this.#replica = replica;
+    this.#present = present;
+  }
+
+  hold(): void {
+    this.#holding = true;
+  }
+
+  at(region: Region): { readonly logId: LogId; readonly position: Position } {
+    const last = this.#held.get(region)?.at(-1);
+    return last === undefined
+      ? positionOf(this.#replica, region)
+      : { logId: last.frame.logId, position: last.position };
+  }
+
+  fold(region: Region, position: Position, frame: Frame): void {
+    if (!this.#holding) {
+      this.#replica.apply(region, position, frame);
+      return;
+    }
+    const held = this.#held.get(region) ?? [];
+    this.#held.set(region, held);
+    held.push({ position, frame });
+  }
+
+  /** Whether it has more than `present` of a log that both have. */
+  get isAhead(): boolean {
+    return this.#replica.regions.some((region) => isShort(this.#present, this.#replica, region));
+  }
+
+  /** Whether `present` has more of such a log, also after what is held is folded as far as that. */
+  get isShort(): boolean {
+    for (const [region, held] of this.#held) {
+      while (isShort(this.#replica, this.#present, region)) {
+        const next = held.shift();
+        if (next === undefined) break;
+        this.#replica.apply(region, next.position, next.frame);
+      }
+    }
+    return this.#replica.regions.some((region) => isShort(this.#replica, this.#present, region));
+  }
 }
 
 function positionOf(replica: Replica, region: Region): { logId: string; position: number } {
@@ -142,10 +212,10 @@ function positionOf(replica: Replica, region: Region): { logId: string; position
   return { logId: fold?.logId ?? "", position: fold?.position ?? 0 };
 }
 
-/** Whether `present` has more of the very log that `replica` has. */
-function isShort(replica: Replica, present: Replica, region: Region): boolean {
-  const [made, had] = [positionOf(replica, region), positionOf(present, region)];
-  return made.logId === had.logId && made.position < had.position;
+/** Whether the other has more of the very log that the replica has. */
+function isShort(replica: Replica, other: Replica, region: Region): boolean {
+  const [own, others] = [positionOf(replica, region), positionOf(other, region)];
+  return own.logId === others.logId && own.position < others.position;
 }
 
 function isSame(replica: Replica, present: Replica, region: Region): boolean {

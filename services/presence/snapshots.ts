@@ -52,7 +52,7 @@ export type Loaded =
   | { readonly ok: true; readonly replica: Replica }
   | { readonly ok: false; readonly detail: string };
 
-/** The newest, and the one before in case the newest is damaged. */
+/** Of each region that took some: the newest, and the one before in case the newest is damaged. One brought from a peer outlives what is taken here. */
 const KEPT = 2;
 
 export class Snapshots {
@@ -97,8 +97,12 @@ export class Snapshots {
   async prune(): Promise<Labelled[] | undefined> {
     const all = await this.list();
     if (all === undefined) return undefined;
-    for (const { stored } of all.slice(KEPT)) await this.#options.store.remove(stored.name);
-    return all.slice(0, KEPT);
+    const kept = all.filter((one, index) => {
+      const newer = all.slice(0, index).filter(({ label }) => label.region === one.label.region);
+      return newer.length < KEPT;
+    });
+    for (const one of all) if (!kept.includes(one)) await this.#options.store.remove(one.stored.name);
+    return kept;
   }
 
   /** The newest from which every log can be followed on; those found damaged are left out. */

@@ -4,6 +4,8 @@ export interface Bugs {
   readonly dropFencing: boolean;
   /** The log acknowledges, now and then, what it never stores. */
   readonly ackBeforeApply: boolean;
+  /** A log that is made anew gets the identity of the one before. */
+  readonly reuseLogIdentity: boolean;
 }
 
-export const NO_BUGS: Bugs = { dropFencing: false, ackBeforeApply: false };
+export const NO_BUGS: Bugs = { dropFencing: false, ackBeforeApply: false, reuseLogIdentity: false };

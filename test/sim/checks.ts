@@ -2,19 +2,24 @@
  * What must hold at every moment, on every replica, checked against the ledger of what clients were told and against what other replicas
  * showed at equal positions. Rule: each check names its invariant (architecture.md), and the first that fails ends the run.
  */
-import type { Position, Region, SessionId, UserId } from "../../replicator/core/commands.ts";
+import type { Region, SessionId, UserId } from "../../replicator/core/commands.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
 import { rank } from "../../replicator/core/homing.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
+import { placeText } from "./history.ts";
+import type { Place } from "./history.ts";
+import type { Consistency, Outcome } from "../../services/presence/service.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
 import { Random } from "./random.ts";
-import { REGIONS, TTL_MS } from "./settings.ts";
+import { TTL_MS } from "./settings.ts";
 import { Bounds } from "./bounds.ts";
 import { Contact } from "./contact.ts";
 import { LagChecks } from "./lag-checks.ts";
 import { Walks } from "./walks.ts";
 import type { Clients } from "./clients.ts";
+import { Flips } from "./flips.ts";
+import { Losses } from "./losses.ts";
 import type { Observer, World } from "./world.ts";
 
 /** Every so many positions the folds of a log are compared. */
@@ -28,12 +33,23 @@ const EXPIRED_LATE_MS = 1_500;
 /** The whole state of a fold as text: the same text for the same state. */
 export function digestOf(fold: Fold): string {
   return JSON.stringify([
-    fold.logId,
-    fold.position,
-    [...fold.table.values()],
-    [...fold.sent],
-    [...fold.processed],
+    fold.lineage,
+    fold.version,
+    [...fold.table.values()].toSorted((a, b) => (a.user < b.user ? -1 : 1)),
+    sorted(fold.sent),
+    sorted(fold.processed),
   ]);
+}
+
+function sorted(ordinals: ReadonlyMap<string, number>): [string, number][] {
+  return [...ordinals].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** What a host held of a record, and where its fold stood then. */
+interface Seen {
+  readonly place: Place;
+  readonly version: number;
+  readonly moved: boolean;
 }
 
 export class Checks implements Observer {
@@ -41,14 +57,17 @@ export class Checks implements Observer {
   readonly #ledger: Ledger;
   readonly #clients: Clients;
   readonly #random: Random;
-  readonly #digests = new Map<Region, Map<Position, { digest: string; by: string }>>();
-  readonly #seen = new Map<NodeHost, Map<string, { version: Position; moved: boolean }>>();
+  /** By strand and position. */
+  readonly #digests = new Map<string, { readonly digest: string; readonly by: string }>();
+  readonly #seen = new Map<NodeHost, Map<string, Seen>>();
   readonly #contact: Contact;
   readonly #lags: LagChecks;
   readonly #bounds: Bounds;
   readonly #walks: Walks;
+  readonly #losses: Losses;
+  readonly flips: Flips;
   #reads = 0;
-  readonly #counts = { digests: 0, reads: 0, shown: 0, gone: 0, satisfied: 0, unsatisfied: 0 };
+  readonly #counts = { digests: 0, reads: 0, shown: 0, gone: 0, satisfied: 0, unsatisfied: 0, replaced: 0 };
 
   constructor(world: World, ledger: Ledger, clients: Clients) {
     this.#world = world;
@@ -59,14 +78,24 @@ export class Checks implements Observer {
     this.#lags = new LagChecks(world, this.#contact);
     this.#bounds = new Bounds(world, ledger, this.#contact);
     this.#walks = new Walks(world, ledger, clients);
-    for (const region of REGIONS) this.#digests.set(region, new Map());
+    this.#losses = new Losses(world, ledger);
+    this.flips = new Flips(world);
     world.observer = this;
     clients.wrong = (what) => world.machine.fail(what);
     this.#readOn();
   }
 
   get counts(): Record<string, number> {
-    return { ...this.#counts, ...this.#lags.counts, ...this.#bounds.counts, ...this.#walks.counts };
+    const { counts: lags } = this.#lags;
+    const { counts: losses } = this.#losses;
+    return {
+      ...this.#counts,
+      ...lags,
+      ...this.#bounds.counts,
+      ...this.#walks.counts,
+      ...losses,
+      ...this.flips.counts,
+    };
   }
 
   /** All faults are over. */
@@ -79,31 +108,48 @@ export class Checks implements Observer {
     this.#bounds.restarted(host);
   }
 
-  folded(host: NodeHost, region: Region, position: Position): void {
-    this.#lags.folded(host, region);
-    const fold = host.node.replica.fold(region);
-    if (fold === undefined || fold.position % DIGEST_EVERY !== 0) return;
-    const digest = digestOf(fold);
-    const known = this.#digests.get(region)?.get(position);
-    this.#counts.digests += 1;
-    if (known === undefined) this.#digests.get(region)?.set(position, { digest, by: host.name });
-    else if (known.digest !== digest) {
-      this.#fail(`invariant 1: ${host.name} and ${known.by} differ in the log of ${region} at ${position}`);
-    }
-    this.#monotonic(host, fold);
+  adopted(host: NodeHost): void {
+    for (const place of host.places.values()) this.#sameState(host, place);
   }
 
-  /** Invariant 3: a record's version never goes back, and a user given up stays given up. */
-  #monotonic(host: NodeHost, fold: Fold): void {
-    const seen = this.#seen.get(host) ?? new Map<string, { version: Position; moved: boolean }>();
+  begun(region: Region, from: Place | undefined): void {
+    this.#losses.begun(region, from);
+  }
+
+  folded(host: NodeHost, place: Place): void {
+    this.#lags.folded(host, place);
+    if (place.position % DIGEST_EVERY === 0) this.#sameState(host, place);
+  }
+
+  /** Invariant 1: at one place of one lineage one state, whoever got there and how. */
+  #sameState(host: NodeHost, place: Place): void {
+    const { strand, position } = place;
+    const fold = host.node.replica.fold(strand.region);
+    if (fold === undefined || host.flipped) return;
+    const digest = digestOf(fold);
+    const key = `${strand.number} ${position}`;
+    const known = this.#digests.get(key);
+    this.#counts.digests += 1;
+    if (known === undefined) this.#digests.set(key, { digest, by: host.name });
+    else if (known.digest !== digest) {
+      this.#fail(
+        `invariant 1: ${host.name} and ${known.by} differ in the log of ${strand.region} at ${position}`,
+      );
+    }
+    this.#monotonic(host, fold, place);
+  }
+
+  /** Invariant 3: a record's version never goes back, and a user given up stays given up; unless what said so is lost. */
+  #monotonic(host: NodeHost, fold: Fold, place: Place): void {
+    const seen = this.#seen.get(host) ?? new Map<string, Seen>();
     this.#seen.set(host, seen);
     for (const record of fold.table.values()) {
       const key = `${fold.region} ${record.user}`;
       const before = seen.get(key);
-      if (before !== undefined && wentBack(before, record)) {
+      if (before !== undefined && wentBack(before, record) && this.#world.history.has(place, before.place)) {
         this.#fail(`invariant 3: ${record.user} went back in the log of ${fold.region} on ${host.name}`);
       }
-      seen.set(key, { version: record.version, moved: record.movedTo !== "" });
+      seen.set(key, { place, version: record.version, moved: record.movedTo !== "" });
     }
   }
 
@@ -145,9 +191,9 @@ export class Checks implements Observer {
     for (const [id, session] of shown) this.#mayBeShown(host, user, id, session.region);
     const { nowMs } = this.#world.machine;
     for (const account of this.#ledger.of(user)) {
-      const { openAcked, region, id } = account;
+      const { openAcked, region, id, statusAcked } = account;
       if (openAcked === undefined || this.#ledger.mayBeOver(account, nowMs)) continue;
-      if (!has(host, region, openAcked)) {
+      if (!host.has(openAcked)) {
         if (host.region === region && host.serves) this.#shownAtOnce(host, account);
         continue;
       }
@@ -155,11 +201,11 @@ export class Checks implements Observer {
       const session = shown.get(id);
       if (session === undefined) {
         this.#fail(
-          `invariants 4, 6: ${id} of ${user} beats in ${region}, is logged at ${openAcked}, and ${host.name} does not show it`,
+          `invariants 4, 6: ${id} of ${user} beats in ${region}, is logged at ${placeText(openAcked)}, and ${host.name} does not show it`,
         );
         continue;
       }
-      if (!has(host, region, account.statusAcked)) continue;
+      if (statusAcked === undefined || !host.has(statusAcked) || host.flipped) continue;
       if (session.status !== account.status && !account.tentative.includes(session.status)) {
         this.#fail(
           `invariant 4: ${host.name} shows ${id} ${session.status}; acknowledged was ${account.status}`,
@@ -186,9 +232,9 @@ export class Checks implements Observer {
       this.#fail(`invariant 5: ${host.name} shows ${id} of ${user} in ${region}, which nobody opened`);
       return;
     }
-    if (account.closeAcked !== undefined && has(host, region, account.closeAcked)) {
+    if (account.closeAcked !== undefined && host.has(account.closeAcked)) {
       this.#fail(
-        `invariant 4: ${host.name} shows ${id} of ${user}, closed at ${region} ${account.closeAcked}`,
+        `invariant 4: ${host.name} shows ${id} of ${user}, closed at ${placeText(account.closeAcked)}`,
       );
     }
   }
@@ -225,61 +271,33 @@ export class Checks implements Observer {
 
   /** Invariant 8, through the service where there is one; waits are those of the virtual clock. */
   #token(host: NodeHost, which: number, waitMs: number): void {
-    const token = this.#clients.tokens[Math.floor(which * this.#clients.tokens.length)];
-    if (token === undefined || host.presence === undefined) return;
+    const held = this.#clients.tokens[Math.floor(which * this.#clients.tokens.length)];
+    if (held === undefined || host.presence === undefined) return;
+    const { token, places } = held;
     this.#world.machine.enter(host.process);
     const answered = this.#bounds.waits(host, waitMs);
     void host.presence.consistency({ token, waitMs }).then((outcome) => {
       answered();
-      if (!outcome.ok) return this.#fail(`a read with a token failed: ${outcome.problem.name}`);
-      const all = [...token].every(([region, { position }]) => has(host, region, position));
-      if (outcome.value.satisfied) this.#counts.satisfied += 1;
-      else this.#counts.unsatisfied += 1;
-      if (outcome.value.satisfied && !all)
-        this.#fail(`invariant 8: ${host.name} called a token satisfied that is not`);
-      return undefined;
+      return this.#answered(host, places, outcome);
     });
   }
 
-  // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** What still differs from the ledger, somewhere; nothing when all have converged. */
-  unconverged(): string | undefined {
-    const { nowMs } = this.#world.machine;
-    for (const host of this.#world.nodes) {
-      if (!host.ready) return `${host.name} is not ready`;
-      for (const origin of REGIONS) {
-        const missing = this.#world.server(origin).log.last - host.appliedOf(origin);
-        if (missing > 32) return `${host.name} is ${missing} behind ${origin}`;
-        const state = host.node.matrix.linkState(origin, host.process.clock());
-        if (state !== undefined && state !== "live")
-          return `${host.name} shows the link from ${origin} ${state}`;
-      }
-      for (const user of this.#ledger.users()) {
-        const shown = new Map(
-          host.node.replica.view(user)?.sessions.map(({ session }) => [session.session, session.status]),
-        );
-        for (const account of this.#ledger.of(user)) {
-          const status = shown.get(account.id);
-          if (this.#ledger.isAlive(account, nowMs)) {
-            if (status === undefined && account.forced)
-              return `${account.id} was forced out and not told yet`;
-            if (status === undefined) return `${host.name} does not show ${account.id} of ${user}, alive`;
-            if (status !== account.status && !account.tentative.includes(status)) {
-              return `${host.name} shows ${account.id} of ${user} ${status}, not ${account.status}`;
-            }
-          } else if (status !== undefined && !this.#ledger.mayBeRenewed(account, nowMs)) {
-            return `${host.name} shows ${account.id} of ${user}, without a beat for ${(nowMs - account.beatMs).toFixed(0)} ms`;
-          }
-        }
-        const preferred = host.node.replica.view(user)?.preferred ?? "automatic";
-        if (preferred !== "automatic" && this.#clients.preferred.get(user)?.has(preferred) !== true) {
-          return `invariant 5: ${host.name} shows ${user} as preferring ${preferred}, which nobody asked for`;
-        }
-      }
-      if (host.node.replica.contested.size > 0) return `${host.name} has contested users`;
+  /** A token that speaks of another log than the replica has is refused, and never satisfied. */
+  #answered(host: NodeHost, places: readonly Place[], outcome: Outcome<Consistency>): void {
+    if (!outcome.ok) {
+      this.#counts.replaced += 1;
+      const other = places.some(
+        ({ strand }) => host.places.get(strand.region)?.strand.logId !== strand.logId,
+      );
+      if (outcome.problem.name !== "token-log-replaced" || !other)
+        this.#fail(`a read with a token failed: ${outcome.problem.name}`);
+      return;
     }
-    return undefined;
+    const all = places.every((place) => host.has(place));
+    if (outcome.value.satisfied) this.#counts.satisfied += 1;
+    else this.#counts.unsatisfied += 1;
+    if (outcome.value.satisfied && !all)
+      this.#fail(`invariant 8: ${host.name} called a token satisfied that is not`);
   }
 
   #fail(what: string): void {
@@ -287,11 +305,6 @@ export class Checks implements Observer {
   }
 }
 
-/** Whether the replica has folded that position, by the world's own count. */
-function has(host: NodeHost, region: Region, position: Position): boolean {
-  return host.appliedOf(region) >= position;
-}
-
-function wentBack(before: { version: Position; moved: boolean }, record: UserRecord): boolean {
+function wentBack(before: Seen, record: UserRecord): boolean {
   return record.version < before.version || (before.moved && record.movedTo === "");
 }

@@ -9,6 +9,8 @@ import type { OpenedSession, Outcome } from "../../services/presence/service.ts"
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
 import { Random } from "./random.ts";
+import { mentions, placeText } from "./history.ts";
+import type { Place } from "./history.ts";
 import { HEARTBEAT_MS, REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
 import { WeakClients } from "./weak-clients.ts";
@@ -22,6 +24,12 @@ const GIVE_UP_MS = 3_000;
 
 interface Written {
   readonly token: Token;
+}
+
+/** A token that a client holds, and what it speaks of. */
+interface Held {
+  readonly token: Token;
+  readonly places: readonly Place[];
 }
 
 interface Client {
@@ -40,7 +48,7 @@ export class Clients {
   /** What the clients saw that must not be. */
   wrong: (what: string) => void = () => undefined;
   /** Tokens that clients hold, newest last. */
-  readonly tokens: Token[] = [];
+  readonly tokens: Held[] = [];
   readonly preferred = new Map<UserId, Set<PreferredStatus>>();
   readonly #weak: WeakClients;
   readonly #counts = { opens: 0, closes: 0, updates: 0, beats: 0, refused: 0, travels: 0, forced: 0 };
@@ -134,10 +142,9 @@ export class Clients {
       machine.trace(() => `open ${account.id} failed: ${outcome.problem.name}`);
       return;
     }
-    account.openAcked = outcome.value.token.get(account.region)?.position ?? 0;
+    account.openAcked = this.#told(outcome.value, account.region, account.id);
     account.statusAcked = account.openAcked;
-    this.#told(outcome.value.token);
-    machine.trace(() => `open ${account.id} acknowledged at ${account.openAcked}`);
+    machine.trace(() => `open ${account.id} acknowledged at ${placeText(account.openAcked)}`);
   }
 
   /** Whether the session still stands. */
@@ -164,6 +171,7 @@ export class Clients {
   #update(account: Account, presence: Presence, detail: number): void {
     const status = STATUSES[Math.floor(detail * STATUSES.length)] ?? "online";
     account.tentative.push(status);
+    account.asked.add(status);
     this.#counts.updates += 1;
     this.#world.machine.trace(() => `update ${account.id} ${status}`);
     void this.#updated(account, status, presence.updateSession(account.id, { status }));
@@ -178,8 +186,7 @@ export class Clients {
     if (!outcome.ok) return;
     account.tentative.splice(0, account.tentative.indexOf(status) + 1);
     account.status = status;
-    account.statusAcked = outcome.value.token.get(account.region)?.position ?? 0;
-    this.#told(outcome.value.token);
+    account.statusAcked = this.#told(outcome.value, account.region, account.id);
   }
 
   #close(client: Client, account: Account, presence: Presence): void {
@@ -193,9 +200,8 @@ export class Clients {
   async #closed(account: Account, closing: Promise<Outcome<Written>>): Promise<void> {
     const outcome = await closing;
     if (!outcome.ok) return;
-    account.closeAcked = outcome.value.token.get(account.region)?.position ?? 0;
-    this.#told(outcome.value.token);
-    this.#world.machine.trace(() => `close ${account.id} acknowledged at ${account.closeAcked}`);
+    account.closeAcked = this.#told(outcome.value, account.region, account.id);
+    this.#world.machine.trace(() => `close ${account.id} acknowledged at ${placeText(account.closeAcked)}`);
   }
 
   #prefer(user: UserId, host: NodeHost, presence: Presence, detail: number): void {
@@ -204,12 +210,12 @@ export class Clients {
     const ends = preferred !== "automatic" && (detail * 100) % 1 < 0.5;
     const untilMs = ends ? host.process.clock().wallMs + PREFERRED_FOR_MS : 0;
     this.preferred.set(user, asked.add(preferred));
-    void this.#preferred(presence.prefer(user, preferred, untilMs));
+    void this.#preferred(presence.prefer(user, preferred, untilMs), host.region, user);
   }
 
-  async #preferred(preferring: Promise<Outcome<Written>>): Promise<void> {
+  async #preferred(preferring: Promise<Outcome<Written>>, region: Region, user: UserId): Promise<void> {
     const outcome = await preferring;
-    if (outcome.ok) this.#told(outcome.value.token);
+    if (outcome.ok) this.#told(outcome.value, region, user);
   }
 
   /** An operator ends all sessions of the user that this region knows of. */
@@ -229,8 +235,17 @@ export class Clients {
     this.#counts.travels += 1;
   }
 
-  #told(token: Token): void {
-    this.tokens.push(token);
+  /** What the token of a write about `id` in `region` speaks of. */
+  #told({ token }: Written, region: Region, id: string): Place | undefined {
+    const { history } = this.#world;
+    const places = [...token].flatMap(
+      ([, { logId, position }]) => history.find(logId, position, (frame) => mentions(frame, id)) ?? [],
+    );
+    const place = places.find(({ strand }) => strand.region === region);
+    if (place === undefined || places.length < token.size)
+      this.wrong(`invariant 4: a write of ${id} in ${region} was acknowledged that its log never had`);
+    this.tokens.push({ token, places });
     if (this.tokens.length > 64) this.tokens.shift();
+    return place;
   }
 }

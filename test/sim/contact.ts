@@ -42,14 +42,16 @@ export class Contact {
     }
     for (const { region, up, pausedUntilMs, full } of this.#world.servers) {
       const host = this.#world.serving(region);
-      if (!up || full || pausedUntilMs > nowMs || !host.ready || host.appender.failingMs() > 0)
+      const end = this.#world.end(region);
+      const goesOn = end !== undefined && host.places.get(region)?.strand === end.strand;
+      if (!up || full || pausedUntilMs > nowMs || !host.ready || host.appender.failingMs() > 0 || !goesOn)
         this.#wellSinceMs.set(region, nowMs);
     }
   }
 
   /** Age of the oldest entry that the replica has not folded; 0 when it has all. */
   behindMs(host: NodeHost, origin: Region): number {
-    const next = this.#world.server(origin).log.held(1 + host.appliedOf(origin));
+    const next = this.#world.missing(host, origin);
     return next === undefined ? 0 : this.#world.machine.nowMs - next.atMs;
   }
 }

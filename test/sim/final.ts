@@ -1,38 +1,71 @@
 /**
  * What must hold when all is quiet: the logs read again from their first frame by the slow model of test/core, compared with every
- * replica. Rule: forwards took effect exactly once, in order; every replica shows what the model shows.
+ * replica; and each node, asked to compare itself with snapshot and logs, finds nothing. Rule: forwards took effect exactly once, in order;
+ * every replica shows what the model shows.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { Frame, Position, Region } from "../../replicator/core/commands.ts";
-import { decodeFrame } from "../../replicator/wire/codec.ts";
+import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
 import { claimsTo, modelView, readLog, subject } from "../core/model.ts";
-import type { ModelLog } from "../core/model.ts";
+import type { ModelForward, ModelLog } from "../core/model.ts";
+import { placeText } from "./history.ts";
+import type { Place } from "./history.ts";
+import { foldDiffers } from "./like-model.ts";
 import { REGIONS } from "./settings.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Machine } from "./machine.ts";
 import type { NodeHost } from "./node-host.ts";
 import type { World } from "./world.ts";
 
+/** A replica of fifty users is made anew within this. */
+const VERIFIED_WITHIN_MS = 10_000;
+
+/** Every node compares its replica with snapshot and logs, all of them, and finds no difference. */
+export async function verifyAll(world: World): Promise<void> {
+  const { machine } = world;
+  const asked = machine.nowMs;
+  const open = new Set<NodeHost>();
+  for (const host of world.nodes) {
+    if (host.engine === undefined) continue;
+    open.add(host);
+    machine.enter(host.process);
+    void machine.within(() => verify(machine, host)).then(() => open.delete(host));
+  }
+  while (open.size > 0 && machine.failure === undefined && machine.nowMs - asked < VERIFIED_WITHIN_MS)
+    await machine.run(machine.nowMs + 100);
+  for (const { name } of open) machine.fail(`${name} could not verify itself`);
+}
+
+async function verify(machine: Machine, { engine, name }: NodeHost): Promise<void> {
+  const { compared = 0, differences = [] } = (await engine?.verify(false)) ?? {};
+  const [first] = differences;
+  if (first !== undefined)
+    machine.fail(`invariant 1: ${name} differs from the logs: ${first.user} in ${first.region}`);
+  else if (compared !== REGIONS.length) machine.fail(`${name} could compare ${compared} logs only`);
+}
+
 /** The first thing wrong, or nothing. */
 export function finalFault(world: World, ledger: Ledger): string | undefined {
-  const frames = new Map(REGIONS.map((region) => [region, framesOf(world, region)]));
-  const whole = REGIONS.map((region) => readLog(region, [frames.get(region) ?? []]));
-  for (const home of whole) {
-    for (const origin of whole) {
-      const fault = home === origin ? undefined : exactlyOnce(home, origin);
-      if (fault !== undefined) return fault;
-    }
-  }
+  const { history } = world;
   const models = new Map<string, ModelLog>();
-  const at = (region: Region, position: Position): ModelLog => {
-    const key = `${region} ${position}`;
-    const model = models.get(key) ?? readLog(region, [(frames.get(region) ?? []).slice(0, position)]);
+  const at = (region: Region, place: Place | undefined): ModelLog => {
+    const key = `${region} ${placeText(place)}`;
+    const model = models.get(key) ?? readLog(region, history.lineage(place));
     models.set(key, model);
     return model;
   };
+  const whole = REGIONS.map((region) => at(region, world.end(region)));
+  const everOf = (region: Region): ModelLog[] => history.ends(region).map((end) => at(region, end));
+  const bereft = bereftOf(world);
+  for (const home of whole) {
+    for (const origin of whole) {
+      const fault = home === origin ? undefined : exactlyOnce(home, origin, everOf(origin.region), bereft);
+      if (fault !== undefined) return fault;
+    }
+  }
   const compared = new Set<string>();
   for (const host of world.nodes) {
-    const logs = REGIONS.map((region) => at(region, host.applied.get(region) ?? 0));
-    const vector = REGIONS.map((region) => host.applied.get(region)).join();
+    const logs = REGIONS.map((region) => at(region, host.places.get(region)));
+    const vector = REGIONS.map((region) => placeText(host.places.get(region))).join();
     const fault = compared.has(vector) && !host.serves ? undefined : likeTheModel(host, logs, ledger);
     if (fault !== undefined) return fault;
     compared.add(vector);
@@ -40,32 +73,52 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
   return undefined;
 }
 
-function framesOf(world: World, region: Region): Frame[] {
-  return world.server(region).log.entries.map(({ bytes }) => {
-    const decoded = decodeFrame(bytes);
-    if (!decoded.ok) throw new Error(`a frame of ${region} cannot be decoded: ${decoded.detail}`);
-    return decoded.frame;
-  });
+/** Users of whom a lost end of some log spoke. */
+function bereftOf(world: World): ReadonlySet<UserId> {
+  const { history } = world;
+  const users = new Set<UserId>();
+  for (const region of REGIONS) {
+    for (const end of history.ends(region))
+      for (const user of history.lostUsers(end, world.end(region))) users.add(user);
+  }
+  return users;
 }
 
-/** Invariant 5: in order, each at most once, as it was sent; left out only where a newer one about the same thing followed. */
-function exactlyOnce(home: ModelLog, origin: ModelLog): string | undefined {
+/**
+ * Invariant 5: in order, each at most once, as it was sent; left out only where a newer one about the same thing followed. What a lost end
+ * has sent may have taken effect, or not; of the users of whom a lost end spoke, some effects may be lost with it.
+ */
+function exactlyOnce(
+  home: ModelLog,
+  origin: ModelLog,
+  ever: readonly ModelLog[],
+  bereft: ReadonlySet<UserId>,
+): string | undefined {
   const sent = origin.forwards.filter(({ to }) => to === home.region);
+  const commands = new Map<number, UserCommand[]>();
+  for (const { forwards } of ever)
+    for (const { to, ordinal, command } of forwards)
+      if (to === home.region) commands.set(ordinal, [...(commands.get(ordinal) ?? []), command]);
   let done = 0;
   for (const { at, command } of home.effects.filter(({ lineage }) => lineage === origin.lineage)) {
     const where = `forward ${at} of ${origin.region} to ${home.region}`;
     if (at <= done) return `invariant 5: ${where} took effect twice, or after a later one`;
-    if (!isDeepStrictEqual(command, sent[at - 1]?.command))
+    if (commands.get(at)?.some((one) => isDeepStrictEqual(command, one)) !== true)
       return `invariant 5: ${where} is not what was sent`;
-    for (const skipped of sent.slice(done, at - 1)) {
-      const newer = origin.forwards.slice(origin.forwards.indexOf(skipped) + 1);
-      if (!newer.some((one) => subject(one.command) === subject(skipped.command))) {
-        return `invariant 5: forward ${skipped.ordinal} of ${origin.region} to ${home.region} was left out`;
-      }
-    }
+    const skipped = sent.find(
+      ({ ordinal, ...one }) =>
+        ordinal > done && ordinal < at && !isFollowed(one) && !bereft.has(one.command.user),
+    );
+    if (skipped !== undefined)
+      return `invariant 5: forward ${skipped.ordinal} of ${origin.region} to ${home.region} was left out`;
     done = at;
   }
   return undefined;
+
+  function isFollowed({ command }: Pick<ModelForward, "command">): boolean {
+    const at = origin.forwards.findIndex((one) => one.command === command);
+    return origin.forwards.slice(at + 1).some((one) => subject(one.command) === subject(command));
+  }
 }
 
 /** Invariants 1 and 2: one winner, and the state of the logs as the model has it. */
@@ -73,19 +126,8 @@ function likeTheModel(host: NodeHost, logs: readonly ModelLog[], ledger: Ledger)
   const { replica } = host.node;
   for (const log of logs) {
     const fold = replica.fold(log.region);
-    for (const [user, record] of log.records) {
-      const held = fold?.table.get(user);
-      const same =
-        held !== undefined &&
-        held.version === record.version &&
-        held.movedTo === record.movedTo &&
-        isDeepStrictEqual(held.sessions, record.sessions);
-      if (!same)
-        return `invariant 1: ${host.name} holds another record of ${user} in ${log.region} than the model`;
-    }
-    if (fold?.table.size !== log.records.size) return `invariant 5: ${host.name} has users the model has not`;
-    if (!isDeepStrictEqual(fold.processed, log.processed))
-      return `invariant 5: processed differs on ${host.name}`;
+    const differs = fold === undefined ? "nothing" : foldDiffers(fold, log);
+    if (differs !== undefined) return `invariant 1: ${host.name} has ${differs} in the log of ${log.region}`;
   }
   for (const user of ledger.users()) {
     if (replica.winner(user) !== claimsTo(logs, user)[0]?.region) {

@@ -16,11 +16,12 @@ export interface Catch {
 export async function hunt(plant: Plant, firstSeed: number, seeds: number, events: number): Promise<Catch> {
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const pullOut = plant.plant();
-    const found = await judgeOnce({ seed, events, bugs: bugsOf(plant) });
+    const scenario = { seed, events, also: plant.also ?? [] };
+    const found = await judgeOnce({ ...scenario, bugs: bugsOf(plant) });
     pullOut();
     if (found.violation === undefined) continue;
     const [violation = ""] = found.violation.split("\n");
-    const without = await judgeOnce({ seed, events });
+    const without = await judgeOnce(scenario);
     if (without.violation === undefined) return { name: plant.name, seed, violation };
   }
   return { name: plant.name, seed: undefined, violation: "" };

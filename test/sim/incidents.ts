@@ -3,16 +3,18 @@
  * `heal` ends all of them at once, and after it nothing goes wrong any more.
  */
 import type { Region } from "../../replicator/core/commands.ts";
+import { parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
 import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
-import type { Incident, Unhealed } from "./settings.ts";
+import type { Incident } from "./settings.ts";
 import type { NodeHost } from "./node-host.ts";
 import type { Server } from "./servers.ts";
 import type { ReplicatorHost, World } from "./world.ts";
 
 const FLAPS = 6;
 /** What an overrun leaves of a log. */
-const KEPT = 20;
+const KEPT = 5;
+const SNAPSHOTS_KEPT = 2;
 
 interface Place {
   readonly region: Region;
@@ -25,7 +27,7 @@ interface Place {
 
 export class Incidents {
   readonly #world: World;
-  readonly #randoms = new Map<Incident | Unhealed, Random>();
+  readonly #randoms = new Map<Incident, Random>();
   /** What ends the incidents that last. */
   readonly #ends = new Set<() => void>();
   #over = false;
@@ -47,7 +49,7 @@ export class Incidents {
     for (const server of servers) network.resume(server);
   }
 
-  #next(kind: Incident | Unhealed): void {
+  #next(kind: Incident): void {
     const random = this.#randoms.get(kind);
     const everyMs = this.#world.settings.incidents.get(kind);
     if (random === undefined || everyMs === undefined) return;
@@ -59,7 +61,7 @@ export class Incidents {
     });
   }
 
-  #happen(kind: Incident | Unhealed, random: Random): void {
+  #happen(kind: Incident, random: Random): void {
     const world = this.#world;
     const forMs = random.between(100, 4_000);
     const region = random.pick(REGIONS);
@@ -72,7 +74,7 @@ export class Incidents {
   }
 
   /** Whether it changed something. */
-  #start(kind: Incident | Unhealed, { region, other, host, forMs, random }: Place): boolean {
+  #start(kind: Incident, { region, other, host, forMs, random }: Place): boolean {
     const world = this.#world;
     const server = world.server(region);
     switch (kind) {
@@ -107,25 +109,43 @@ export class Incidents {
         return this.#lasts(forMs, () => (server.full = false));
       case "tail-lost":
         if (!this.#stop(server, 500)) return false;
+        world.bereft(region);
         server.log.loseTail(1 + random.below(3));
         return true;
       case "overrun":
-        if (server.log.last - server.log.first < KEPT) return false;
-        server.log.truncate(server.log.last - KEPT);
-        return true;
+        return this.#overrun(server);
       case "log-recreated":
         if (!server.up || !server.log.exists) return false;
         server.deleteLog();
+        world.bereft(region);
         return true;
       case "copy-recreated":
         if (!server.up || !server.copy(other).exists) return false;
         server.deleteCopy(other);
+        world.bereft(region);
         return true;
       case "snapshot-torn":
         if (server.snapshots.size === 0) return false;
         server.snapshots.tear(random);
+        world.bereft(region);
         return true;
+      case "memory-flip":
+        return world.flip(random.pick(world.nodes), random);
     }
+  }
+
+  /** As a log does that is larger than its bound: whatever the older of two snapshots holds is dropped, copied or not. */
+  #overrun({ region, log, snapshots }: Server): boolean {
+    const labels = snapshots
+      .list()
+      .slice(0, SNAPSHOTS_KEPT)
+      .flatMap(({ label }) => parseLabel(label) ?? []);
+    const held = labels.map((label) => positionIn(label, region, log.logId) ?? 0);
+    const below = Math.min(...held, log.last - KEPT);
+    if (labels.length < SNAPSHOTS_KEPT || below <= log.first) return false;
+    log.truncate(below);
+    this.#world.bereft(region);
+    return true;
   }
 
   #flap(from: Region, to: Region, random: Random): boolean {
@@ -151,7 +171,7 @@ export class Incidents {
     });
   }
 
-  #target(kind: Incident | Unhealed, random: Random): NodeHost | ReplicatorHost | undefined {
+  #target(kind: Incident, random: Random): NodeHost | ReplicatorHost | undefined {
     const serving = random.pick(this.#world.nodes.filter(({ serves }) => serves));
     const duty = random.pick(this.#world.nodes.filter(({ serves }) => !serves));
     const replicator = random.pick(this.#world.replicators);

@@ -2,8 +2,9 @@
  * Invariant 9: a stopped link shows within a second, what reads 0 is caught up, and after healing the first frame comes within two
  * seconds. Rule: judged by what is stored and what was folded, never by another report.
  */
-import type { Position, Region } from "../../replicator/core/commands.ts";
+import type { Region } from "../../replicator/core/commands.ts";
 import type { Contact } from "./contact.ts";
+import type { Place } from "./history.ts";
 import type { NodeHost } from "./node-host.ts";
 import { REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
@@ -18,6 +19,8 @@ const FALSE_ZERO_MS = 1_500;
 const FIRST_FRAME_MS = 2_000;
 /** Who was handed something false stands still on purpose for a while. */
 const HALTED_MS = 6_000;
+/** A log that lost its end waits for it, and who needs a snapshot waits for that. */
+const MENDED_MS = 25_000;
 
 export class LagChecks {
   readonly #world: World;
@@ -25,7 +28,7 @@ export class LagChecks {
   /** Since when a replica reads 0 and is not caught up. */
   readonly #zeroSince = new Map<string, number>();
   /** Replicas that have folded nothing of a log since all was healed, with where they stood. */
-  readonly #waiting = new Map<string, { host: NodeHost; origin: Region; at: Position; healedMs: number }>();
+  readonly #waiting = new Map<string, { host: NodeHost; origin: Region; healedMs: number }>();
   readonly counts = { lags: 0, falseZeros: 0, stoppedAsCatchingUp: 0, firstFrames: 0, firstFrameMsMax: 0 };
 
   constructor(world: World, contact: Contact) {
@@ -91,18 +94,19 @@ export class LagChecks {
           this.#world.spoiledMs(origin, region),
           this.#world.spoiledMs(region, region),
         );
-        if (healedMs - spoiledMs < HALTED_MS) continue;
-        this.#waiting.set(`${host.name} ${origin}`, { host, origin, at: host.appliedOf(origin), healedMs });
+        const bereftMs = Math.max(this.#world.bereftMs(origin), this.#world.bereftMs(region));
+        if (healedMs - spoiledMs < HALTED_MS || healedMs - bereftMs < MENDED_MS) continue;
+        this.#waiting.set(`${host.name} ${origin}`, { host, origin, healedMs });
       }
     }
   }
 
-  folded(host: NodeHost, origin: Region): void {
+  folded(host: NodeHost, place: Place): void {
     if (this.#waiting.size === 0) return;
-    const key = `${host.name} ${origin}`;
+    const key = `${host.name} ${place.strand.region}`;
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) return;
-    const stored = this.#world.server(origin).log.held(host.appliedOf(origin));
+    const stored = this.#world.history.at(place);
     const waitedMs =
       this.#world.machine.nowMs - Math.max(waiting.healedMs, stored?.atMs ?? 0, host.process.runningSinceMs);
     this.#waiting.delete(key);
@@ -114,7 +118,7 @@ export class LagChecks {
   firstFrames(): void {
     for (const { host, origin, healedMs } of this.#waiting.values()) {
       const { nowMs } = this.#world.machine;
-      const next = this.#world.server(origin).log.held(1 + host.appliedOf(origin));
+      const next = this.#world.missing(host, origin);
       if (next === undefined) continue;
       const sinceMs = Math.max(healedMs, next.atMs, host.process.runningSinceMs);
       if (nowMs - sinceMs <= FIRST_FRAME_MS + 6 * this.#world.settings.wanMs) continue;

@@ -2,7 +2,8 @@
  * What clients asked for and were told: the independent model that the replicas are checked against. Rule: it is written by the
  * clients' own experience alone (requests made, answers got, beats accepted), never by looking into a node.
  */
-import type { Position, Region, SessionId, SessionStatus, UserId } from "../../replicator/core/commands.ts";
+import type { Region, SessionId, SessionStatus, UserId } from "../../replicator/core/commands.ts";
+import type { Place } from "./history.ts";
 import { HEARTBEAT_MS, TTL_MS } from "./settings.ts";
 
 export interface Account {
@@ -11,14 +12,16 @@ export interface Account {
   readonly region: Region;
   readonly device: string;
   readonly openRequestedMs: number;
-  /** Position that the acknowledgement named. */
-  openAcked: Position | undefined;
+  /** What the acknowledgement named. */
+  openAcked: Place | undefined;
   closeRequestedMs: number | undefined;
-  closeAcked: Position | undefined;
-  /** The newest acknowledged status and its position, then those asked for since: any of them may stand. */
+  closeAcked: Place | undefined;
+  /** The newest acknowledged status and where, then those asked for since: any of them may stand. */
   status: SessionStatus;
-  statusAcked: Position;
+  statusAcked: Place | undefined;
   tentative: SessionStatus[];
+  /** All that were ever asked for: where the newest is lost with the end of a log, any of them may stand. */
+  readonly asked: Set<SessionStatus>;
   /** When a beat was accepted, in virtual time; before the first, when the login was asked for: its lease counts from then. */
   beatMs: number;
   /** An operator asked for the end of all sessions of the user that could be seen: this one may or may not have been. */
@@ -55,8 +58,9 @@ export class Ledger {
       closeRequestedMs: undefined,
       closeAcked: undefined,
       status,
-      statusAcked: 0,
+      statusAcked: undefined,
       tentative: [],
+      asked: new Set([status]),
       beatMs: nowMs,
       forced: false,
       over: false,

@@ -56,6 +56,7 @@ abstract class SimLog {
 
   truncate(below: Position): Promise<Done<object>> {
     return this.found((stream) => {
+      this.store.world.truncated(this.store, this.region, stream.newest?.logId ?? "", below);
       stream.truncate(stream.sequenceOf(below) ?? 0);
       return { ok: true };
     });
@@ -174,7 +175,8 @@ export class SimOriginLog extends SimLog implements OriginLog {
     const { machine } = this.store.world;
     const position = stream.append(entry, machine.nowMs);
     machine.note(position);
-    this.store.world.appended(this.store.server.region, position, entry.bytes);
+    const stored = stream.held(position);
+    if (stored !== undefined) this.store.world.appended(this.store.server.region, stored);
     return { ok: true, position, duplicate: false };
   }
 

@@ -131,6 +131,16 @@ export class Machine {
     if (this.recent.length > RECENT) this.recent.shift();
   }
 
+  /** Calls with the machine's timers. */
+  within<T>(call: () => T): T {
+    const restore = this.#takeTimers();
+    try {
+      return call();
+    } finally {
+      restore();
+    }
+  }
+
   /** Runs until that time, that many events in all, or the first failure. */
   async run(untilMs: number, eventsMax: number = Number.POSITIVE_INFINITY): Promise<void> {
     const restore = this.#takeTimers();

@@ -10,7 +10,7 @@ import { FAILED_SEEDS } from "./failed-seeds.ts";
 import { hunt } from "./hunt.ts";
 import { LATER, PLANTS, isNamed } from "./planted.ts";
 import { runSeed } from "./run.ts";
-import { FAULTS, UNHEALED, USERS } from "./settings.ts";
+import { FAULTS, INCIDENTS, USERS } from "./settings.ts";
 import type { Scenario } from "./settings.ts";
 import { argumentsOf, shrink } from "./shrink.ts";
 import { addVerdict, noTotals, sweep, tooSeldom } from "./sweep.ts";
@@ -50,7 +50,7 @@ const seeds = whole(values.seeds ?? (values.seed === undefined ? "100" : "1"), "
 const scenario: Scenario = {
   seed: firstSeed,
   events: whole(values.events, "--events"),
-  also: chosen(values.with, UNHEALED, "--with"),
+  also: chosen(values.with, INCIDENTS, "--with"),
   without: chosen(values.without, FAULTS, "--without"),
   users: whole(values.users, "--users"),
 };

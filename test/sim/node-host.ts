@@ -2,22 +2,25 @@
  * One presence node in the world: as `services/presence/node.ts` puts it together, without HTTP. Rule: it decides nothing; the node that
  * does not serve clients runs the core alone, with its duties, and keeps no leases.
  */
-import type { Position, Region, SessionId } from "../../replicator/core/commands.ts";
+import type { Frame, Position, Region, SessionId } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEvent } from "../../replicator/core/node.ts";
-import { createLogger } from "../../replicator/runtime/logger.ts";
-import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
+import type { UserRecord } from "../../replicator/core/record.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
 import { Appender } from "../../services/presence/appender.ts";
 import { Engine } from "../../services/presence/engine.ts";
 import type { Core } from "../../services/presence/engine.ts";
 import { Presence } from "../../services/presence/presence.ts";
 import type { Process } from "./machine.ts";
 import { HEARTBEAT_MS, REGIONS, TTL_MS } from "./settings.ts";
+import { placeText } from "./history.ts";
+import type { Place } from "./history.ts";
+import { recordsDiffer } from "./like-model.ts";
+import { SIM_CODEC } from "./snapshot-codec.ts";
 import { SimStore } from "./store.ts";
 import type { World } from "./world.ts";
 
-const SILENT = createLogger({ level: "silent", service: "sim", region: "sim", node: "sim" });
 /** Often, so that a run sees some. */
 const SNAPSHOT_MS = 3_000;
 
@@ -32,11 +35,13 @@ export class NodeHost {
   appender: Appender;
   engine: Engine | undefined;
   presence: Presence | undefined;
-  /** Folded so far, counted here and not by the fold. */
-  applied = new Map<Region, Position>();
+  /** Folded so far, counted here and not by the fold; nothing of a log never heard of. */
+  readonly places = new Map<Region, Place>();
   /** When a frame of that log was folded last, in virtual time. */
   foldedAtMs = new Map<Region, number>();
   lastMinted: SessionId = "";
+  /** The record that was changed without a command last, and what it said then. */
+  flip: { readonly replica: Replica; readonly record: UserRecord; readonly untilMs: number } | undefined;
 
   constructor(world: World, region: Region, name: string, serves: boolean) {
     this.#world = world;
@@ -48,13 +53,19 @@ export class NodeHost {
     this.appender = this.#newAppender(() => false);
   }
 
-  /** Position folded of that log. */
-  appliedOf(origin: Region): Position {
-    return this.applied.get(origin) ?? 0;
+  /** Whether the frame at that place is folded here. */
+  has(place: Place): boolean {
+    return this.#world.history.has(this.places.get(place.strand.region), place);
   }
 
   get up(): boolean {
     return this.process.alive && !this.process.paused;
+  }
+
+  /** Whether the replica of the moment is not what commands made it. */
+  get flipped(): boolean {
+    const { flip } = this;
+    return flip?.replica === this.node.replica && flip.record.preferredUntilMs === flip.untilMs;
   }
 
   get ready(): boolean {
@@ -66,7 +77,7 @@ export class NodeHost {
     const world = this.#world;
     const process = world.process(this.name, this.region);
     this.process = process;
-    this.applied = new Map();
+    this.places.clear();
     this.foldedAtMs = new Map();
     world.observer?.restarted(this);
     this.node = new PresenceNode(this.region, REGIONS);
@@ -92,7 +103,7 @@ export class NodeHost {
       },
       folded: (origin, position, frame) => {
         inner.folded(origin, position, frame);
-        this.#folded(origin, position);
+        this.#folded(origin, position, frame);
       },
       tick: () => inner.tick(),
     };
@@ -103,9 +114,9 @@ export class NodeHost {
       store,
       appender,
       core,
-      codec: { encode: encodeSnapshot, decoder: (take) => new SnapshotDecoder(take) },
+      codec: SIM_CODEC,
       clock,
-      logger: SILENT,
+      logger: world.logger(name),
       malformed: () => world.machine.fail(`invariant 11: ${name} cannot read what was announced`),
       snapshotMs: SNAPSHOT_MS,
     });
@@ -157,22 +168,41 @@ export class NodeHost {
     });
   }
 
-  #folded(origin: Region, position: Position): void {
-    const before = this.appliedOf(origin);
-    const folded = this.node.replica.fold(origin)?.position ?? 0;
-    if (folded > before + 1) {
-      this.#world.machine.fail(
-        `invariant 1: ${this.name} went from ${before} to ${folded} in the log of ${origin}`,
+  /** Each fold goes from frame to frame as its log has them, from one log to the one that goes on from where it stands. */
+  #folded(origin: Region, position: Position, frame: Frame): void {
+    const { history, machine, observer } = this.#world;
+    const fold = this.node.replica.fold(origin);
+    const before = this.places.get(origin);
+    const stands = before === undefined ? "" : `${before.strand.logId} ${before.position}`;
+    if (fold === undefined || `${fold.logId} ${fold.position}` === stands || fold.logId === "") return;
+    const next = fold.logId === frame.logId ? history.next(before, frame, position) : undefined;
+    if (next === undefined || fold.position !== position) {
+      machine.fail(
+        `invariant 1: ${this.name} went from ${placeText(before)} to ${fold.logId} ${fold.position} in the log of ${origin}`,
       );
+      return;
     }
-    if (folded !== position || position !== before + 1) return;
-    this.applied.set(origin, position);
-    this.foldedAtMs.set(origin, this.#world.machine.nowMs);
-    this.#world.observer?.folded(this, origin, position);
+    this.places.set(origin, next);
+    this.foldedAtMs.set(origin, machine.nowMs);
+    observer?.folded(this, next);
   }
 
-  /** The replica is another: made from a snapshot, or from the logs alone. */
+  /** The replica is another: made from a snapshot, or from the logs alone. Where a position may mean several places, its state tells. */
   #adopted(): void {
-    for (const { region, position } of this.node.replica.folds) this.applied.set(region, position);
+    const { history, machine, observer } = this.#world;
+    for (const fold of this.node.replica.folds) {
+      const { region, logId, position } = fold;
+      const places = logId === "" ? [] : history.places(logId, position);
+      const alike =
+        places.length === 1 ? places : places.filter((place) => !recordsDiffer(fold, history.lineage(place)));
+      const [place] = alike;
+      if (place !== undefined) this.places.set(region, place);
+      else if (logId === "") this.places.delete(region);
+      else
+        machine.fail(
+          `invariant 1: ${this.name} took over what no log of ${region} says at ${logId} ${position}`,
+        );
+    }
+    observer?.adopted(this);
   }
 }

@@ -76,12 +76,17 @@ export class StreamReader implements Reader, Watcher {
     if (!process.alive) return void this.stop();
     const flows = network.flows(this.connection);
     if (flows && !this.#interrupted) return this.wake();
-    const waitMs = flows ? this.#world.readerRandom.between(20, 500) : SILENCE_MS;
+    // A server that stops closes its connections; of a cut nobody hears.
+    const stops = !this.connection.server.up;
+    const silentMs = stops ? 0 : SILENCE_MS;
+    const waitMs = flows ? this.#world.readerRandom.between(20, 500) : silentMs;
     machine.after(process, waitMs, "path", () => {
-      if (this.#stopped || network.flows(this.connection) !== flows) return;
+      if (this.#stopped || (network.flows(this.connection) !== flows && !stops)) return;
       if (!flows && !this.#interrupted) {
         this.#interrupted = true;
         this.#handlers.interrupted("nothing heard of the server");
+        // It may be back by now, and whoever stood still hears of both at once.
+        if (stops) this.pathChanged();
       } else if (flows && this.#interrupted) {
         this.#interrupted = false;
         this.#again();

@@ -5,7 +5,8 @@
 import type { Bugs } from "./bugs.ts";
 import { Checks } from "./checks.ts";
 import { Clients } from "./clients.ts";
-import { finalFault } from "./final.ts";
+import { unconverged } from "./converged.ts";
+import { finalFault, verifyAll } from "./final.ts";
 import { Incidents } from "./incidents.ts";
 import { Ledger } from "./ledger.ts";
 import { draw } from "./settings.ts";
@@ -13,7 +14,7 @@ import type { FaultKind, Scenario } from "./settings.ts";
 import { World } from "./world.ts";
 
 /** After healing, all must have converged within this. */
-export const CONVERGED_WITHIN_MS = 15_000;
+export const CONVERGED_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 500;
 
 export interface Verdict {
@@ -53,14 +54,15 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   let left: string | undefined = "not looked at yet";
   while (machine.failure === undefined && left !== undefined) {
     await machine.run(machine.nowMs + LOOK_EVERY_MS);
-    left = checks.unconverged();
+    left = unconverged(world, ledger, clients);
     if (left !== undefined && machine.nowMs - healedAtMs > CONVERGED_WITHIN_MS) {
       machine.fail(`not converged ${CONVERGED_WITHIN_MS} ms after healing: ${left}`);
     }
   }
   const healedInMs = machine.failure === undefined ? machine.nowMs - healedAtMs : undefined;
+  if (machine.failure === undefined) await verifyAll(world);
   if (machine.failure === undefined) {
-    const fault = finalFault(world, ledger);
+    const fault = checks.flips.left() ?? finalFault(world, ledger);
     if (fault !== undefined) machine.fail(fault);
   }
   return {

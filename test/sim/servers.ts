@@ -133,13 +133,15 @@ export class Server implements Peer {
   readonly held: (() => void)[] = [];
   /** Nothing can be stored, neither in the log nor in a copy. */
   full = false;
+  readonly #reusesIdentity: boolean;
   #log: Stream;
   #logsMade = 0;
   readonly #copies = new Map<Region, Stream>();
   readonly #listeners = new Set<Listener>();
 
-  constructor(region: Region) {
+  constructor(region: Region, reusesIdentity = false) {
     this.region = region;
+    this.#reusesIdentity = reusesIdentity;
     this.#log = this.#mint();
     this.#log.exists = true;
   }
@@ -185,6 +187,10 @@ export class Server implements Peer {
 
   #mint(): Stream {
     this.#logsMade += 1;
-    return new Stream(this.#logsMade === 1 ? `log-${this.region}` : `log-${this.region}-${this.#logsMade}`);
+    return new Stream(
+      this.#logsMade === 1 || this.#reusesIdentity
+        ? `log-${this.region}`
+        : `log-${this.region}-${this.#logsMade}`,
+    );
   }
 }

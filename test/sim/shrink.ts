@@ -3,7 +3,7 @@
  * invariant, and is a scenario like any other: its command line runs it again.
  */
 import { judgeOnce } from "./sweep.ts";
-import { UNHEALED, USERS } from "./settings.ts";
+import { USERS } from "./settings.ts";
 import type { FaultKind, Scenario } from "./settings.ts";
 import type { RunOptions, Verdict } from "./run.ts";
 
@@ -60,8 +60,7 @@ export async function shrink(
   }
 
   async function fewerFaults(): Promise<void> {
-    const fired = [...(verdict?.fired.keys() ?? [])];
-    const left = fired.filter((kind) => !isUnhealed(kind));
+    const left = [...(verdict?.fired.keys() ?? [])];
     if (left.length > 1 && (await take(switchedOff(scenario, left)))) return;
     for (const kind of left) await take(switchedOff(scenario, [kind]));
     for (const kind of scenario.also ?? [])
@@ -96,8 +95,4 @@ function usersOf({ users = USERS }: Scenario): number {
 function kindOf(violation: string): string {
   const [kind = ""] = violation.split(":");
   return kind;
-}
-
-function isUnhealed(kind: FaultKind): boolean {
-  return UNHEALED.some((one) => one === kind);
 }

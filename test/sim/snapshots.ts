@@ -5,7 +5,7 @@
 import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts";
 import type { Random } from "./random.ts";
 
-const PIECE_BYTES = 4_096;
+const PIECE_BYTES = 32 * 1024;
 const UNANSWERED = { ok: false, reason: "unavailable", detail: "no answer" } as const;
 
 interface Kept extends StoredSnapshot {
@@ -60,9 +60,13 @@ export function snapshotStore(
     },
     write: async (name, label, chunks) => {
       const sent: Uint8Array[] = [];
-      for await (const chunk of chunks) {
-        const kept = chunk.slice();
-        if ((await ask(() => sent.push(kept))) === undefined) return UNANSWERED;
+      try {
+        for await (const chunk of chunks) {
+          const kept = chunk.slice();
+          if ((await ask(() => sent.push(kept))) === undefined) return UNANSWERED;
+        }
+      } catch (error) {
+        return { ok: false, reason: "unavailable", detail: String(error) };
       }
       const content = Buffer.concat(sent);
       const stored = await ask(() => {

@@ -57,8 +57,8 @@ export class Walks {
 
   /** Known to be alive and not to hide, and folded there. */
   #isShown(host: NodeHost, account: Account): boolean {
-    const { openAcked, region } = account;
-    if (openAcked === undefined || host.appliedOf(region) < openAcked) return false;
+    const { openAcked } = account;
+    if (openAcked === undefined || !host.has(openAcked)) return false;
     if (this.#clients.preferred.get(account.user)?.has("invisible") === true) return false;
     return !this.#ledger.mayBeOver(account, this.#world.machine.nowMs);
   }

@@ -93,7 +93,7 @@ export class WeakClients {
     if (outcome?.ok !== true) account.over = true;
     else {
       // Where it stands in the log is not said: not behind its end.
-      account.openAcked = this.#world.server(account.region).log.last;
+      account.openAcked = this.#world.end(account.region);
       account.statusAcked = account.openAcked;
     }
     this.#world.machine.trace(() => `touch for ${account.id}: ${account.over ? "failed" : "opened"}`);

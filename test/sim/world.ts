@@ -5,13 +5,19 @@
  * Why only one of a region's nodes serves clients: leases are not shared between nodes yet, so a second serving node would give every
  * session of the first a lease of its own, hear none of its heartbeats, and end it.
  */
+import pino from "pino";
 import { LIMITS } from "../../replicator/core/limits.ts";
-import type { Position, Region } from "../../replicator/core/commands.ts";
+import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
 import type { Entry } from "../../replicator/log/port.ts";
 import { startReplicator } from "../../replicator/replicator.ts";
 import { createLogger } from "../../replicator/runtime/logger.ts";
+import type { Logger } from "../../replicator/runtime/logger.ts";
+import { parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
+import { decodeFrame } from "../../replicator/wire/codec.ts";
 import { NO_BUGS } from "./bugs.ts";
 import type { Bugs } from "./bugs.ts";
+import { History, placeText } from "./history.ts";
+import type { Place } from "./history.ts";
 import { Machine, Process } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Connection } from "./network.ts";
@@ -19,7 +25,7 @@ import { NodeHost } from "./node-host.ts";
 import { Random } from "./random.ts";
 import type { StreamReader } from "./reader.ts";
 import { Server } from "./servers.ts";
-import type { Stream } from "./servers.ts";
+import type { Stored, Stream } from "./servers.ts";
 import { Fired, MISHAPS, REGIONS } from "./settings.ts";
 import type { Mishap, Settings } from "./settings.ts";
 import { SimStore } from "./store.ts";
@@ -28,6 +34,7 @@ import { SimStore } from "./store.ts";
 Object.assign(LIMITS, { endedSessionsMax: 4_000, lastSeenMax: 4_000 });
 
 const REPLICATORS = 2;
+const SNAPSHOTS_KEPT = 2;
 const SILENT = createLogger({ level: "silent", service: "sim", region: "sim", node: "sim" });
 
 /** A replicator process and how to start it anew. */
@@ -56,7 +63,7 @@ export class ReplicatorHost {
         region: this.region,
         local: new SimStore(world, process, world.server(this.region)),
         peers: new Map(peers),
-        logger: SILENT,
+        logger: world.logger(this.name),
         clock: process.clock,
       });
     });
@@ -65,8 +72,13 @@ export class ReplicatorHost {
 
 /** What the checkers are told. */
 export interface Observer {
-  folded(host: NodeHost, region: Region, position: Position): void;
+  /** The host has folded the frame at that place. */
+  folded(host: NodeHost, place: Place): void;
+  /** The host has another replica. */
+  adopted(host: NodeHost): void;
   restarted(host: NodeHost): void;
+  /** A log begins, or other frames are stored in a log that lost its end: what is not behind `from` is lost. */
+  begun(region: Region, from: Place | undefined): void;
 }
 
 export class World {
@@ -77,6 +89,7 @@ export class World {
   readonly servers: readonly Server[];
   readonly nodes: NodeHost[] = [];
   readonly replicators: ReplicatorHost[] = [];
+  readonly history = new History();
   readonly readers = new Set<StreamReader>();
   readonly stores = new Set<SimStore>();
   readonly readerRandom: Random;
@@ -84,9 +97,15 @@ export class World {
   readonly bugRandom: Random;
   readonly bugs: Bugs;
   observer: Observer | undefined;
+  /** Changes a record of the host's replica without a command; whether there was one to change. */
+  flip: (host: NodeHost, random: Random) => boolean = () => false;
   sessionsMinted = 0;
   /** When a reader was last handed something false, by what it reads: it may stand still for a while then. */
   readonly #spoiledMs = new Map<string, number>();
+  /** When something befell the region's log, copies or snapshots that takes longer to mend than a cut. */
+  readonly #bereftMs = new Map<Region, number>();
+  /** What each copy has. */
+  readonly #copies = new WeakMap<Stream, Place>();
   readonly #mishaps: ReadonlyMap<Mishap, Random>;
 
   constructor(settings: Settings, bugs: Bugs = NO_BUGS) {
@@ -99,7 +118,7 @@ export class World {
     this.nodeRandom = new Random(seed, "nodes");
     this.bugRandom = new Random(seed, "bugs");
     this.#mishaps = new Map(MISHAPS.map((kind) => [kind, new Random(seed, kind)]));
-    this.servers = REGIONS.map((region) => new Server(region));
+    this.servers = REGIONS.map((region) => new Server(region, bugs.reuseLogIdentity));
     this.network.changed = () => {
       for (const store of this.stores) store.pathChanged();
       for (const reader of this.readers) reader.pathChanged();
@@ -151,6 +170,16 @@ export class World {
     return happens;
   };
 
+  /** What a process logs is part of the trace, if there is one. */
+  logger(name: string): Logger {
+    const { machine } = this;
+    if (!machine.tracing) return SILENT;
+    return pino(
+      { level: "info", base: {}, timestamp: false },
+      { write: (line: string) => machine.trace(() => `${name} ${line.trimEnd()}`) },
+    );
+  }
+
   /** A reader of that server was handed something false. */
   spoiled({ process, server }: Connection): void {
     this.#spoiledMs.set(`${server.region}>${process.region}`, this.machine.nowMs);
@@ -160,21 +189,95 @@ export class World {
     return this.#spoiledMs.get(`${from}>${to}`) ?? Number.NEGATIVE_INFINITY;
   }
 
-  appended(region: Region, position: Position, bytes: Uint8Array): void {
-    this.machine.trace(() => `LOG_${region} ${position} (${bytes.length} bytes)`);
+  bereft(region: Region): void {
+    this.#bereftMs.set(region, this.machine.nowMs);
+  }
+
+  bereftMs(region: Region): number {
+    return this.#bereftMs.get(region) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Where the region's log ends now; nowhere while it is empty. */
+  end(region: Region): Place | undefined {
+    const { log } = this.server(region);
+    return log.exists ? this.history.end(region, log.logId, log.last) : undefined;
+  }
+
+  /** The oldest frame that the region's log has and the host has not folded. */
+  missing(host: NodeHost, region: Region): Stored | undefined {
+    return this.history.missing(host.places.get(region), this.end(region));
+  }
+
+  appended(region: Region, entry: Stored): void {
+    const { history, machine } = this;
+    machine.trace(() => `LOG_${region} ${entry.position} of ${entry.logId} (${entry.bytes.length} bytes)`);
+    const { strands } = history;
+    const isKnown = history.knows(region);
+    const { strand } = history.stored(region, entry, () => this.#begunFrom(region, entry));
+    if (isKnown && history.strands > strands) {
+      machine.trace(
+        () => `LOG_${region} goes on from ${placeText(strand.from)} as ${strand.logId}/${strand.number}`,
+      );
+      this.observer?.begun(region, strand.from);
+    }
+  }
+
+  /** A node drops what is before that position: the snapshots that the region keeps must have it, the older one too. */
+  truncated({ server, connection }: SimStore, origin: Region, logId: LogId, below: Position): void {
+    if (!this.nodes.some(({ process }) => process === connection.process)) return;
+    const labels = server.snapshots.list().slice(0, SNAPSHOTS_KEPT);
+    const held = labels.map(({ label }) => {
+      const read = parseLabel(label);
+      return read === undefined ? 0 : (positionIn(read, origin, logId) ?? 0);
+    });
+    if (labels.length < SNAPSHOTS_KEPT || Math.min(...held) < below - 1)
+      this.machine.fail(
+        `invariant 4: ${server.region} drops the log of ${origin} below ${below}, above its snapshots`,
+      );
+  }
+
+  /** Where the author of a log's first frame stood. */
+  #begunFrom(region: Region, entry: Stored): Place | undefined {
+    const decoded = decodeFrame(entry.bytes);
+    if (!decoded.ok) return undefined;
+    const { node, commands } = decoded.frame;
+    const [first] = commands;
+    if (first?.kind !== "renewed") return undefined;
+    const author = this.nodes.find(({ name }) => name === node)?.places.get(region);
+    const meant = this.history.places(first.logId, first.position);
+    const place = meant.find((one) => this.history.has(author, one));
+    if (place === undefined) this.machine.fail(`${node} began ${entry.logId} where it did not stand`);
+    return place;
   }
 
   /** A copy is the origin's log, frame by frame, from where it begins to where it ends (invariant 1, and the fence). */
   copied(region: Region, origin: Region, copy: Stream, entry: Entry): void {
+    const { machine, history } = this;
     const sequence = copy.last;
-    this.machine.trace(() => `COPY_${origin} in ${region} ${sequence}: ${entry.position}`);
-    const original = this.server(origin).log.held(entry.position);
+    machine.trace(() => `COPY_${origin} in ${region} ${sequence}: ${entry.position}`);
+    const before = copy.oldest?.position === entry.position ? undefined : this.#copies.get(copy);
+    const isFirst = before === undefined;
+    const next = isFirst
+      ? history.places(entry.logId, entry.position).find((place) => isSame(history.at(place), entry))
+      : history.next(before, entry, entry.position);
     if (copy.sequenceOf(entry.position) !== sequence) {
-      this.machine.fail(
+      machine.fail(
         `invariant 1: COPY_${origin} in ${region} has position ${entry.position} at ${sequence}, out of order`,
       );
-    } else if (original === undefined || Buffer.compare(original.bytes, entry.bytes) !== 0) {
-      this.machine.fail(`invariant 5: COPY_${origin} in ${region} differs from the log at ${entry.position}`);
-    }
+    } else if (next === undefined) {
+      machine.fail(
+        `invariant 5: COPY_${origin} in ${region} goes from ${placeText(before)} to ${entry.logId} ${entry.position}, and the log does not`,
+      );
+    } else this.#copies.set(copy, next);
   }
+
+  /** What the region's copy of the origin's log has. */
+  copyEnd(region: Region, origin: Region): Place | undefined {
+    const copy = this.server(region).copy(origin);
+    return copy.newest === undefined ? undefined : this.#copies.get(copy);
+  }
+}
+
+function isSame(stored: Stored | undefined, { bytes }: Entry): boolean {
+  return stored !== undefined && Buffer.compare(stored.bytes, bytes) === 0;
 }

@@ -99,6 +99,17 @@ describe("a node", { timeout: 60_000 }, () => {
     expect(details.some((detail) => detail.includes("is damaged"))).toBe(true);
   });
 
+  it("starts from the logs alone where these are whole and every snapshot is damaged", async () => {
+    await twoRegions();
+    const taken = await regions.node("cn").engine.housekeeping.take();
+    if (!taken.ok) throw new Error(taken.detail);
+    await regions.stopNode("cn");
+    for (const name of regions.server("cn").snapshots.keys()) regions.server("cn").damageSnapshot(name);
+    await regions.startNode("cn");
+    await until("cn is ready", () => regions.node("cn").presence.ready());
+    expect(regions.online("cn")).toBe(USERS.length);
+  });
+
   it("names the user whose record changed without a command, and repairs it from snapshot and log", async () => {
     await twoRegions();
     const { presence, engine } = regions.node("us");
@@ -111,6 +122,20 @@ describe("a node", { timeout: 60_000 }, () => {
     expect(regions.logged("record-corrupt")).toMatchObject([{ log: "cn", user: "user7" }]);
     expect(regions.logged("record-differs")).toMatchObject([{ region: "cn", user: "user7" }]);
     expect(presence.presence("user7").status).toBe("online");
+  });
+
+  it("verifies itself at one position of each log, though frames go on coming", async () => {
+    await twoRegions();
+    const operations = operationsOf(regions.node("us").engine);
+    const ending = new AbortController();
+    const opened = (async () => {
+      for (let number = 0; !ending.signal.aborted; number++) await regions.open("cn", `meanwhile${number}`);
+    })();
+    const verified = [];
+    for (let times = 0; times < 10; times++) verified.push(await operations.verify({ repair: false }));
+    ending.abort();
+    await opened;
+    for (const each of verified) expect(each).toMatchObject({ value: { compared: 2, differences: [] } });
   });
 
   it("verifies itself when asked: finds nothing in a sound replica, and repairs only when told to", async () => {

@@ -1,0 +1,78 @@
+/**
+ * When all has healed: what still differs from what the clients know, on any node. Rule: every session that beats is shown, everywhere and
+ * as it was said last; nothing else is; every log is followed, and no node is in trouble.
+ */
+import type { PreferredStatus, UserId } from "../../replicator/core/commands.ts";
+import type { Clients } from "./clients.ts";
+import type { Account, Ledger } from "./ledger.ts";
+import type { NodeHost } from "./node-host.ts";
+import { REGIONS } from "./settings.ts";
+import type { World } from "./world.ts";
+
+/** So far behind the newest frame a replica may be that is in touch: what four nodes append in a second. */
+const BEHIND_MAX = 32;
+
+/** The first thing that is not as it should be yet; nothing when all have converged. */
+export function unconverged(world: World, ledger: Ledger, clients: Clients): string | undefined {
+  for (const host of world.nodes) {
+    const fault = notFollowing(world, host) ?? notShowing(world, host, ledger, clients.preferred);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function notFollowing(world: World, host: NodeHost): string | undefined {
+  const { name } = host;
+  if (!host.ready) return `${name} is not ready`;
+  for (const origin of REGIONS) {
+    const end = world.end(origin);
+    const place = host.places.get(origin);
+    if (end === undefined) return `there is no log of ${origin}`;
+    if (place === undefined || !world.history.has(end, place))
+      return `${name} is in another log of ${origin}`;
+    if (place.strand.logId !== end.strand.logId || end.position - place.position > BEHIND_MAX)
+      return `${name} is ${end.position - place.position} behind ${origin}`;
+    const state = host.node.matrix.linkState(origin, host.process.clock());
+    if (state !== undefined && state !== "live") return `${name} shows the link from ${origin} ${state}`;
+  }
+  for (const [region, trouble] of host.engine?.troubles ?? [])
+    return `${name} has trouble with ${region}: ${trouble}`;
+  if (host.flipped) return `${name} goes on with a record that changed by itself`;
+  return undefined;
+}
+
+function notShowing(
+  world: World,
+  host: NodeHost,
+  ledger: Ledger,
+  asked: ReadonlyMap<UserId, ReadonlySet<PreferredStatus>>,
+): string | undefined {
+  const { nowMs } = world.machine;
+  for (const user of ledger.users()) {
+    const view = host.node.replica.view(user);
+    const shown = new Map(view?.sessions.map(({ session }) => [session.session, session.status]));
+    for (const account of ledger.of(user)) {
+      const status = shown.get(account.id);
+      if (ledger.isAlive(account, nowMs)) {
+        if (status === undefined && account.forced) return `${account.id} was forced out and not told yet`;
+        if (status === undefined) return `${host.name} does not show ${account.id} of ${user}, alive`;
+        if (!isSaid(world, account, status))
+          return `${host.name} shows ${account.id} of ${user} ${status}, not ${account.status}`;
+      } else if (status !== undefined && !ledger.mayBeRenewed(account, nowMs)) {
+        return `${host.name} shows ${account.id} of ${user}, without a beat for ${(nowMs - account.beatMs).toFixed(0)} ms`;
+      }
+    }
+    const preferred = view?.preferred ?? "automatic";
+    if (preferred !== "automatic" && asked.get(user)?.has(preferred) !== true)
+      return `invariant 5: ${host.name} shows ${user} as preferring ${preferred}, which nobody asked for`;
+  }
+  return host.node.replica.contested.size > 0 ? `${host.name} has contested users` : undefined;
+}
+
+/** The newest that was acknowledged, or one asked for since; any, where that is lost with the end of a log. */
+function isSaid(world: World, account: Account, status: string): boolean {
+  const { statusAcked, tentative, asked } = account;
+  if (status === account.status || tentative.some((one) => one === status)) return true;
+  const isLost = statusAcked !== undefined && !world.history.has(world.end(account.region), statusAcked);
+  return isLost && [...asked].some((one) => one === status);
+}
