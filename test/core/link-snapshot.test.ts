@@ -49,6 +49,17 @@ describe("a snapshot is fetched for", () => {
     expect(append).toMatchObject({ kind: "append", fence: 21 });
   });
 
+  it("an empty copy of a log whose first frame goes on from another: it is not copied", () => {
+    const bench = new Bench();
+    bench.open(9);
+    const goesOn = { ok: true, region: "us", logId: ID, goesOn: true } as const;
+    expect(bench.entry(1, goesOn)).toEqual([
+      { kind: "stop" },
+      { kind: "fetch", attempt: 1, logId: ID, atLeast: 0, head: 9 },
+    ]);
+    expect(bench.state).toBe("snapshotting");
+  });
+
   it("nothing else: not for a copy that has begun, nor for a log that is short and small", () => {
     for (const event of [
       opened({ head: 50_000, bytes: 99 * MIB }, { logId: ID, position: 1 }),
