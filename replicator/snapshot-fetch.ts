@@ -5,6 +5,7 @@
 import type { LogId, Position, Region } from "./core/commands.ts";
 import type { LogStore, SnapshotStore, StoredSnapshot } from "./log/port.ts";
 import { SNAPSHOT_WANTED_TOPIC } from "./runtime/announcement.ts";
+import { pause } from "./runtime/pause.ts";
 import { parseLabel, positionIn } from "./runtime/snapshot-label.ts";
 
 export interface FetchOptions {
@@ -140,10 +141,4 @@ class Pieces {
       }
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

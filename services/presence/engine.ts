@@ -18,13 +18,14 @@ import {
 } from "../../replicator/runtime/announcement.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
+import { pause } from "../../replicator/runtime/pause.ts";
 import type { Appender } from "./appender.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OwnLog } from "./own-log.ts";
 import { PeerAcks } from "./peer-acks.ts";
-import { base, heldLogs, pause, rebuild } from "./resync.ts";
+import { base, heldLogs, rebuild } from "./resync.ts";
 import type { Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";

@@ -5,7 +5,7 @@
 import type { Region } from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Engine } from "./engine.ts";
-import { NOT_READY, notCopied, snapshotFailed, tooManyWaiters, unknownRegion } from "./failures.ts";
+import { NOT_READY, notCopied, snapshotFailed, tooManyWaiters } from "./failures.ts";
 import type { Difference } from "./resync.ts";
 import type { Outcome } from "./service.ts";
 
@@ -27,7 +27,7 @@ export interface SnapshotTaken {
 export interface NodeOperations {
   /** Waits until another region has copied this region's log up to the token (`ack=peer`). */
   confirm(token: Token): Promise<Outcome<undefined>>;
-  /** Makes a replica of snapshot and logs, and compares this one with it; with `origin`, only differences of that log count. */
+  /** Makes a replica of snapshot and logs, and compares this one with it; with `origin`, a known region, only differences of that log count. */
   verify(options: { readonly origin?: Region; readonly repair: boolean }): Promise<Outcome<Verification>>;
   snapshot(): Promise<Outcome<SnapshotTaken>>;
 }
@@ -43,7 +43,6 @@ export function operationsOf(engine: Engine): NodeOperations {
       return copied ? { ok: true, value: undefined } : notCopied(token);
     },
     verify: async ({ origin, repair }) => {
-      if (origin !== undefined && !engine.regions.includes(origin)) return unknownRegion(origin);
       if (!engine.node.caughtUp) return NOT_READY;
       const rebuilt = await engine.verify(repair);
       if (rebuilt === undefined) return NOT_READY;

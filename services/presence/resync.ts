@@ -9,6 +9,7 @@ import type { Fold } from "../../replicator/core/fold.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
+import { pause } from "../../replicator/runtime/pause.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import type { Held, Snapshots } from "./snapshots.ts";
@@ -277,10 +278,4 @@ function stated({ epoch, version, movedTo, preferred, preferredUntilMs, sessions
     one.sinceMs,
   ]);
   return [generation, count, version, movedTo, preferred, preferredUntilMs, texts];
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
