@@ -5,7 +5,14 @@
 import { headers } from "nats";
 import type { Position, Region } from "../core/commands.ts";
 import { HEADER_LOG, HEADER_POSITION } from "../wire/subjects.ts";
-import { append, startReader, type Destination, type Shared } from "./nats-shared.ts";
+import {
+  append,
+  planWithin,
+  planWithout,
+  startReader,
+  type Destination,
+  type Shared,
+} from "./nats-shared.ts";
 import { copyEntry, purge, storedMessage, storedProvenance } from "./messages.ts";
 import type * as port from "./port.ts";
 import type { Plan, Progress, Source } from "./reader.ts";
@@ -111,13 +118,10 @@ export class NatsCopyLog implements port.CopyLog {
   }
 
   /** A copy has no gaps, so one message tells where in the stream every origin position is. */
-  async #plan({ wanted, logId, delivered }: Progress): Promise<Plan> {
+  async #plan(progress: Progress): Promise<Plan> {
+    const { logId, delivered } = progress;
     const finding = await streams.findStream(this.#shared.connection, this.#kind);
-    if (!finding.ok) {
-      return finding.reason === "wrong-shape"
-        ? { kind: "broken", reason: "identity-changed", detail: finding.detail }
-        : { kind: "wait", detail: finding.detail };
-    }
+    if (!finding.ok) return planWithout(finding);
     const { messages, first_seq, last_seq } = finding.found.info.state;
     if (messages === 0) {
       return delivered > 0
@@ -136,14 +140,6 @@ export class NatsCopyLog implements port.CopyLog {
         reason: "identity-changed",
         detail: `copy of log ${logId} is now of ${actual}`,
       };
-    if (head < delivered)
-      return {
-        kind: "broken",
-        reason: "identity-changed",
-        detail: `ends at ${head}, was read up to ${delivered}`,
-      };
-    if (wanted < position)
-      return { kind: "broken", reason: "missing", detail: `wanted ${wanted}, the first held is ${position}` };
-    return { kind: "start", sequence: first_seq + Math.min(wanted, head + 1) - position };
+    return planWithin(progress, { first: position, head, offset: first_seq - position });
   }
 }

@@ -8,7 +8,15 @@ import type { LogId, Position, Region } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
 import { pause } from "./connection.ts";
 import { logEntry, purge, storedMessage } from "./messages.ts";
-import { append, rejected, startReader, type Destination, type Shared } from "./nats-shared.ts";
+import {
+  append,
+  planWithin,
+  planWithout,
+  rejected,
+  startReader,
+  type Destination,
+  type Shared,
+} from "./nats-shared.ts";
 import * as port from "./port.ts";
 import type { Plan, Progress, Source } from "./reader.ts";
 import * as streams from "./streams.ts";
@@ -163,25 +171,13 @@ export class NatsOriginLog implements port.OriginLog {
     }
   }
 
-  async #plan({ wanted, delivered }: Progress): Promise<Plan> {
+  async #plan(progress: Progress): Promise<Plan> {
     const finding = await streams.findStream(this.#shared.connection, this.#kind);
-    if (!finding.ok) {
-      return finding.reason === "wrong-shape"
-        ? { kind: "broken", reason: "identity-changed", detail: finding.detail }
-        : { kind: "wait", detail: finding.detail };
-    }
+    if (!finding.ok) return planWithout(finding);
     const { logId } = finding.found;
     const { first, head } = boundsOf(finding.found);
     if (logId !== this.logId)
       return { kind: "broken", reason: "identity-changed", detail: `log ${this.logId} is now ${logId}` };
-    if (head < delivered)
-      return {
-        kind: "broken",
-        reason: "identity-changed",
-        detail: `ends at ${head}, was read up to ${delivered}`,
-      };
-    if (wanted < first)
-      return { kind: "broken", reason: "missing", detail: `wanted ${wanted}, the first held is ${first}` };
-    return { kind: "start", sequence: Math.min(wanted, head + 1) + this.#after };
+    return planWithin(progress, { first, head, offset: this.#after });
   }
 }

@@ -7,7 +7,8 @@ import type { Position } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
 import { NO_RESPONDERS, parseJetStreamAnswer, type Answer, type Connection } from "./connection.ts";
 import type * as port from "./port.ts";
-import { LogReader, type Source } from "./reader.ts";
+import { LogReader, type Plan, type Progress, type Source } from "./reader.ts";
+import type { Finding } from "./streams.ts";
 
 const WRONG_LAST_SEQUENCE = 10_071;
 
@@ -23,6 +24,29 @@ interface PubAck {
 export interface Shared {
   readonly connection: Connection;
   readonly readers: Set<port.Reader>;
+}
+
+/** What a finding without a stream means for a reader. */
+export function planWithout({ reason, detail }: Extract<Finding, { ok: false }>): Plan {
+  return reason === "wrong-shape"
+    ? { kind: "broken", reason: "identity-changed", detail }
+    : { kind: "wait", detail };
+}
+
+/** How a reader goes on in a log that is held from `first` to `head`; a position's sequence is `offset` more. */
+export function planWithin(
+  { wanted, delivered }: Progress,
+  { first, head, offset }: { readonly first: Position; readonly head: Position; readonly offset: number },
+): Plan {
+  if (head < delivered)
+    return {
+      kind: "broken",
+      reason: "identity-changed",
+      detail: `ends at ${head}, was read up to ${delivered}`,
+    };
+  if (wanted < first)
+    return { kind: "broken", reason: "missing", detail: `wanted ${wanted}, the first held is ${first}` };
+  return { kind: "start", sequence: Math.min(wanted, head + 1) + offset };
 }
 
 export function startReader(

@@ -6,7 +6,6 @@
 import type { Position, Region } from "../../replicator/core/commands.ts";
 import { bucketOf } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
-import type { LinkReport } from "../../replicator/core/link-events.ts";
 import type { IntegrityEffect, NodeEvent, PresenceNode } from "../../replicator/core/node.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import {
@@ -25,6 +24,7 @@ import type { Sink } from "./following.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OwnLog } from "./own-log.ts";
 import { PeerAcks } from "./peer-acks.ts";
+import { peersHeard } from "./peers-heard.ts";
 import { base, heldLogs, rebuild } from "./resync.ts";
 import type { Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
@@ -56,8 +56,6 @@ export interface EngineOptions {
   readonly logAgeMaxMs?: number;
 }
 
-/** A region with nothing of its own waits so long for its replicator to say whether a peer's snapshot comes. */
-const FIRST_REPORT_MS = 3_000;
 /** A replica is made anew at most so often. */
 const RESYNC_SOONEST_MS = 10_000;
 
@@ -206,31 +204,20 @@ export class Engine {
   }
 
   async #begin(): Promise<void> {
-    await this.#waitForLinks();
+    const { region, peers, store, clock, core } = this.#options;
+    await peersHeard({
+      region,
+      store,
+      clock,
+      reports: () => peers.map((peer) => core.node.matrix.reported(peer)),
+      progress: (detail) => this.#says(detail),
+      stopped: () => this.#stopped,
+    });
     const replica = await base(this.#resyncOptions());
     if (replica === undefined || this.#stopped) return;
     this.#options.core.step({ kind: "adopt", replica });
     this.#says("folding what the logs have beyond it");
     this.#follow();
-  }
-
-  /** A region without a log of its own is new, or has lost everything: a peer's snapshot may be on its way. */
-  async #waitForLinks(): Promise<void> {
-    const { region, peers, store, clock, core } = this.#options;
-    const startedMs = clock().monoMs;
-    while (!this.#stopped && peers.length > 0) {
-      const own = await store.openLog(region, { create: false });
-      if (own.ok) return;
-      const reports = peers.map((peer) => core.node.matrix.reported(peer));
-      const waitedMs = clock().monoMs - startedMs;
-      const coming = reports.find((report) => report?.state === "snapshotting");
-      const told = reports.every((report) => report !== undefined && isDecided(report));
-      if (own.reason === "absent" && coming === undefined && (told || waitedMs > FIRST_REPORT_MS)) return;
-      this.#says(
-        coming === undefined ? `waiting for the replicator: ${own.detail}` : `from a peer: ${coming.reason}`,
-      );
-      await pause(LIMITS.tickMs);
-    }
   }
 
   #follow(): void {
@@ -347,9 +334,4 @@ export class Engine {
     const fold = this.node.replica.fold(region);
     return { logId: fold?.logId ?? "", position: fold?.position ?? 0 };
   }
-}
-
-/** Whether the link has found out what there is to copy; nothing, where the origin is new as well. */
-function isDecided({ state, errors }: LinkReport): boolean {
-  return state !== "disconnected" || (errors["absent"] ?? 0) > 0;
 }
