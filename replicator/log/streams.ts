@@ -158,7 +158,8 @@ export async function createStream(
     num_replicas: replicas,
   };
   const created = await connection.api<StreamInfo>(`STREAM.CREATE.${kind.stream}`, config);
-  if (!created.ok && created.code === STREAM_NAME_IN_USE) return findStream(connection, kind);
+  // A server may tell two who create at the same moment that both did: what it is, the stream itself says.
+  if (created.ok || created.code === STREAM_NAME_IN_USE) return findStream(connection, kind);
   return usable(kind, judge(kind, created));
 }
 
