@@ -24,7 +24,7 @@ import {
   refuse,
   refuseConnection,
 } from "./problems.ts";
-import { decisionReadRoutes, decisionRoutes } from "./routes/decisions.ts";
+import { decisionRoutes } from "./routes/decisions.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { heartbeatRoutes } from "./routes/heartbeats.ts";
 import { operatorRoutes, tokenRoutes } from "./routes/operators.ts";
@@ -158,7 +158,6 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
     allow(scope, "operator");
     gated(scope, gates.lists, line);
     operatorRoutes(scope, context);
-    decisionReadRoutes(scope, context);
   });
   routesIn(app, (scope) => {
     allow(scope, "operator");

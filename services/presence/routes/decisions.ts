@@ -1,7 +1,7 @@
 /**
  * What operators decide for their region: classes of requests switched off and on, peers written off; and the trail of it.
  * Rule: a decision has a reason, goes to the region's log and is in effect when it comes back from there, so every node of the region
- * follows it and it survives restarts. The switches themselves belong to no class: whoever switched everything off can switch it on.
+ * follows it and it survives restarts. Switches and trail belong to no class: whoever finds everything off can read why, and switch it on.
  */
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import { formatToken } from "../../../replicator/core/token.ts";
@@ -91,9 +91,7 @@ export function decisionRoutes(app: Scope, { service, gates, now }: RouteContext
       return reply.code(200).header(TOKEN_HEADER, token).send({ token });
     },
   );
-}
 
-export function decisionReadRoutes(app: Scope, { service }: RouteContext): void {
   app.get(
     "/v1/audit",
     {

@@ -83,7 +83,7 @@ test("GET /v1/switches tells every class, lowest first, what was decided about i
   });
 });
 
-test("with every class switched off, an operator can still switch them on", async () => {
+test("with every class switched off, an operator can still read why and switch them on", async () => {
   const gates = buildGates();
   for (const gate of Object.values(gates)) gate.switch({ reason: "drill" });
   const { app } = node({}, { gates });
@@ -94,6 +94,7 @@ test("with every class switched off, an operator can still switch them on", asyn
   } as const;
   expect((await app.inject(request)).statusCode).toBe(200);
   expect((await app.inject("/v1/switches")).statusCode).toBe(200);
+  expect((await app.inject("/v1/audit")).statusCode).toBe(200);
 });
 
 describe("PUT /v1/regions/{region}/write-off", () => {

@@ -130,7 +130,6 @@ describe("a shed class", () => {
     ["lists", "GET", "/v1/occupancy"],
     ["lists", "GET", "/v1/replication"],
     ["lists", "GET", "/v1/regions"],
-    ["lists", "GET", "/v1/audit"],
     ["reads", "GET", "/v1/users/ann/presence"],
     ["reads", "POST", "/v1/presence"],
     ["reads", "GET", "/v1/users/ann/sessions"],
