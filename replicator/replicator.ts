@@ -12,7 +12,7 @@ import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
-import { proveTail, sameEntry } from "./tail.ts";
+import { proveTail } from "./tail.ts";
 import { decodeFrame, inspectFrame } from "./wire/codec.ts";
 
 export interface ReplicatorOptions {
@@ -223,21 +223,16 @@ class LinkDriver {
     const checkpoint = await copy.log.checkpoint();
     if (!checkpoint.ok) return openFailed("copy", `copy of ${region}: ${checkpoint.detail}`);
     const { logId, position, sequence } = checkpoint;
-    const [extent, agree] = await Promise.all([
-      origin.log.extent(),
-      position === 0 ? true : sameEntry(origin.log, copy.log, position),
-    ]);
+    const [extent, last] = await Promise.all([origin.log.extent(), copy.log.entry(position)]);
     if (!extent.ok) return openFailed(extent.reason, `log of ${region}: ${extent.detail}`);
+    if (!last.ok) return openFailed("copy", `copy of ${region}: ${last.detail}`);
     this.#ends = { origin: origin.log, copy: copy.log };
     this.#logId = extent.extent.logId;
     this.#told = 0;
     this.#sequence = sequence;
-    const { first, head } = extent.extent;
-    const comparable = logId === this.#logId && position >= first && position <= head;
-    if (comparable && agree === undefined)
-      return openFailed("copy", `frame ${position} could not be compared`);
-    const agrees = !comparable || agree !== false;
-    return { kind: "opened", origin: extent.extent, copy: { logId, position, sequence }, agrees };
+    const inspected = last.entry === undefined ? undefined : inspectFrame(last.entry.bytes);
+    const checksum = inspected?.ok === true ? inspected.header.checksum : 0;
+    return { kind: "opened", origin: extent.extent, copy: { logId, position, sequence, checksum } };
   }
 
   /** The way back, at each connect: what the peer has of this region's own log proves or mends its end. Tried again until somebody answers. */
@@ -283,6 +278,7 @@ class LinkDriver {
               ok: true as const,
               region: inspected.header.region,
               logId: inspected.header.logId,
+              checksum: inspected.header.checksum,
               goesOn: position === 1 && goesOn(bytes),
             }
           : { ok: false as const, reason: inspected.reason };

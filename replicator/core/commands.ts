@@ -142,13 +142,14 @@ export interface Watermark {
 }
 
 /**
- * The first command of a log that goes on where another one ended: its state begins as that of log `logId` at `position`. A fold that
- * stands exactly there goes on; any other needs a snapshot of this log.
+ * The first command of a log that goes on where another one ended: its state begins as that of log `logId` at `position`, where the frame
+ * with this checksum stood. A fold that stands exactly there goes on; any other needs a snapshot of this log.
  */
 export interface Renewed {
   readonly kind: "renewed";
   readonly logId: LogId;
   readonly position: Position;
+  readonly checksum: number;
 }
 
 /** Every replica remembers the digest of this log's fold as it is now. */
@@ -194,4 +195,6 @@ export interface Frame {
   /** Wall-clock milliseconds at which the oldest command of the frame was committed to. Never orders anything. */
   readonly committedAtMs: number;
   readonly commands: readonly Command[];
+  /** CRC-32 of the frame as it stands in the log; absent from one that is not written yet. Tells apart what stood at one position. */
+  readonly checksum?: number;
 }

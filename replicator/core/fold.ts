@@ -81,6 +81,8 @@ export class Fold {
   lineage: LogId = "";
   /** Position of the newest frame applied. */
   position: Position = 0;
+  /** Of that frame. A log that lost its end may hold another at that position. */
+  checksum = 0;
   /** Every user this log has ever claimed, moved ones included. */
   readonly table = new Table<UserRecord>((record) => record.user);
   /** The last ordinal this log gave to a forward, per target. */
@@ -113,7 +115,8 @@ export class Fold {
     if (position <= this.position) return "duplicate";
     if (position !== this.position + 1) return "gap";
     this.position = position;
-    const { commands } = frame;
+    const { commands, checksum = 0 } = frame;
+    this.checksum = checksum;
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
       this.table.prefetch(usersOf(next), READS);
@@ -153,12 +156,13 @@ export class Fold {
 
   /** Reads this fold out as it is now, while it goes on; one at a time, until `done`. */
   export(): FoldExport {
-    const { region, logId, lineage, position, sent, processed, settings, audit, table } = this;
+    const { region, logId, lineage, position, checksum, sent, processed, settings, audit, table } = this;
     const state = {
       region,
       logId,
       lineage,
       position,
+      checksum,
       base: this.#base,
       sent: new Map(sent),
       processed: new Map(processed),
@@ -180,6 +184,7 @@ export class Fold {
     this.logId = state.logId;
     this.lineage = state.lineage;
     this.position = state.position;
+    this.checksum = state.checksum;
     this.#base = state.base;
     for (const [to, ordinal] of state.sent) this.sent.set(to, ordinal);
     for (const [lineage, ordinal] of state.processed) this.processed.set(lineage, ordinal);
@@ -203,7 +208,8 @@ export class Fold {
   #isBeginning(position: Position, { commands: [first] }: Frame): boolean {
     if (position !== 1) return false;
     if (first?.kind !== "renewed") return this.logId === "";
-    return this.logId !== "" && first.logId === this.logId && first.position === this.position;
+    const { logId, position: ended, checksum } = first;
+    return this.logId !== "" && logId === this.logId && ended === this.position && checksum === this.checksum;
   }
 
   #begin(frame: Frame): void {

@@ -27,6 +27,7 @@ export type Inspection =
       readonly ok: true;
       readonly region: Region;
       readonly logId: LogId;
+      readonly checksum: number;
       /** The frame begins a log that goes on from another: nobody without a snapshot can fold it. */
       readonly goesOn?: boolean;
     }
@@ -47,9 +48,13 @@ export type LinkEvent =
         readonly head: Position;
         readonly bytes: number;
       };
-      readonly copy: { readonly logId: LogId; readonly position: Position; readonly sequence: number };
-      /** False when the origin holds another entry than the copy's last one at its position. */
-      readonly agrees: boolean;
+      /** `checksum` is that of the copy's last frame. */
+      readonly copy: {
+        readonly logId: LogId;
+        readonly position: Position;
+        readonly sequence: number;
+        readonly checksum: number;
+      };
     }
   /** A snapshot with the origin's log up to `position` is here; the copy is empty and its stream's last sequence is `sequence`. */
   | {

@@ -8,12 +8,13 @@
  *   idle         | retry time over                                            → opening
  *   opening      | both ends opened, identity and extent agree                → reading
  *   opening      | an end is unavailable or absent                            → idle (disconnected)
- *   opening      | rewound or forked log, new and empty log                   → idle (blocked: its region mends that)
+ *   opening      | rewound log, new and empty log                             → idle (blocked: its region mends that)
  *   opening      | other identity, first position held beyond the checkpoint, | → fetching (snapshotting)
  *                | empty copy of a long log                                   |
  *   fetching     | a snapshot is here and the copy begins behind it           → reading
  *   fetching     | none to be had                                             → reading if the log is whole, else idle (overrun)
  *   reading      | append fenced or failed, reader broken                     → idle (the checkpoint is read again)
+ *   reading      | another frame than the last one copied, at its position    → idle (blocked: its region mends that)
  *   reading      | first frame that goes on from another log, empty copy      → fetching
  *   reading      | frame of another region or identity, checksum, gap         → halted (blocked)
  *   halted       | retry time over: what was wrong may have been mended       → opening
@@ -49,6 +50,8 @@ export class Link {
   #fetchesFailed = 0;
   #withoutSnapshot: LinkState = "snapshotting";
   #received: Position = 0;
+  /** Of the frame received last, or of the copy's last one. */
+  #checksum = 0;
   #copied: Position = 0;
   #fence = 0;
   #head: Position = 0;
@@ -136,7 +139,7 @@ export class Link {
   }
 
   #opened(event: Extract<LinkEvent, { kind: "opened" }>, now: Now): LinkEffect[] {
-    const { origin, copy, agrees } = event;
+    const { origin, copy } = event;
     this.#head = origin.head;
     this.#copied = copy.position;
     this.#logId = origin.logId;
@@ -153,11 +156,6 @@ export class Link {
       const detail = `the origin's log was rewound to ${origin.head}; the copy has ${copy.position}`;
       return this.#retry("blocked", detail, now);
     }
-    if (!agrees) {
-      this.#count("forked");
-      const detail = `the origin has another frame at ${copy.position} than the copy: its log lost its end and went on`;
-      return this.#retry("blocked", detail, now);
-    }
     if (origin.first > copy.position + 1) {
       this.#count("overrun");
       const gone = `positions ${copy.position + 1} to ${origin.first - 1} are gone at the origin`;
@@ -165,7 +163,10 @@ export class Link {
     }
     if (copy.position === 0 && (origin.head > SNAPSHOT_FROM || origin.bytes > SNAPSHOT_FROM_BYTES))
       return this.#fetch(`nothing of ${origin.head} frames is here`, "snapshotting", now);
-    return this.#readFrom(copy.position, copy.sequence, now);
+    this.#checksum = copy.checksum;
+    const reading = this.#readFrom(copy.position, copy.sequence, now);
+    // The last frame that is here comes first: the origin's must be the same one.
+    return copy.position < origin.first ? reading : [{ kind: "read", from: copy.position }];
   }
 
   #readFrom(position: Position, sequence: number, now: Now): LinkEffect[] {
@@ -216,8 +217,13 @@ export class Link {
   }
 
   #entry(entry: LinkEntry, inspection: Inspection, now: Now): LinkEffect[] {
+    if (entry.position === this.#received && this.#isFork(inspection)) {
+      this.#count("forked");
+      const detail = `the origin has another frame at ${entry.position} than the copy: its log lost its end and went on`;
+      return this.#retry("blocked", detail, now);
+    }
     if (entry.position <= this.#received) {
-      this.#count("duplicate");
+      if (entry.position < this.#received) this.#count("duplicate");
       return [];
     }
     const refusal = this.#refusal(entry, inspection);
@@ -225,6 +231,7 @@ export class Link {
     if (entry.position === 1 && inspection.ok && inspection.goesOn === true)
       return [{ kind: "stop" }, ...this.#fetch("the log goes on from another", "snapshotting", now)];
     this.#received = entry.position;
+    this.#checksum = inspection.ok ? inspection.checksum : 0;
     this.#head = Math.max(this.#head, entry.position);
     this.#progressAtMs = now.monoMs;
     this.#inFlight += 1;
@@ -237,6 +244,11 @@ export class Link {
     };
     this.#fence += 1;
     return [effect];
+  }
+
+  /** Whether the frame at the position received last is another than that one. */
+  #isFork(inspection: Inspection): boolean {
+    return inspection.ok && inspection.logId === this.#logId && inspection.checksum !== this.#checksum;
   }
 
   #refusal(entry: LinkEntry, inspection: Inspection): { reason: string; detail: string } | undefined {

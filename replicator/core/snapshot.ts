@@ -40,6 +40,8 @@ export interface FoldState {
   readonly logId: LogId;
   readonly lineage: LogId;
   readonly position: Position;
+  /** Of the frame at `position`. */
+  readonly checksum: number;
   /** What renewals have added to versions and ordinals. */
   readonly base: number;
   readonly sent: ReadonlyMap<Region, number>;

@@ -1,6 +1,7 @@
 /**
  * Reads one stream of a `MemoryServer` as a log.
- * Rule: the same as the NATS reader's: in order, each position once, none skipped, and never inside the caller's own call.
+ * Rule: the same as the NATS reader's: in order, each position once, none skipped, the newest again after an interruption, and never
+ * inside the caller's own call.
  */
 import type { LogId, Position } from "../core/commands.ts";
 import type { MemoryServer, MemoryStream } from "./memory.ts";
@@ -91,6 +92,7 @@ export class MemoryReader implements Reader {
       return lost ? this.#break("missing", `wanted ${this.#wanted}, nothing is held`) : undefined;
     }
     if (!this.#isSame(first)) return this.#changed(first);
+    if (this.#wanted === this.#delivered && this.#wanted < first.position) this.#wanted += 1;
     if (this.#wanted < first.position)
       return this.#break("missing", `wanted ${this.#wanted}, the first held is ${first.position}`);
     const entry = stream.entries[this.#wanted - first.position];
@@ -132,6 +134,7 @@ export class MemoryReader implements Reader {
   #interrupt(detail: string): undefined {
     if (this.#interrupted) return undefined;
     this.#interrupted = true;
+    if (this.#delivered > 0) this.#wanted = this.#delivered;
     this.#handlers.interrupted(detail);
     return undefined;
   }

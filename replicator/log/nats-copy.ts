@@ -126,7 +126,7 @@ export class NatsCopyLog implements port.CopyLog {
     if (messages === 0) {
       return delivered > 0
         ? { kind: "broken", reason: "identity-changed", detail: `empty, was read up to ${delivered}` }
-        : { kind: "start", sequence: last_seq + 1 };
+        : { kind: "start", sequence: last_seq + 1, again: false };
     }
     const first = await this.#stored({ seq: first_seq });
     if (!first.ok && first.reason === "wrong-shape")

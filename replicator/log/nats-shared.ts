@@ -46,7 +46,8 @@ export function planWithin(
     };
   if (wanted < first)
     return { kind: "broken", reason: "missing", detail: `wanted ${wanted}, the first held is ${first}` };
-  return { kind: "start", sequence: Math.min(wanted, head + 1) + offset };
+  const again = delivered >= first;
+  return { kind: "start", sequence: Math.min(again ? delivered : wanted, head + 1) + offset, again };
 }
 
 export function startReader(

@@ -49,7 +49,10 @@ export type Opened<T> =
 export type BrokenReason = "missing" | "identity-changed" | "malformed";
 
 export interface ReadHandlers {
-  /** Called in order, each position once. Must not throw. May return a promise: the next entry waits for it (backpressure). */
+  /**
+   * Called in order, each position once, but that after an interruption the newest comes again, if it is still held: whoever reads on sees
+   * whether it is the same. Must not throw. May return a promise: the next entry waits for it (backpressure).
+   */
   entry(entry: Entry): void | Promise<void>;
   /**
    * The reader stands still and tries again by itself: link or server down, stream missing. Called once per spell, with the reason.

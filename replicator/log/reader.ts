@@ -1,6 +1,7 @@
 /**
  * Reads one JetStream stream as a log, for ever: across reconnects, server restarts and vanished consumers.
- * Rule: positions are handed out in order, each once, none skipped; what cannot be continued so is `broken`, never guessed.
+ * Rule: positions are handed out in order, each once, none skipped; what cannot be continued so is `broken`, never guessed. After an
+ * interruption the newest is handed out again: a server that lost the end of a log may have another entry there.
  */
 import type { ConsumerInfo } from "@nats-io/jetstream";
 import type { Msg } from "nats";
@@ -16,7 +17,7 @@ const RETRY_MS_MAX = 1_000;
 const OFFLINE_CHECK_MS = 60_000;
 
 export interface Progress {
-  /** Position of the next entry to hand out. */
+  /** Position of the next entry to hand out; that of `delivered` is handed out again before it if it is held. */
   readonly wanted: Position;
   /** Identity of the log so far; empty while unknown. */
   readonly logId: LogId;
@@ -25,7 +26,8 @@ export interface Progress {
 }
 
 export type Plan =
-  | { readonly kind: "start"; readonly sequence: number }
+  /** `again`: with the one that was handed out last. */
+  | { readonly kind: "start"; readonly sequence: number; readonly again: boolean }
   | { readonly kind: "wait"; readonly detail: string }
   | { readonly kind: "broken"; readonly reason: BrokenReason; readonly detail: string };
 
@@ -101,14 +103,12 @@ export class LogReader implements Reader {
   /** Reads until something ends it, and returns what. */
   async #attempt(): Promise<string> {
     if (!this.#connection.connected()) return "not connected";
-    const plan = await this.#source.plan({
-      wanted: this.#wanted,
-      logId: this.#logId,
-      delivered: this.#delivered,
-    });
+    const next = Math.max(this.#wanted, this.#delivered + 1);
+    const plan = await this.#source.plan({ wanted: next, logId: this.#logId, delivered: this.#delivered });
     if (this.#stopped) return "stopped";
     if (plan.kind === "broken") return this.#break(plan.reason, plan.detail);
     if (plan.kind === "wait") return plan.detail;
+    this.#wanted = plan.again ? this.#delivered : next;
     const { stream } = this.#source;
     readersStarted += 1;
     const consumer = `reader_${process.pid}_${readersStarted}_${Math.random().toString(36).slice(2, 10)}`;

@@ -39,6 +39,12 @@ export class ByteWriter {
     this.#varint(value);
   }
 
+  /** Four bytes, lowest first. */
+  uint32(field: string, value: number): void {
+    if (value >>> 0 !== value) unencodable(field, "not an integer from 0 to 2^32-1");
+    for (let index = 0; index < 4; index++) this.bytes[this.at++] = value >>> (8 * index);
+  }
+
   /** ±(2^53-1) in 1 to 8 bytes: 6 bits of magnitude and the sign in the first, then 7 bits each. */
   signed(field: string, value: number): void {
     if (!Number.isSafeInteger(value)) unencodable(field, "not a safe integer");

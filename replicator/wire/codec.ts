@@ -5,14 +5,17 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Frame } from "../core/commands.ts";
-import { checkEnvelope, type Refusal, refuse } from "./envelope.ts";
+import { checkEnvelope, checksumOf, type Refusal, refuse } from "./envelope.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { type FrameHeader, FrameWriter } from "./frame-writer.ts";
 
 export type DecodeResult = { readonly ok: true; readonly frame: Frame } | Refusal;
 
 export type InspectResult =
-  | { readonly ok: true; readonly header: FrameHeader & { readonly commandCount: number } }
+  | {
+      readonly ok: true;
+      readonly header: FrameHeader & { readonly commandCount: number; readonly checksum: number };
+    }
   | Refusal;
 
 /** Shared by all calls: encoding is synchronous, and `begin` forgets whatever an earlier call left behind. */
@@ -34,7 +37,7 @@ export function decodeFrame(bytes: Uint8Array): DecodeResult {
   const { commandCount, ...header } = reader.header();
   const commands = reader.commands(commandCount);
   if (reader.failure !== undefined) return refuse("malformed", reader.failure);
-  return { ok: true, frame: { ...header, commands } };
+  return { ok: true, frame: { ...header, commands, checksum: checksumOf(bytes) } };
 }
 
 /**
@@ -47,5 +50,5 @@ export function inspectFrame(bytes: Uint8Array): InspectResult {
   const reader = new FrameReader(bytes);
   const header = reader.header();
   if (reader.failure !== undefined) return refuse("malformed", reader.failure);
-  return { ok: true, header };
+  return { ok: true, header: { ...header, checksum: checksumOf(bytes) } };
 }

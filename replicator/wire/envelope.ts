@@ -62,12 +62,17 @@ export function checkEnvelope(bytes: Uint8Array): Refusal | undefined {
   if (size > LIMITS.frameBytesMax)
     return refuse("too-large", `${size} bytes, at most ${LIMITS.frameBytesMax}`);
   const computed = crc32(bytes.subarray(VERSION_AT));
-  const stated = new DataView(bytes.buffer, bytes.byteOffset).getUint32(CHECKSUM_AT, true);
+  const stated = checksumOf(bytes);
   if (computed !== stated) return refuse("checksum", `computed ${hex(computed)}, frame says ${hex(stated)}`);
   const version = bytes[VERSION_AT];
   if (version !== SCHEMA_VERSION)
     return refuse("version", `schema version ${version}, this process knows ${SCHEMA_VERSION}`);
   return undefined;
+}
+
+/** What the envelope says; of bytes that {@link checkEnvelope} has passed it is true. */
+export function checksumOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(CHECKSUM_AT, true);
 }
 
 function hex(checksum: number): string {

@@ -70,7 +70,12 @@ export class FrameReader {
       case KIND.watermark:
         return this.#watermark();
       case KIND.renewed:
-        return { kind: "renewed", logId: reader.id(LOG_ID), position: reader.varint("position") };
+        return {
+          kind: "renewed",
+          logId: reader.id(LOG_ID),
+          position: reader.varint("position"),
+          checksum: reader.uint32("checksum"),
+        };
       case KIND.mark:
         return { kind: "mark" };
       case KIND.digest:

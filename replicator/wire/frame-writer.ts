@@ -120,7 +120,8 @@ export class FrameWriter {
       case "renewed":
         writer.byte(KIND.renewed);
         writer.id(LOG_ID, command.logId);
-        return writer.varint("position", command.position);
+        writer.varint("position", command.position);
+        return writer.uint32("checksum", command.checksum);
       case "mark":
         return writer.byte(KIND.mark);
       case "digest":

@@ -120,6 +120,7 @@ class PartReader {
       logId: reader.id(PEER_LOG_ID),
       lineage: reader.id(PEER_LOG_ID),
       position: reader.varint("position"),
+      checksum: reader.uint32("checksum"),
       base: reader.varint("base"),
       sent: this.#counters<Region>("sent", () => reader.id(REGION)),
       processed: this.#counters<LogId>("processed", () => reader.id(LOG_ID)),

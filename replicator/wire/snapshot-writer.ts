@@ -145,6 +145,7 @@ function writeFold(writer: ByteWriter, fold: FoldState): void {
   writer.id(PEER_LOG_ID, fold.logId);
   writer.id(PEER_LOG_ID, fold.lineage);
   writer.varint("position", fold.position);
+  writer.uint32("checksum", fold.checksum);
   writer.varint("base", fold.base);
   writer.varint("sent count", fold.sent.size);
   for (const [region, ordinal] of fold.sent) {

@@ -3,7 +3,7 @@
  * it cannot go on or is not to be trusted. HTTP is no part of it; the simulation runs the same engine. Rule: whatever is wrong with
  * logs, snapshots or this node's memory, it goes on answering with what it has, says what is wrong, and mends it.
  */
-import type { Position, Region } from "../../replicator/core/commands.ts";
+import type { Region } from "../../replicator/core/commands.ts";
 import { bucketOf } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { IntegrityEffect, NodeEvent, PresenceNode } from "../../replicator/core/node.ts";
@@ -25,7 +25,8 @@ import { Housekeeping } from "./housekeeping.ts";
 import { OwnLog } from "./own-log.ts";
 import { PeerAcks } from "./peer-acks.ts";
 import { peersHeard } from "./peers-heard.ts";
-import { base, heldLogs, rebuild } from "./resync.ts";
+import type { Place } from "./follow.ts";
+import { base, heldLogs, placeIn, rebuild } from "./resync.ts";
 import type { Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -330,8 +331,7 @@ export class Engine {
     this.#options.logger[detail === "" ? "info" : "warn"]({ event, log: region, detail });
   }
 
-  #at(region: Region): { readonly logId: string; readonly position: Position } {
-    const fold = this.node.replica.fold(region);
-    return { logId: fold?.logId ?? "", position: fold?.position ?? 0 };
+  #at(region: Region): Place {
+    return placeIn(this.node.replica, region);
   }
 }

@@ -1,18 +1,26 @@
 /**
  * Follows one log from where the fold stands: entries become frames, frames go to the fold. A log that cannot be read on (garbage, a
  * gap, another identity) stands still with its reason, is tried again, and never stops the others. Where no trying helps, because what
- * is needed is not in the log any more, it says so: only a snapshot leads on.
+ * is needed is not in the log any more, it says so: only a snapshot leads on. Rule: the frame where the fold stands is read first, and
+ * again after each interruption; if the log holds another one there, it lost its end and went on, and the fold is not of this log.
  */
 import type { Frame, LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Extent, Opened, ReadableLog, Reader } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 
+/** Where a fold stands: at the frame with this checksum; without identity before its first frame. */
+export interface Place {
+  readonly logId: LogId;
+  readonly position: Position;
+  readonly checksum: number;
+}
+
 export interface FollowOptions {
   readonly region: Region;
   readonly open: () => Promise<Opened<ReadableLog>>;
-  /** How far the log is folded; without identity before its first frame. */
-  readonly at: () => { readonly logId: LogId; readonly position: Position };
+  /** How far the log is folded. */
+  readonly at: () => Place;
   readonly fold: (position: Position, frame: Frame) => void;
   /** Something stands in the way; an empty detail means that it is over. */
   readonly trouble: (detail: string) => void;
@@ -71,17 +79,18 @@ export class Follower {
     if (!answer.ok) return this.#again(`${answer.reason}: ${answer.detail}`);
     const { extent } = answer;
     this.startHead ??= extent.head;
-    const from = this.#from(extent);
-    if (extent.first > from) {
-      const detail = `position ${from} is needed, the first held is ${extent.first}`;
+    const needed = this.#needed(extent);
+    if (extent.first > needed) {
+      const detail = `position ${needed} is needed, the first held is ${extent.first}`;
       this.#options.lost(detail);
       return this.#again(detail);
     }
-    this.#read(opened.log, from);
+    const { first, head } = extent;
+    this.#read(opened.log, first <= head && first < needed ? needed - 1 : needed);
   }
 
-  /** A log of another identity is read from its beginning: it may go on where the fold stands. */
-  #from({ logId }: Extent): Position {
+  /** The position to fold next. A log of another identity is read from its beginning: it may go on where the fold stands. */
+  #needed({ logId }: Extent): Position {
     const at = this.#options.at();
     return at.logId !== "" && logId !== "" && logId !== at.logId ? 1 : at.position + 1;
   }
@@ -95,6 +104,13 @@ export class Follower {
         if (!decoded.ok) {
           refused = true;
           return this.#restart(`frame ${entry.position}: ${decoded.reason}, ${decoded.detail}`);
+        }
+        const before = this.#options.at();
+        if (isFork(before, entry.position, decoded.frame)) {
+          refused = true;
+          const detail = `log ${before.logId} has another frame at ${before.position} than the one folded`;
+          this.#options.lost(detail);
+          return this.#restart(detail);
         }
         this.#options.fold(entry.position, decoded.frame);
         const at = this.#options.at();
@@ -153,4 +169,9 @@ export class Follower {
       this.#running = this.#running.then(() => this.#open());
     }, RETRY_MS + LIMITS.tickMs);
   }
+}
+
+/** Whether the log went on otherwise than with what is folded. */
+function isFork(at: Place, position: Position, { logId, checksum }: Frame): boolean {
+  return at.logId === logId && at.position === position && at.checksum !== checksum;
 }

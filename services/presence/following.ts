@@ -1,13 +1,14 @@
 /**
  * Follows the logs of all regions into one place: this region's own log, and the copies of the peers'.
  */
-import type { Frame, LogId, Position, Region } from "../../replicator/core/commands.ts";
+import type { Frame, Position, Region } from "../../replicator/core/commands.ts";
 import type { Opened, ReadableLog } from "../../replicator/log/port.ts";
 import { Follower } from "./follow.ts";
+import type { Place } from "./follow.ts";
 
 /** Where frames go. */
 export interface Sink {
-  at(region: Region): { readonly logId: LogId; readonly position: Position };
+  at(region: Region): Place;
   fold(region: Region, position: Position, frame: Frame): void;
 }
 

@@ -2,11 +2,12 @@
  * Opens this region's own log for its node. Rule: nothing is appended behind a log that lost its end. A peer puts the end back; where
  * none does in time, or the log was made anew, it is begun again with this node's state, under a new identity.
  */
-import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
+import type { Position, Region } from "../../replicator/core/commands.ts";
 import type { LogStore, Opened, OriginLog } from "../../replicator/log/port.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { encodeFrame } from "../../replicator/wire/codec.ts";
+import type { Place } from "./follow.ts";
 
 export interface OwnLogOptions {
   readonly region: Region;
@@ -15,7 +16,7 @@ export interface OwnLogOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** How far this node has folded the log. */
-  readonly at: () => { readonly logId: LogId; readonly position: Position };
+  readonly at: () => Place;
   /** The log may be appended to. */
   readonly use: (log: OriginLog) => void;
 }
@@ -47,11 +48,12 @@ export class OwnLog {
     const answer = await log.extent();
     if (!answer.ok) return answer;
     const { head } = answer.extent;
-    const { logId, position } = at();
+    const place = at();
+    const { logId, position } = place;
     if (logId === log.logId && head < position) return this.#waitForEnd(log, head, position);
     this.#lost = undefined;
     if (logId !== "" && logId !== log.logId && head === 0) {
-      const begun = await this.#begin(log, logId, position);
+      const begun = await this.#begin(log, place);
       if (begun !== undefined) return { ok: false, reason: "unavailable", detail: begun };
     }
     use(log);
@@ -81,14 +83,14 @@ export class OwnLog {
   }
 
   /** The first frame of a log that goes on where another ended; what stood in the way, if something did. */
-  async #begin(log: OriginLog, logId: LogId, position: Position): Promise<string | undefined> {
+  async #begin(log: OriginLog, { logId, position, checksum }: Place): Promise<string | undefined> {
     const { region, node, clock, logger } = this.#options;
     const bytes = encodeFrame({
       region,
       logId: log.logId,
       node,
       committedAtMs: clock().wallMs,
-      commands: [{ kind: "renewed", logId, position }],
+      commands: [{ kind: "renewed", logId, position, checksum }],
     });
     const result = await log.putBack({ position: 1, logId: log.logId, bytes });
     if (!result.ok) return `the log could not be begun: ${result.detail}`;

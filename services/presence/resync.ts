@@ -3,13 +3,14 @@
  * not to be trusted. Rule: the logs are the truth. What is made is compared with what there was, at equal positions, before it takes its
  * place; until then what there was goes on answering.
  */
-import type { Frame, LogId, Position, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Frame, Position, Region, UserId } from "../../replicator/core/commands.ts";
 import { bucketOf, differingBuckets } from "../../replicator/core/digest.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
+import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import type { Held, Snapshots } from "./snapshots.ts";
@@ -173,11 +174,11 @@ class Making implements Sink {
     this.#holding = true;
   }
 
-  at(region: Region): { readonly logId: LogId; readonly position: Position } {
+  at(region: Region): Place {
     const last = this.#held.get(region)?.at(-1);
-    return last === undefined
-      ? positionOf(this.#replica, region)
-      : { logId: last.frame.logId, position: last.position };
+    if (last === undefined) return placeIn(this.#replica, region);
+    const { logId, checksum = 0 } = last.frame;
+    return { logId, position: last.position, checksum };
   }
 
   fold(region: Region, position: Position, frame: Frame): void {
@@ -208,19 +209,20 @@ class Making implements Sink {
   }
 }
 
-function positionOf(replica: Replica, region: Region): { logId: string; position: number } {
-  const fold = replica.fold(region);
-  return { logId: fold?.logId ?? "", position: fold?.position ?? 0 };
+/** Where the replica stands in the region's log. */
+export function placeIn(replica: Replica, region: Region): Place {
+  const { logId, position, checksum } = replica.fold(region) ?? { logId: "", position: 0, checksum: 0 };
+  return { logId, position, checksum };
 }
 
 /** Whether the other has more of the very log that the replica has. */
 function isShort(replica: Replica, other: Replica, region: Region): boolean {
-  const [own, others] = [positionOf(replica, region), positionOf(other, region)];
+  const [own, others] = [placeIn(replica, region), placeIn(other, region)];
   return own.logId === others.logId && own.position < others.position;
 }
 
 function isSame(replica: Replica, present: Replica, region: Region): boolean {
-  const [made, had] = [positionOf(replica, region), positionOf(present, region)];
+  const [made, had] = [placeIn(replica, region), placeIn(present, region)];
   return made.logId === had.logId && made.position === had.position;
 }
 

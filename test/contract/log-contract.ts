@@ -84,7 +84,7 @@ export function logContract(name: string, harness: () => Harness): void {
   });
 
   describe(`${name}: outages`, () => {
-    it("calls fail as unavailable while the server is down, and a reader misses and repeats nothing", async () => {
+    it("calls fail as unavailable while the server is down, and a reader misses nothing and repeats its newest", async () => {
       const region = freshRegion();
       const store = await harness().store();
       const connections: boolean[] = [];
@@ -111,6 +111,9 @@ export function logContract(name: string, harness: () => Harness): void {
       await log.append(bytesOf("e7"), "7");
       await recorder.read(7);
       expect(recorder.texts).toEqual(range(1, 7).map((n) => `e${n}`));
+      expect(recorder.repeats.length).toBeGreaterThan(0);
+      for (const { position, bytes } of recorder.repeats) expect(textOf(bytes)).toBe(`e${position}`);
+      expect(recorder.repeats[0]?.position).toBe(5);
       expect(recorder.resumptions).toBe(recorder.interruptions.length);
       expect(connections).toEqual([false, true]);
     });

@@ -24,6 +24,8 @@ export async function until(
 /** Reads a log and keeps everything that the handlers were told. */
 export class Recorder {
   readonly entries: Entry[] = [];
+  /** What came again after an interruption, instead of the next. */
+  readonly repeats: Entry[] = [];
   readonly interruptions: string[] = [];
   resumptions = 0;
   broken: BrokenReason | undefined;
@@ -35,7 +37,8 @@ export class Recorder {
     this.gate = gate;
     this.reader = log.read(from, {
       entry: (entry) => {
-        this.entries.push(entry);
+        const again = entry.position === this.entries.at(-1)?.position;
+        (again ? this.repeats : this.entries).push(entry);
         return this.gate?.(entry);
       },
       interrupted: (detail) => {

@@ -4,7 +4,8 @@ import { Link } from "../../replicator/core/link.ts";
 import { logOf } from "./samples.ts";
 
 export const ID = logOf("us");
-export const GOOD: Inspection = { ok: true, region: "us", logId: ID };
+export const CHECKSUM = 77;
+export const GOOD = { ok: true, region: "us", logId: ID, checksum: CHECKSUM } as const satisfies Inspection;
 export const TICK: LinkEvent = { kind: "tick" };
 
 /** A link with its clock. `give` returns the effects; time moves only with `pass`. */
@@ -47,12 +48,10 @@ export class Bench {
 export function opened(
   origin: { logId?: string; first?: number; head?: number; bytes?: number },
   copy: { logId?: string; position?: number; sequence?: number } = {},
-  agrees = true,
 ): LinkEvent {
   return {
     kind: "opened",
     origin: { logId: ID, first: 1, head: 0, bytes: 0, ...origin },
-    copy: { logId: "", position: 0, sequence: 0, ...copy },
-    agrees,
+    copy: { logId: "", position: 0, sequence: 0, checksum: CHECKSUM, ...copy },
   };
 }

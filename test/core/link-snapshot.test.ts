@@ -1,7 +1,7 @@
 /** When a link begins behind a snapshot instead of reading on, and what it does without one. */
 import { describe, expect, it } from "vitest";
 import type { LinkEffect, LinkEvent } from "../../replicator/core/link-events.ts";
-import { Bench, ID, TICK, opened } from "./link-bench.ts";
+import { Bench, GOOD, ID, TICK, opened } from "./link-bench.ts";
 
 const MIB = 1024 * 1024;
 
@@ -42,8 +42,7 @@ describe("a snapshot is fetched for", () => {
       { kind: "read", from: 9 },
     ]);
     const [append] = bench.entry(9, {
-      ok: true,
-      region: "us",
+      ...GOOD,
       logId: event.kind === "opened" ? event.origin.logId : "",
     });
     expect(append).toMatchObject({ kind: "append", fence: 21 });
@@ -52,7 +51,7 @@ describe("a snapshot is fetched for", () => {
   it("an empty copy of a log whose first frame goes on from another: it is not copied", () => {
     const bench = new Bench();
     bench.open(9);
-    const goesOn = { ok: true, region: "us", logId: ID, goesOn: true } as const;
+    const goesOn = { ...GOOD, goesOn: true };
     expect(bench.entry(1, goesOn)).toEqual([
       { kind: "stop" },
       { kind: "fetch", attempt: 1, logId: ID, atLeast: 0, head: 9 },

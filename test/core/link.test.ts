@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import type { Inspection, LinkEffect } from "../../replicator/core/link-events.ts";
 import { IN_FLIGHT_MAX } from "../../replicator/core/link.ts";
-import { Bench, GOOD, ID, TICK, opened } from "./link-bench.ts";
+import { Bench, CHECKSUM, GOOD, ID, TICK, opened } from "./link-bench.ts";
+
+const OTHER: Inspection = { ok: true, region: "us", logId: ID, checksum: CHECKSUM + 1 };
 
 function kinds(effects: readonly LinkEffect[]): string[] {
   return effects.map(({ kind }) => kind);
@@ -18,7 +20,7 @@ describe("opening", () => {
 
   it("both ends opened: reads on from the checkpoint", () => {
     expect(new Bench().open(10, 0)).toEqual([{ kind: "read", from: 1 }]);
-    expect(new Bench().open(10, 7)).toEqual([{ kind: "read", from: 8 }]);
+    expect(new Bench().open(10, 7)).toEqual([{ kind: "read", from: 7 }]);
   });
 
   it("an end that cannot be opened: idle, disconnected, and tried again after 500 ms", () => {
@@ -34,11 +36,6 @@ describe("opening", () => {
 
   it.each([
     ["a log rewound behind the copy", opened({ head: 2 }, { logId: ID, position: 3 }), "rewound"],
-    [
-      "another frame at the copy's last position",
-      opened({ head: 9 }, { logId: ID, position: 3 }, false),
-      "forked",
-    ],
     [
       "another identity, of a log that is empty yet",
       opened({ logId: "new" }, { logId: ID, position: 3 }),
@@ -93,14 +90,49 @@ describe("reading", () => {
     const bench = new Bench();
     bench.open(10, 4);
     bench.entry(5);
-    expect([bench.entry(5), bench.entry(3)]).toEqual([[], []]);
+    expect([bench.entry(4), bench.entry(3)]).toEqual([[], []]);
     expect(bench.link.report().errors).toEqual({ duplicate: 2 });
+  });
+
+  it("the last frame of the copy is read again first, and the last received after an interruption", () => {
+    const bench = new Bench();
+    expect(bench.open(10, 4)).toEqual([{ kind: "read", from: 4 }]);
+    expect([bench.entry(4), bench.entry(5)[0]?.kind, bench.entry(5)]).toEqual([[], "append", []]);
+    expect(bench.link.report()).toMatchObject({ state: "live", errors: {} });
+  });
+
+  it.each([
+    ["the copy's last", 4],
+    ["the last received", 5],
+  ])(
+    "another frame than %s at its position: blocked, nothing appended, its region mends that",
+    (_what, at) => {
+      const bench = new Bench();
+      bench.open(10, 4);
+      if (at === 5) bench.entry(5);
+      expect(bench.entry(at, OTHER)).toEqual([{ kind: "stop" }]);
+      expect(bench.link.report()).toMatchObject({ state: "blocked", errors: { forked: 1 } });
+      expect(bench.link.report().reason).toContain("another frame at");
+      expect(bench.pass(500).give(TICK)).toEqual([{ kind: "open" }]);
+    },
+  );
+
+  it("a frame garbled on the way is no other frame", () => {
+    const bench = new Bench();
+    bench.open(10, 4);
+    expect(bench.entry(4, { ok: false, reason: "checksum" })).toEqual([]);
+    expect(bench.link.report().errors).toEqual({});
   });
 
   it.each<[string, number, Inspection, string]>([
     ["a checksum that does not match", 1, { ok: false, reason: "checksum" }, "checksum"],
-    ["a frame of another region", 1, { ok: true, region: "eu", logId: ID }, "authority"],
-    ["a frame of another identity", 1, { ok: true, region: "us", logId: "other" }, "identity"],
+    ["a frame of another region", 1, { ok: true, region: "eu", logId: ID, checksum: CHECKSUM }, "authority"],
+    [
+      "a frame of another identity",
+      1,
+      { ok: true, region: "us", logId: "other", checksum: CHECKSUM },
+      "identity",
+    ],
     ["a gap", 2, GOOD, "gap"],
   ])("%s: blocked, nothing appended", (_what, position, inspection, counted) => {
     const bench = new Bench();
@@ -123,7 +155,7 @@ describe("reading", () => {
     expect(bench.link.report()).toMatchObject({ state: "live", errors: { "append-fenced": 1 } });
     expect(bench.pass(500).give(TICK)).toEqual([{ kind: "open" }]);
     expect(bench.give(opened({ head: 3 }, { logId: ID, position: 3, sequence: 3 }))).toEqual([
-      { kind: "read", from: 4 },
+      { kind: "read", from: 3 },
     ]);
     expect(bench.link.report()).toMatchObject({ state: "live", copied: 3 });
   });

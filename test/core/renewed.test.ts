@@ -14,8 +14,8 @@ function later(region: string, ...commands: Command[]): Frame {
   return { ...frame(region, ...commands), logId: `log-${region}-2` };
 }
 
-function renewal(region: string, position: number, logId = `log-${region}`): Frame {
-  return later(region, { kind: "renewed", logId, position });
+function renewal(region: string, position: number, logId = `log-${region}`, checksum = 0): Frame {
+  return later(region, { kind: "renewed", logId, position, checksum });
 }
 
 describe("a renewed log", () => {
@@ -58,6 +58,15 @@ describe("a renewed log", () => {
     expect(observed(other, USERS)).toBe(observed(there, USERS));
   });
 
+  it("is not followed by a fold that stands at another frame of that position: the log lost its end and went on", () => {
+    const { fold } = recorded();
+    fold.apply(1, { ...frame("cn", open("ann", "s1")), checksum: 7 });
+    const before = canonical(fold);
+    expect(fold.apply(1, renewal("cn", 1, "log-cn", 8))).toBe("identity");
+    expect(canonical(fold)).toEqual(before);
+    expect(fold.apply(1, renewal("cn", 1, "log-cn", 7))).toBe("applied");
+  });
+
   it("refuses the frames of the one that ended", () => {
     const { fold, give } = recorded();
     give(open("ann", "s1"));
@@ -71,7 +80,7 @@ describe("a renewed log", () => {
     const versions = [fold.version];
     for (const n of [2, 3, 4]) {
       const [logId, before] = [`log-cn-${n}`, n === 2 ? "log-cn" : `log-cn-${n - 1}`];
-      const first: Command = { kind: "renewed", logId: before, position: fold.position };
+      const first: Command = { kind: "renewed", logId: before, position: fold.position, checksum: 0 };
       expect(fold.apply(1, { ...frame("cn", first, prefer("ann", "away")), logId })).toBe("applied");
       versions.push(fold.version);
       expect(fold.homed("ann")?.version).toBe(fold.version);
@@ -81,7 +90,7 @@ describe("a renewed log", () => {
   });
 
   it("a renewal anywhere but at the beginning is refused", () => {
-    const again: Command = { kind: "renewed", logId: "log-cn", position: 1 };
+    const again: Command = { kind: "renewed", logId: "log-cn", position: 1, checksum: 0 };
     const { give } = recorded();
     expect(give(open("ann", "s1"), again)).toEqual([
       "appeared ann",

@@ -177,7 +177,7 @@ export class World {
     if (!node.caughtUp || position === 0) return;
     if (!REGIONS.every((origin) => this.#isOnNewest(member, origin))) return;
     const lost = this.logs.renew(region, position, (renewed) =>
-      this.#frame(member, renewed, [{ kind: "renewed", logId, position }]),
+      this.#frame(member, renewed, [{ kind: "renewed", logId, position, checksum: 0 }]),
     );
     this.renewals += 1;
     if (lost.length > 0) this.lostEnds += 1;

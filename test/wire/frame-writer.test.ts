@@ -4,7 +4,7 @@ import type { Command, PeerProgress } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { decodeFrame, encodeFrame } from "../../replicator/wire/codec.ts";
 import { COMMAND_BYTES_MAX, FrameWriter } from "../../replicator/wire/frame-writer.ts";
-import { ACCEPT, CLOSE, DIGEST, FORWARD, frameOf, HEADER, OPEN, PEER, UPDATE } from "./samples.ts";
+import { ACCEPT, CLOSE, DIGEST, FORWARD, decoded, frameOf, HEADER, OPEN, PEER, UPDATE } from "./samples.ts";
 
 const writer = new FrameWriter();
 const region = (index: number): string => `r${index}`;
@@ -47,11 +47,10 @@ describe("FrameWriter", () => {
     writer.begin({ ...HEADER, node: "cn-2" });
     expect(writer.commandCount).toBe(0);
     writer.add(drop("us"));
-    expect(decodeFrame(writer.finish())).toEqual({
-      ok: true,
-      frame: { ...HEADER, node: "cn-2", commands: [drop("us")] },
-    });
-    expect(decodeFrame(first)).toEqual({ ok: true, frame: frameOf(FORWARD) });
+    expect(decodeFrame(writer.finish())).toEqual(
+      decoded({ ...HEADER, node: "cn-2", commands: [drop("us")] }),
+    );
+    expect(decodeFrame(first)).toEqual(decoded(frameOf(FORWARD)));
   });
 
   it("is full at frameCommandsMax", () => {
@@ -59,8 +58,8 @@ describe("FrameWriter", () => {
       writer.add({ kind: "watermark", peers: [] });
     expect(writer.commandCount).toBe(LIMITS.frameCommandsMax);
     expect(writer.add({ kind: "watermark", peers: [] })).toBe("full");
-    const decoded = decodeFrame(writer.finish());
-    expect(decoded.ok && decoded.frame.commands.length).toBe(LIMITS.frameCommandsMax);
+    const full = decodeFrame(writer.finish());
+    expect(full.ok && full.frame.commands.length).toBe(LIMITS.frameCommandsMax);
   });
 
   it("is full before frameBytesMax is exceeded, and a smaller command may still fit", () => {
@@ -85,7 +84,7 @@ describe("FrameWriter", () => {
     expect(decodeFrame(writer.finish()).ok).toBe(true);
     writer.begin(HEADER);
     expect(writer.add(drop("one-more"))).toBe("added");
-    expect(decodeFrame(writer.finish())).toEqual({ ok: true, frame: frameOf(drop("one-more")) });
+    expect(decodeFrame(writer.finish())).toEqual(decoded(frameOf(drop("one-more"))));
   });
 
   it("is as it was before a command that cannot be encoded", () => {
@@ -95,7 +94,7 @@ describe("FrameWriter", () => {
     expect(() => writer.add(bad)).toThrow("cannot encode session");
     expect(writer.byteLength).toBe(byteLength);
     writer.add(drop("new-region"));
-    expect(decodeFrame(writer.finish())).toEqual({ ok: true, frame: frameOf(OPEN, drop("new-region")) });
+    expect(decodeFrame(writer.finish())).toEqual(decoded(frameOf(OPEN, drop("new-region"))));
   });
 
   it("keeps room for the largest command there can be", () => {

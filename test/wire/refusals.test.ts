@@ -25,6 +25,8 @@ function refused(bytes: Uint8Array): string {
   return decoded.ok ? "accepted" : `${decoded.reason}: ${decoded.detail}`;
 }
 
+const RENEWED = { kind: "renewed", logId: "CnLog1", position: 1, checksum: 7 } as const;
+
 describe("the envelope", () => {
   it.each([
     ["decodeFrame", decodeFrame],
@@ -102,7 +104,7 @@ describe("malformed", () => {
     expect(refused(frameOfBytes(1, prefer(...MAX, 0x1f)))).toBe("accepted");
     expect(refused(frameOfBytes(1, accept(0, ...MAX, 0x0f)))).toBe("accepted");
     expect(refused(frameOfBytes(1, open([3, 0xe7, 0xbc, 0x96], [0])))).toBe("accepted");
-    expect(refused(frameOfBytes(1, [9, 1, 76, 0]))).toBe("accepted");
+    expect(refused(frameOfBytes(1, [9, 1, 76, 0, 1, 2, 3, 4]))).toBe("accepted");
     expect(refused(frameOfBytes(2, [10, 10]))).toBe("accepted");
     expect(refused(frameOfBytes(1, [11, 0, ...letters(DIGEST_BYTES)]))).toBe("accepted");
     expect(refused(frameOfBytes(1, [12, 1, 0x61, 0, 0, 0]))).toBe("accepted");
@@ -122,6 +124,7 @@ describe("malformed", () => {
     ["kind 0", /kind: no such command/, frameOfBytes(1, [0, 1, 0x61, 0, 0])],
     ["a kind of the future", /kind: no such command/, frameOfBytes(1, [13, 1, 0x61, 0, 0])],
     ["a forward of a mark", /kind: no such command/, frameOfBytes(1, [5, 0, 10])],
+    ["a renewal without a checksum", /checksum: ends too early/, frameOfBytes(1, [9, 1, 76, 0, 1, 2, 3])],
     ["a renewal without a log", /logId: too short/, frameOfBytes(1, [9, 0, 0])],
     ["a renewal without a position", /position: ends too early/, frameOfBytes(1, [9, 1, 76])],
     ["a digest cut off", /sums: ends too early/, frameOfBytes(1, [11, 0, ...letters(DIGEST_BYTES - 1)])],
@@ -207,7 +210,9 @@ describe("encoding refuses, by throwing, what decoding would", () => {
     ["a digest of another size", { ...DIGEST, sums: DIGEST.sums.subarray(1) }],
     ["a setting of a key outside its alphabet", { ...SET, key: "Link" }],
     ["a setting of a value too long", { ...SET, value: "v".repeat(65) }],
-    ["a renewal without a log", { kind: "renewed", logId: "", position: 1 }],
+    ["a renewal with a checksum of five bytes", { ...RENEWED, checksum: 2 ** 32 }],
+    ["a renewal with a negative checksum", { ...RENEWED, checksum: -1 }],
+    ["a renewal without a log", { ...RENEWED, logId: "" }],
     ["a user outside its alphabet", { ...CLOSE, user: "an n" }],
     ["a user of 65 characters", { ...CLOSE, user: "u".repeat(65) }],
     ["a region outside its alphabet", { ...FORWARD, to: "US" }],

@@ -1,6 +1,7 @@
 /** Frames and commands that tests start from, and arbitrary ones for properties: everything the format can say. */
 import { crc32 } from "node:zlib";
 import * as fc from "fast-check";
+import { expect } from "vitest";
 import {
   type Accept,
   type Close,
@@ -210,11 +211,21 @@ function arbitraryCommand(
       kind: fc.constant("watermark" as const),
       peers: fc.uniqueArray(arbitraryPeer(region), { maxLength: 4, selector: (peer) => peer.region }),
     }),
-    fc.record({ kind: fc.constant("renewed" as const), logId: logs, position: safeFrom0 }),
+    fc.record({
+      kind: fc.constant("renewed" as const),
+      logId: logs,
+      position: safeFrom0,
+      checksum: fc.nat(0xffff_ffff),
+    }),
     fc.constant({ kind: "mark" as const }),
     fc.record({ kind: fc.constant("digest" as const), at: safeFrom0, sums }),
     setting.map((rest) => ({ kind: "set" as const, ...rest })),
   );
+}
+
+/** What decoding the bytes of this frame gives: whatever their checksum is, it is told. */
+export function decoded(frame: Frame): object {
+  return { ok: true, frame: { ...frame, checksum: expect.any(Number) } };
 }
 
 /** Any frame of up to `commandsMax` commands that the format can carry. */

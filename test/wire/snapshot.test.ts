@@ -154,7 +154,8 @@ function framed(number: number, part: readonly number[], size = part.length): Ui
 const EMPTY_HEAD = framed(0, [1, 0]);
 const END = [4];
 /** A head of the fold `a` with the given counts and users. */
-const headOf = (...counts: number[]): number[] => [1, 1, 1, 0x61, 0, 0, 0, 0, ...counts];
+const CHECKSUM = [1, 2, 3, 4];
+const headOf = (...counts: number[]): number[] => [1, 1, 1, 0x61, 0, 0, 0, ...CHECKSUM, 0, ...counts];
 const sums = Array.from({ length: FOLD.sums.length }, () => 0);
 
 async function refused(...frames: readonly Uint8Array[]): Promise<string> {

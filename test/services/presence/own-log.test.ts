@@ -29,7 +29,7 @@ async function lostEnd() {
     store,
     clock: () => now,
     logger: pino({ level: "silent" }),
-    at: () => ({ logId, position: ENTRIES }),
+    at: () => ({ logId, position: ENTRIES, checksum: 0 }),
     use: (one) => used.push(one),
   });
   const identity = async (): Promise<string> => {
