@@ -12,7 +12,7 @@ import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
-import { proveTail } from "./tail.ts";
+import { TailProver } from "./tail-prover.ts";
 import { decodeFrame, inspectFrame } from "./wire/codec.ts";
 
 export interface ReplicatorOptions {
@@ -31,22 +31,19 @@ export interface RunningReplicator {
 }
 
 const HEAD_POLL_MS = 1_000;
-const PROVE_AGAIN_MS = 500;
 
 /** Starts carrying the peers' logs here, for ever. The stores stay the caller's. */
 export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   const { region, local, peers, logger } = options;
   const clock = options.clock ?? systemClock;
   const turns = new Turns();
+  const prover = new TailProver({ region, local, peers, clock, logger });
   const drivers = [...peers].map(
-    ([origin, store]) => new LinkDriver({ region, origin, remote: store, local, clock, logger, turns }),
+    ([origin, remote]) => new LinkDriver({ region, origin, remote, local, clock, logger, turns, prover }),
   );
-  // A server that comes back may have lost the end of this region's log.
-  local.onConnection((connected) => {
-    if (connected) for (const driver of drivers) driver.doubtTail();
-  });
   const ticking = setInterval(() => {
     for (const driver of drivers) driver.tick();
+    prover.tick();
   }, LIMITS.tickMs);
   const announcing = setInterval(
     () => local.announce(LINKS_TOPIC, encodeReports(reports())),
@@ -87,6 +84,7 @@ interface LinkDriverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly turns: Turns;
+  readonly prover: TailProver;
 }
 
 /** Carries out the effects of one link. */
@@ -98,6 +96,7 @@ class LinkDriver {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #turns: Turns;
+  readonly #prover: TailProver;
   #logId: LogId = "";
   /** The copy's last sequence when it was opened. */
   #sequence = 0;
@@ -107,9 +106,6 @@ class LinkDriver {
   #reader: Reader | undefined;
   #released: (() => void) | undefined;
   #polling = false;
-  #proving = false;
-  #tailProven = false;
-  #proveAtMs = 0;
   #shown = "";
 
   constructor(options: LinkDriverOptions) {
@@ -120,21 +116,15 @@ class LinkDriver {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#turns = options.turns;
+    this.#prover = options.prover;
   }
 
   report(): LinkReport {
     return this.#link.report();
   }
 
-  /** A server was away: the end of this region's log is to be proven again. */
-  doubtTail(): void {
-    this.#tailProven = false;
-  }
-
   tick(): void {
     this.dispatch({ kind: "tick" });
-    if (!this.#tailProven && !this.#proving && this.#clock().monoMs >= this.#proveAtMs)
-      void this.#proveTail();
     this.#tellCopied();
   }
 
@@ -175,7 +165,7 @@ class LinkDriver {
   #carryOut(effect: LinkEffect): void {
     switch (effect.kind) {
       case "open":
-        this.doubtTail();
+        this.#prover.doubt(this.#link.origin);
         void this.#open().then((event) => this.dispatch(event));
         return;
       case "read":
@@ -233,20 +223,6 @@ class LinkDriver {
     const inspected = last.entry === undefined ? undefined : inspectFrame(last.entry.bytes);
     const checksum = inspected?.ok === true ? inspected.header.checksum : 0;
     return { kind: "opened", origin: extent.extent, copy: { logId, position, sequence, checksum } };
-  }
-
-  /** The way back, at each connect: what the peer has of this region's own log proves or mends its end. Tried again until somebody answers. */
-  async #proveTail(): Promise<void> {
-    this.#proving = true;
-    const finding = await proveTail(this.#region, this.#local, this.#remote);
-    this.#proving = false;
-    this.#tailProven = finding.kind !== "unknown";
-    this.#proveAtMs = this.#clock().monoMs + PROVE_AGAIN_MS;
-    const peer = this.#link.origin;
-    if (finding.kind === "put-back")
-      this.#logger.warn({ event: "tail-put-back", peer, frames: finding.frames });
-    else if (finding.kind === "renewed")
-      this.#logger.error({ event: "log-renewed", peer, detail: finding.detail });
   }
 
   async #fetch(attempt: number, logId: LogId, atLeast: Position, head: Position): Promise<LinkEvent> {

@@ -3,8 +3,8 @@
  * of the log, and the peers' copies are where the rest still is. Rule: what was lost is put back, byte for byte, as long as nothing else
  * was appended in its place; where something was, the log has forked, and only a new identity makes positions mean one thing again.
  */
-import type { Region } from "./core/commands.ts";
-import type { CopyLog, LogStore, OriginLog, ReadableLog } from "./log/port.ts";
+import type { Position, Region } from "./core/commands.ts";
+import type { CopyLog, Entry, Extent, LogStore, OriginLog } from "./log/port.ts";
 
 export type TailFinding =
   /** The peer has nothing that this log does not have. */
@@ -22,48 +22,68 @@ export async function proveTail(region: Region, local: LogStore, remote: LogStor
     remote.openCopy(region, { create: false }),
   ]);
   if (!copy.ok && copy.reason === "absent") return { kind: "proven" };
-  if (!log.ok) return { kind: "unknown", detail: log.detail };
-  if (!copy.ok) return { kind: "unknown", detail: copy.detail };
+  if (!log.ok) return unknown(log.detail);
+  if (!copy.ok) return unknown(copy.detail);
   const [own, theirs] = await Promise.all([log.log.extent(), copy.log.extent()]);
-  if (!own.ok) return { kind: "unknown", detail: own.detail };
-  if (!theirs.ok) return { kind: "unknown", detail: theirs.detail };
-  const { logId, first, head } = own.extent;
-  const last = theirs.extent.head;
-  if (theirs.extent.logId !== logId || last === 0) return { kind: "proven" };
-  if (last > head) {
-    if (head === 0 || theirs.extent.first <= head + 1) return putBack(log.log, copy.log, head, last);
-    return renew(region, local, logId, `positions ${head + 1} to ${theirs.extent.first - 1} are lost`);
-  }
-  if (last < first) return { kind: "proven" };
-  const agree = await sameEntry(log.log, copy.log, last);
-  if (agree === undefined) return { kind: "unknown", detail: `entry ${last} could not be read` };
-  if (agree) return { kind: "proven" };
-  return renew(region, local, logId, `it forked at or before ${last}`);
-}
-
-/** Whether both hold the same bytes at `position`; `undefined` when that cannot be told now. */
-export async function sameEntry(
-  one: ReadableLog,
-  other: ReadableLog,
-  position: number,
-): Promise<boolean | undefined> {
-  const [a, b] = await Promise.all([one.entry(position), other.entry(position)]);
-  if (!a.ok || !b.ok || a.entry === undefined || b.entry === undefined) return undefined;
-  return Buffer.compare(a.entry.bytes, b.entry.bytes) === 0;
-}
-
-async function putBack(log: OriginLog, copy: CopyLog, head: number, last: number): Promise<TailFinding> {
-  for (let position = head + 1; position <= last; position++) {
-    const lost = await copy.entry(position);
-    if (!lost.ok) return { kind: "unknown", detail: lost.detail };
-    if (lost.entry === undefined) return { kind: "unknown", detail: `entry ${position} is not in the copy` };
-    const result = await log.putBack(lost.entry);
-    if (!result.ok) return { kind: "unknown", detail: result.detail };
-  }
-  return { kind: "put-back", frames: last - head };
-}
-
-async function renew(region: Region, local: LogStore, logId: string, detail: string): Promise<TailFinding> {
+  if (!own.ok) return unknown(own.detail);
+  if (!theirs.ok) return unknown(theirs.detail);
+  const { logId } = own.extent;
+  if (theirs.extent.logId !== logId || theirs.extent.head === 0) return { kind: "proven" };
+  const compared = await compare(log.log, copy.log, own.extent, theirs.extent);
+  if (typeof compared !== "string") return compared;
   const renewed = await local.renewLog(region, logId);
-  return renewed.ok ? { kind: "renewed", detail } : { kind: "unknown", detail: renewed.detail };
+  return renewed.ok ? { kind: "renewed", detail: compared } : unknown(renewed.detail);
+}
+
+/** The finding, or why only a new log helps. */
+async function compare(
+  log: OriginLog,
+  copy: CopyLog,
+  { first, head }: Extent,
+  theirs: Extent,
+): Promise<TailFinding | string> {
+  const shared = Math.min(head, theirs.head);
+  const lost = theirs.head - head;
+  if (shared < Math.max(first, theirs.first)) {
+    // Nothing is held of both: what is missing can only be judged by whether the copy begins where the log ends.
+    if (lost <= 0) return { kind: "proven" };
+    if (theirs.first > head + 1) return `positions ${head + 1} to ${theirs.first - 1} are lost`;
+  } else {
+    const [ours, same] = await Promise.all([log.entry(shared), copy.entry(shared)]);
+    if (!ours.ok) return unknown(ours.detail);
+    if (!same.ok) return unknown(same.detail);
+    if (ours.entry === undefined || same.entry === undefined)
+      return unknown(`entry ${shared} is not held any more`);
+    if (Buffer.compare(ours.entry.bytes, same.entry.bytes) !== 0) return `it forked at or before ${shared}`;
+    if (lost <= 0) return { kind: "proven" };
+  }
+  return putBack(log, copy, head, theirs.head);
+}
+
+/** Streams what is missing out of the copy; each entry is stored before the next is taken. */
+function putBack(log: OriginLog, copy: CopyLog, head: Position, last: Position): Promise<TailFinding> {
+  return new Promise((resolve) => {
+    let ended = false;
+    const end = (finding: TailFinding): void => {
+      if (ended) return;
+      ended = true;
+      void reader.stop().then(() => resolve(finding));
+    };
+    const put = async (entry: Entry): Promise<void> => {
+      if (ended || entry.position <= head) return;
+      const result = await log.putBack(entry);
+      if (!result.ok) end(unknown(result.detail));
+      else if (entry.position === last) end({ kind: "put-back", frames: last - head });
+    };
+    const reader = copy.read(head + 1, {
+      entry: put,
+      interrupted: (detail) => end(unknown(detail)),
+      resumed: () => undefined,
+      broken: (reason, detail) => end(unknown(`${reason}: ${detail}`)),
+    });
+  });
+}
+
+function unknown(detail: string): TailFinding {
+  return { kind: "unknown", detail };
 }

@@ -12,6 +12,7 @@ import type {
   OpenFailure,
   Opened,
   OriginLog,
+  ReadableLog,
   ReadHandlers,
   Reader,
   SnapshotStore,
@@ -99,11 +100,8 @@ export class WanLogStore implements LogStore {
       truncate: (below) => this.ask(() => log.truncate(below)),
       putBack: (entry) => this.ask(() => log.putBack(entry), entry.bytes.length),
       append: (bytes, messageId) => this.ask(() => log.append(bytes, messageId), bytes.length),
-      read: (from, handlers) => {
-        const reader = new WanReader(log, from, handlers, this.lanes, () => this.readers.delete(reader));
-        this.readers.add(reader);
-        return reader;
-      },
+      prove: () => this.ask(() => log.prove()),
+      read: (from, handlers) => this.follow(log, from, handlers),
     };
   }
 
@@ -116,10 +114,14 @@ export class WanLogStore implements LogStore {
       truncate: (below) => this.ask(() => log.truncate(below)),
       reset: () => this.ask(() => log.reset()),
       append: (entry, fence) => this.ask(() => log.append(entry, fence), entry.bytes.length),
-      read: () => {
-        throw new Error("copies are not followed across a link");
-      },
+      read: (from, handlers) => this.follow(log, from, handlers),
     };
+  }
+
+  private follow(log: ReadableLog, from: Position, handlers: ReadHandlers): Reader {
+    const reader = new WanReader(log, from, handlers, this.lanes, () => this.readers.delete(reader));
+    this.readers.add(reader);
+    return reader;
   }
 
   /** There, with so many bytes, and back with the answer. */
@@ -151,7 +153,7 @@ class WanReader implements Reader {
   private busy = false;
   private letOn: (() => void) | undefined;
 
-  constructor(log: OriginLog, from: Position, handlers: ReadHandlers, lanes: Lanes, onStopped: () => void) {
+  constructor(log: ReadableLog, from: Position, handlers: ReadHandlers, lanes: Lanes, onStopped: () => void) {
     this.handlers = handlers;
     this.back = lanes.back;
     this.onStopped = onStopped;

@@ -84,10 +84,23 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
   readonly logId: LogId;
   /** The newest position that was acknowledged to this handle or read by it. */
   #known: Position = 0;
+  /** When an append was acknowledged last, by the monotonic clock. */
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  /** It was appending when the server stopped, so it knows the end. */
+  #vouches = false;
+  readonly #unhook: () => void;
 
   constructor(server: MemoryServer, region: Region, logId: LogId, readers: Set<port.Reader>) {
     super(server, logStream(region), region, readers);
     this.logId = logId;
+    this.#unhook = server.onConnection((running) => {
+      if (!running) this.#vouches = performance.now() - this.#ackedAtMs < port.VOUCHES_MS;
+    });
+  }
+
+  /** Another log has taken its place. */
+  release(): void {
+    this.#unhook();
   }
 
   override read(from: Position, handlers: port.ReadHandlers): port.Reader {
@@ -108,13 +121,23 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
     if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
     if (stream.lastSequence < this.#known)
       return { ...DOWN, detail: port.lostTail(stream.lastSequence, this.#known) };
+    if (this.#vouches) this.server.proven.add(this.logId);
+    if (!this.server.proven.has(this.logId)) return { ...DOWN, detail: port.UNPROVEN };
     const earlier = this.server.duplicateOf(stream, messageId);
     if (earlier !== undefined) return { ok: true, position: earlier, duplicate: true };
     const position = this.server.store(stream, bytes);
     if (position === undefined) return FULL;
     this.server.remember(stream, messageId, position);
     this.#known = Math.max(this.#known, position);
+    this.#ackedAtMs = performance.now();
     return { ok: true, position, duplicate: false };
+  }
+
+  async prove(): ReturnType<port.OriginLog["prove"]> {
+    const found = this.#mine();
+    if (!found.ok) return found;
+    this.server.proven.add(this.logId);
+    return { ok: true };
   }
 
   async putBack({ position, logId, bytes }: port.Entry): Promise<port.AppendResult> {

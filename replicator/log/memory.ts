@@ -44,6 +44,8 @@ export class MemoryStream {
 /** What one region's NATS is: streams that outlive the clients, announcements, and being up or down. */
 export class MemoryServer {
   readonly streams = new Map<string, MemoryStream>();
+  /** Logs whose end was proven since it was started. */
+  readonly proven = new Set<LogId>();
   /** By name, oldest first. */
   readonly snapshots = new Map<string, Shelved>();
   readonly #bytesMax: number;
@@ -65,6 +67,7 @@ export class MemoryServer {
 
   /** An outage: everything stored stays, nothing answers. */
   stop(): void {
+    this.proven.clear();
     this.#switch(false, "the server is stopped");
   }
 
@@ -205,6 +208,7 @@ export class MemoryLogStore implements port.LogStore {
   readonly #server: MemoryServer;
   readonly #readers = new Set<port.Reader>();
   readonly #unhooks: (() => void)[] = [];
+  readonly #logs = new Map<Region, MemoryOriginLog>();
   #closed = false;
 
   constructor(server: MemoryServer) {
@@ -222,7 +226,13 @@ export class MemoryLogStore implements port.LogStore {
   async openLog(region: Region, options: { create: boolean }): Promise<port.Opened<port.OriginLog>> {
     const found = this.#find(logStream(region), "log", options.create);
     if (!found.ok) return found;
-    return { ok: true, log: new MemoryOriginLog(this.#server, region, found.stream.logId, this.#readers) };
+    const { logId } = found.stream;
+    const held = this.#logs.get(region);
+    if (held?.logId === logId) return { ok: true, log: held };
+    held?.release();
+    const log = new MemoryOriginLog(this.#server, region, logId, this.#readers);
+    this.#logs.set(region, log);
+    return { ok: true, log };
   }
 
   async renewLog(region: Region, replaced: LogId): Promise<port.Opened<port.OriginLog>> {
@@ -257,6 +267,7 @@ export class MemoryLogStore implements port.LogStore {
   async close(): Promise<void> {
     this.#closed = true;
     for (const unhook of this.#unhooks) unhook();
+    for (const log of this.#logs.values()) log.release();
     await Promise.all([...this.#readers].map((reader) => reader.stop()));
   }
 
@@ -277,7 +288,10 @@ export class MemoryLogStore implements port.LogStore {
       };
     const stream = existing ?? new MemoryStream(kind);
     this.#server.streams.set(name, stream);
-    if (existing === undefined) this.#server.wake();
+    if (existing === undefined) {
+      this.#server.proven.add(stream.logId);
+      this.#server.wake();
+    }
     return { ok: true, stream };
   }
 }

@@ -9,7 +9,7 @@ import type { Connection } from "./connection.ts";
 import type { Done, Entry } from "./port.ts";
 import { STREAM_NOT_FOUND, type StreamKind } from "./streams.ts";
 
-const NO_MESSAGE_FOUND = 10_037;
+export const NO_MESSAGE_FOUND = 10_037;
 
 /** Where a message of a copy comes from. */
 export interface Provenance {

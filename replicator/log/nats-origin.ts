@@ -1,7 +1,7 @@
 /**
  * The region's own log on NATS JetStream.
  * Rule: nothing is appended to a log whose identity has not been seen again since the connection was last lost, nor to one that ends
- * before something that is known to have been in it.
+ * before something that is known to have been in it, nor to one whose end nobody has proven since the server started.
  */
 import { headers, type MsgHdrs } from "nats";
 import type { LogId, Position, Region } from "../core/commands.ts";
@@ -18,6 +18,7 @@ import {
   type Shared,
 } from "./nats-shared.ts";
 import * as port from "./port.ts";
+import { isProven, markProven } from "./proof.ts";
 import type { Plan, Progress, Source } from "./reader.ts";
 import * as streams from "./streams.ts";
 
@@ -25,6 +26,20 @@ import * as streams from "./streams.ts";
 function boundsOf({ info, after }: streams.Found): { readonly first: Position; readonly head: Position } {
   const { first_seq, last_seq } = info.state;
   return { first: Math.max(1, first_seq - after), head: Math.max(0, last_seq - after) };
+}
+
+/** Why nothing may be appended now: the identity or the end is unproven, the tail is lost, or it is known to be another log. */
+interface Bar {
+  readonly reason: "unavailable" | "rejected";
+  readonly detail: string;
+}
+
+export interface OriginLogOptions extends streams.Identity {
+  readonly region: Region;
+  /** Of streams created. */
+  readonly replicas: number;
+  /** Its end is proven. */
+  readonly proven: boolean;
 }
 
 export class NatsOriginLog implements port.OriginLog {
@@ -35,16 +50,22 @@ export class NatsOriginLog implements port.OriginLog {
   readonly #destination: Destination;
   /** Sequence in the stream less position in the log. */
   readonly #after: number;
-  /** Why nothing may be appended now: the identity is unproven since a reconnect, the tail is lost, or it is known to be another log. */
-  #barred: { readonly reason: "unavailable" | "rejected"; readonly detail: string } | undefined;
+  readonly #replicas: number;
+  readonly #unhook: () => void;
+  #barred: Bar | undefined;
   #proving = false;
   /** The newest position that was acknowledged to this handle or read by it. */
   #known: Position = 0;
+  /** When an append was acknowledged last, by the monotonic clock. */
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  /** It was appending when the connection was lost, so it knows the end. */
+  #vouches = false;
 
-  constructor(shared: Shared, region: Region, { logId, after }: streams.Identity) {
+  constructor(shared: Shared, { region, logId, after, replicas, proven }: OriginLogOptions) {
     this.region = region;
     this.logId = logId;
     this.#after = after;
+    this.#replicas = replicas;
     this.#shared = shared;
     this.#kind = streams.logKind(region);
     this.#destination = {
@@ -52,9 +73,21 @@ export class NatsOriginLog implements port.OriginLog {
       subject: this.#kind.subject(logId),
       unheard: () => this.#doubt("nobody takes appends to this log"),
     };
-    shared.connection.onChange((connected) => {
+    this.#unhook = shared.connection.onChange((connected) => {
       if (connected) this.#doubt("the log's identity is being checked after a reconnect");
+      else this.#vouches = performance.now() - this.#ackedAtMs < port.VOUCHES_MS;
     });
+    if (!proven) this.#doubt(port.UNPROVEN);
+  }
+
+  /** Another log has taken its place: it looks after itself no more. */
+  release(): void {
+    this.#unhook();
+  }
+
+  async prove(): ReturnType<port.OriginLog["prove"]> {
+    const finding = await this.#find();
+    return finding.ok ? markProven(this.#shared.connection, this.logId, this.#replicas) : finding;
   }
 
   async extent(): ReturnType<port.OriginLog["extent"]> {
@@ -135,6 +168,7 @@ export class NatsOriginLog implements port.OriginLog {
     if (!result.ok) return result;
     const position = result.position - this.#after;
     this.#know(position);
+    this.#ackedAtMs = performance.now();
     return { ok: true, position, duplicate: result.duplicate };
   }
 
@@ -152,23 +186,28 @@ export class NatsOriginLog implements port.OriginLog {
   async #prove(): Promise<void> {
     this.#proving = true;
     while (this.#barred?.reason === "unavailable" && this.#shared.connection.connected()) {
-      this.#judge(await streams.findStream(this.#shared.connection, this.#kind));
+      this.#barred = await this.#judge(await streams.findStream(this.#shared.connection, this.#kind));
       if (this.#barred !== undefined) await pause(LIMITS.tickMs);
     }
     this.#proving = false;
   }
 
-  #judge(finding: streams.Finding): void {
+  /** Why nothing may be appended, by what the stream looks like now. */
+  async #judge(finding: streams.Finding): Promise<Bar | undefined> {
     const reason = "unavailable";
-    if (!finding.ok && finding.reason !== "wrong-shape") {
-      this.#barred = { reason, detail: finding.detail };
-    } else if (!finding.ok || finding.found.logId !== this.logId) {
-      this.#barred = { reason: "rejected", detail: this.#another().detail };
-    } else {
-      const { head } = boundsOf(finding.found);
-      const lost = head < this.#known;
-      this.#barred = lost ? { reason, detail: port.lostTail(head, this.#known) } : undefined;
+    if (!finding.ok && finding.reason !== "wrong-shape") return { reason, detail: finding.detail };
+    if (!finding.ok || finding.found.logId !== this.logId)
+      return { reason: "rejected", detail: this.#another().detail };
+    const { head } = boundsOf(finding.found);
+    if (head < this.#known) return { reason, detail: port.lostTail(head, this.#known) };
+    const { connection } = this.#shared;
+    if (this.#vouches) {
+      const marked = await markProven(connection, this.logId, this.#replicas);
+      return marked.ok ? undefined : { reason, detail: marked.detail };
     }
+    const proof = await isProven(connection, this.logId);
+    if (!proof.ok) return { reason, detail: proof.detail };
+    return proof.proven ? undefined : { reason, detail: port.UNPROVEN };
   }
 
   async #plan(progress: Progress): Promise<Plan> {

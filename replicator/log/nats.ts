@@ -10,6 +10,7 @@ import { NatsOriginLog } from "./nats-origin.ts";
 import type { Shared } from "./nats-shared.ts";
 import type * as port from "./port.ts";
 import { finishRenewal, renew } from "./renewal.ts";
+import { markProven, isProven } from "./proof.ts";
 import { NatsSnapshots } from "./snapshots.ts";
 import * as streams from "./streams.ts";
 
@@ -27,6 +28,8 @@ class NatsLogStore implements port.LogStore {
   readonly #shared: Shared;
   readonly #replicas: number;
   readonly #snapshots: NatsSnapshots;
+  /** The handles of the regions' logs as they are now. */
+  readonly #logs = new Map<Region, NatsOriginLog>();
 
   constructor(options: LogStoreOptions) {
     const connection = new Connection(options);
@@ -46,12 +49,25 @@ class NatsLogStore implements port.LogStore {
   async openLog(region: Region, options: { create: boolean }): Promise<port.Opened<port.OriginLog>> {
     const kind = streams.logKind(region);
     const settled = options.create
-      ? await finishRenewal(this.#shared.connection, kind)
+      ? await finishRenewal(this.#shared.connection, kind, this.#replicas)
       : { ok: true as const };
     if (!settled.ok) return settled;
     const finding = await this.#find(kind, options.create);
     if (!finding.ok) return finding;
-    return { ok: true, log: new NatsOriginLog(this.#shared, region, finding.found) };
+    const { logId, after } = finding.found;
+    const held = this.#logs.get(region);
+    if (held?.logId === logId) return { ok: true, log: held };
+    const { connection } = this.#shared;
+    const replicas = this.#replicas;
+    // A log just made has no end that could be lost.
+    const marked = finding.created === true ? await markProven(connection, logId, replicas) : undefined;
+    if (marked?.ok === false) return marked;
+    const proof = await isProven(connection, logId);
+    if (!proof.ok) return proof;
+    held?.release();
+    const log = new NatsOriginLog(this.#shared, { region, logId, after, replicas, ...proof });
+    this.#logs.set(region, log);
+    return { ok: true, log };
   }
 
   async openCopy(origin: Region, options: { create: boolean }): Promise<port.Opened<port.CopyLog>> {
@@ -86,7 +102,7 @@ class NatsLogStore implements port.LogStore {
     await this.#shared.connection.close();
   }
 
-  #find(kind: streams.StreamKind, create: boolean): Promise<streams.Finding> {
+  #find(kind: streams.StreamKind, create: boolean): Promise<streams.Creation> {
     const { connection } = this.#shared;
     return create
       ? streams.createStream(connection, kind, this.#replicas)

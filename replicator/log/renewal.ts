@@ -15,6 +15,7 @@ import { RENEWALS_STREAM, RENEWALS_SUBJECT } from "../wire/subjects.ts";
 import { pause, parseJetStreamAnswer, type Connection } from "./connection.ts";
 import { purge } from "./messages.ts";
 import type { Done } from "./port.ts";
+import { markProven } from "./proof.ts";
 import { identifyStream, look, type Found, type Sight, type StreamKind } from "./streams.ts";
 
 const CLAIM_LAPSES_MS = 30_000;
@@ -34,14 +35,18 @@ export async function renew(
   if (!is(sight, replaced)) return missing(sight);
   const claim = await claimRenewal(connection, `${kind.stream} ${replaced}`, replicas);
   if (!claim.ok) return claim;
-  return claim.first ? begin(connection, kind, replaced) : untilChanged(connection, kind, replaced);
+  return claim.first ? begin(connection, kind, replaced, replicas) : untilChanged(connection, kind, replaced);
 }
 
 /** Finishes a renewal that was begun, if there is one. */
-export async function finishRenewal(connection: Connection, kind: StreamKind): Promise<Done<object>> {
+export async function finishRenewal(
+  connection: Connection,
+  kind: StreamKind,
+  replicas: number,
+): Promise<Done<object>> {
   const sight = await look(connection, kind);
   if (!sight.ok) return missing(sight);
-  return sight.renewing ? finish(connection, kind, sight.found) : { ok: true };
+  return sight.renewing ? finish(connection, kind, sight.found, replicas) : { ok: true };
 }
 
 function is(sight: Sight, logId: LogId): boolean {
@@ -88,24 +93,36 @@ async function publish(
 }
 
 /** Looks once more before it changes anything: the claim may be younger than a renewal that is over. */
-async function begin(connection: Connection, kind: StreamKind, replaced: LogId): Promise<Done<object>> {
+async function begin(
+  connection: Connection,
+  kind: StreamKind,
+  replaced: LogId,
+  replicas: number,
+): Promise<Done<object>> {
   const sight = await look(connection, kind);
   if (!sight.ok || !is(sight, replaced)) return missing(sight);
   // Room for the seal. Nobody else may do this: a server's answer can tell the identity as it was and the state as it is after a renewal.
   const purged = await purge(connection, kind, sight.found.info.state.last_seq);
   if (!purged.ok) return purged;
   const begun = await identifyStream(connection, kind, sight.found, kind.mint(), undefined);
-  return begun.ok ? finish(connection, kind, begun.found) : begun;
+  return begun.ok ? finish(connection, kind, begun.found, replicas) : begun;
 }
 
 /** May be done by several at a time: the seal is there once, and all they write is alike. */
-async function finish(connection: Connection, kind: StreamKind, found: Found): Promise<Done<object>> {
+async function finish(
+  connection: Connection,
+  kind: StreamKind,
+  found: Found,
+  replicas: number,
+): Promise<Done<object>> {
   const { logId } = found;
   const sealed = await publish(connection, kind.subject(logId), `${logId} sealed`);
   if (!sealed.ok) return sealed;
   const after = sealed.sequence;
   const finished = await identifyStream(connection, kind, found, logId, after);
   if (!finished.ok) return finished;
+  const proven = await markProven(connection, logId, replicas);
+  if (!proven.ok) return proven;
   await endReaders(connection, kind);
   return purge(connection, kind, after);
 }

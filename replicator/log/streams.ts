@@ -45,6 +45,8 @@ export interface Found extends Identity {
   readonly info: StreamInfo;
 }
 export type Finding = Done<{ readonly found: Found }>;
+/** `created`: it was not there before. */
+export type Creation = Done<{ readonly found: Found; readonly created?: boolean }>;
 
 /** What there is: a stream that can be used, or one whose log is being renewed at this moment and has its new identity already. */
 export type Sight = Done<{ readonly found: Found; readonly renewing: boolean }>;
@@ -146,7 +148,7 @@ export async function createStream(
   connection: Connection,
   kind: StreamKind,
   replicas: number,
-): Promise<Finding> {
+): Promise<Creation> {
   const existing = await findStream(connection, kind);
   if (existing.ok || existing.reason !== "absent") return existing;
   const config = {
@@ -159,7 +161,10 @@ export async function createStream(
   };
   const created = await connection.api<StreamInfo>(`STREAM.CREATE.${kind.stream}`, config);
   // A server may tell two who create at the same moment that both did: what it is, the stream itself says.
-  if (created.ok || created.code === STREAM_NAME_IN_USE) return findStream(connection, kind);
+  if (created.ok || created.code === STREAM_NAME_IN_USE) {
+    const finding = await findStream(connection, kind);
+    return finding.ok ? { ...finding, created: created.ok } : finding;
+  }
   return usable(kind, judge(kind, created));
 }
 

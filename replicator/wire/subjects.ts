@@ -34,6 +34,13 @@ export function copySubject(origin: Region): string {
 export const RENEWALS_STREAM = "ROLLCALL_RENEWALS";
 export const RENEWALS_SUBJECT = "rollcall.renewals";
 
+/** The stream, in the server's memory, that has a message for each log whose end was proven since the server started. */
+export const PROVEN_STREAM = "ROLLCALL_PROVEN";
+
+export function provenSubject(logId: LogId): string {
+  return `rollcall.proven.${logId}`;
+}
+
 /** The bucket of the region's object store that holds its snapshots. */
 export const SNAPSHOTS_BUCKET = "rollcall_snapshots";
 

@@ -31,6 +31,7 @@ import type { Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
+import { WRITTEN_OFF, peerKey } from "./switches.ts";
 
 /** What the engine drives. */
 export interface Core {
@@ -121,6 +122,10 @@ export class Engine {
       clock,
       logger,
       at: () => this.#at(region),
+      alone: () => {
+        const settings = this.node.replica.fold(region)?.settings;
+        return peers.every((peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF);
+      },
       use: (log) => appender.use(log),
     });
   }
@@ -250,6 +255,7 @@ export class Engine {
       core.step({ kind: "caught-up" });
       logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });
     }
+    this.#ownLog.tick();
     this.housekeeping.tick();
   }
 

@@ -12,6 +12,7 @@ import { positionIn } from "../../replicator/runtime/snapshot-label.ts";
 import { SAMPLE_MS } from "./retention.ts";
 import type { Retention } from "./retention.ts";
 import type { Labelled, Snapshots, Taken } from "./snapshots.ts";
+import { WRITTEN_OFF, peerKey } from "./switches.ts";
 
 export interface HousekeepingOptions {
   readonly region: Region;
@@ -113,7 +114,7 @@ export class Housekeeping {
       const log = await store.openLog(region, { create: false });
       const below = retention.truncateBelow(
         held,
-        (peer) => settings?.get(`peer:${peer}`)?.value === "written-off",
+        (peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF,
         clock().monoMs,
       );
       if (log.ok && log.log.logId === logId) await this.#drop(origin, log.log, below);

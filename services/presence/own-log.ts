@@ -17,6 +17,8 @@ export interface OwnLogOptions {
   readonly logger: Logger;
   /** How far this node has folded the log. */
   readonly at: () => Place;
+  /** No peer is to be waited for: there is none, or all are written off. */
+  readonly alone: () => boolean;
   /** The log may be appended to. */
   readonly use: (log: OriginLog) => void;
 }
@@ -31,9 +33,28 @@ export class OwnLog {
   /** Where the log ends that lost its end, and since when it has ended there. */
   #lost: { readonly head: Position; readonly sinceMs: number } | undefined;
   #absentSinceMs: number | undefined;
+  #log: OriginLog | undefined;
+  /** Nobody else can say so, and it was said since the server started. */
+  #proven = false;
 
   constructor(options: OwnLogOptions) {
     this.#options = options;
+    options.store.onConnection(() => {
+      this.#proven = false;
+    });
+  }
+
+  /** Called all the time, of a node that has caught up: without peers its word is all there is on where the log ends. */
+  tick(): void {
+    const log = this.#log;
+    if (log === undefined || this.#proven || !this.#options.alone()) return;
+    this.#proven = true;
+    void this.#prove(log);
+  }
+
+  async #prove(log: OriginLog): Promise<void> {
+    const done = await log.prove();
+    this.#proven &&= done.ok;
   }
 
   async open(): Promise<Opened<OriginLog>> {
@@ -56,6 +77,7 @@ export class OwnLog {
       const begun = await this.#begin(log, place);
       if (begun !== undefined) return { ok: false, reason: "unavailable", detail: begun };
     }
+    this.#log = log;
     use(log);
     return { ok: true, log };
   }

@@ -4,6 +4,7 @@
  * another log.
  */
 import { describe, expect, it } from "vitest";
+import { UNPROVEN } from "../../replicator/log/port.ts";
 import type { OriginLog, ReadableLog } from "../../replicator/log/port.ts";
 import { copyStream, logStream } from "../../replicator/wire/subjects.ts";
 import { copyEntry, createCopy, createLog, fill, fillCopy, freshRegion, reasonOf } from "./harness.ts";
@@ -45,6 +46,12 @@ async function withLostTail(harness: Harness, region: string, kept: number): Pro
   await until("the server is there again", async () => (await log.extent()).ok);
   expect((await extentOf(log)).head).toBe(kept);
   return log;
+}
+
+/** The server ends and comes back with all it had. */
+async function restart(harness: Harness): Promise<void> {
+  await harness.stop();
+  await harness.start();
 }
 
 export function keepingContract(name: string, harness: () => Harness): void {
@@ -190,7 +197,10 @@ export function keepingContract(name: string, harness: () => Harness): void {
       expect(await recorder.breaks()).toBe("identity-changed");
       const newcomer = await createLog(await harness().store(), region);
       expect(newcomer.logId).toBe(writer.logId);
-      expect(await newcomer.append(bytesOf("e3"), "newcomer")).toMatchObject({ ok: true, position: 3 });
+      expect(await newcomer.append(bytesOf("e3"), "newcomer")).toMatchObject({ ok: false, detail: UNPROVEN });
+      expect(await newcomer.prove()).toEqual({ ok: true });
+      await until("it is proven to the newcomer", async () => (await newcomer.append(bytesOf("e3"), "n")).ok);
+      expect(await extentOf(newcomer)).toMatchObject({ head: 3 });
     });
 
     it("may have been all there was of a log truncated before", async () => {
@@ -205,6 +215,52 @@ export function keepingContract(name: string, harness: () => Harness): void {
       await until("it is put back", async () => (await log.putBack(entry)).ok);
       expect(await extentOf(log)).toMatchObject({ first: 5, head: 5 });
       await until("appends go on", async () => (await log.append(bytesOf("new"), "new")).ok);
+    });
+  });
+
+  describe(`${name}: the proof of a log's end`, () => {
+    it("is there of a log just made, for everybody, and of one that its writer has lived with", async () => {
+      const region = freshRegion();
+      const writer = await createLog(await harness().store(), region);
+      await fill(writer, 2);
+      const other = await createLog(await harness().store(), region);
+      expect(await other.append(bytesOf("e3"), "other")).toMatchObject({ ok: true, position: 3 });
+      await fill(writer, 1);
+      await restart(harness());
+      await until("the writer goes on", async () => (await appendedOf(writer, "after")) === "ok");
+      const newcomer = await createLog(await harness().store(), region);
+      expect((await newcomer.append(bytesOf("new"), "newcomer")).ok).toBe(true);
+    });
+
+    it("is gone when the server was stopped: who has not been appending waits, until somebody has proven it", async () => {
+      const region = freshRegion();
+      const elsewhere = await harness().store();
+      const idle = await createLog(elsewhere, region);
+      await restart(harness());
+      await until("it is connected", () => elsewhere.connected());
+      const newcomer = await createLog(await harness().store(), region);
+      for (const log of [idle, newcomer]) {
+        await until("appends are held back", async () => {
+          const result = await log.append(bytesOf("early"), "early");
+          return !result.ok && result.detail === UNPROVEN;
+        });
+        expect(await log.entry(1)).toEqual({ ok: true, entry: undefined });
+      }
+      expect(await newcomer.prove()).toEqual({ ok: true });
+      for (const log of [idle, newcomer])
+        await until("it goes on", async () => (await appendedOf(log, "late")) === "ok");
+    });
+
+    it("is there of a log that was renewed", async () => {
+      const region = freshRegion();
+      const store = await harness().store();
+      const old = await createLog(store, region);
+      await restart(harness());
+      await until("it is connected", () => store.connected());
+      const renewed = await store.renewLog(region, old.logId);
+      if (!renewed.ok) throw new Error(renewed.detail);
+      expect((await renewed.log.append(bytesOf("e1"), "1")).ok).toBe(true);
+      expect((await old.prove()).ok).toBe(false);
     });
   });
 

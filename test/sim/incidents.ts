@@ -163,7 +163,7 @@ export class Incidents {
   /** Whether the server was up. */
   #stop(server: Server, forMs: number): boolean {
     if (!server.up) return false;
-    server.up = false;
+    server.stop();
     this.#world.network.changed();
     return this.#lasts(forMs, () => {
       server.up = true;

@@ -4,6 +4,7 @@
  */
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { UNPROVEN, VOUCHES_MS } from "../../replicator/log/port.ts";
 import type {
   AppendResult,
   CopyLog,
@@ -83,13 +84,16 @@ export class SimOriginLog extends SimLog implements OriginLog {
   #known: Position = 0;
   #provenAt: number;
   #proving = false;
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  /** It was appending when the server stopped, so it knows the end. */
+  #vouches = false;
   /** Found to be another log: nothing goes there any more. */
   #replaced = false;
 
-  constructor(store: SimStore, region: Region, logId: LogId) {
+  constructor(store: SimStore, region: Region, logId: LogId, proven: boolean) {
     super(store, region);
     this.logId = logId;
-    this.#provenAt = store.connects;
+    this.#provenAt = proven ? store.connects : -1;
   }
 
   protected current(): Stream {
@@ -133,8 +137,20 @@ export class SimOriginLog extends SimLog implements OriginLog {
     }, true);
   }
 
-  /** Sees after a reconnect whether the log is still the one that this is a handle of. */
-  prove(): void {
+  disconnected(): void {
+    this.#vouches = this.store.world.machine.nowMs - this.#ackedAtMs < VOUCHES_MS;
+  }
+
+  prove(): Promise<Done<object>> {
+    return this.found<Done<object>>((stream) => {
+      if (stream.logId !== this.logId) return { ok: false, reason: "absent", detail: "another log" };
+      this.store.server.proven.add(this.logId);
+      return { ok: true };
+    });
+  }
+
+  /** Sees after a reconnect whether the log is still the one that this is a handle of, and its end is proven. */
+  check(): void {
     if (this.#proving || this.#replaced || this.#provenAt === this.store.connects) return;
     this.#proving = true;
     void this.#look(this.store.connects);
@@ -142,17 +158,20 @@ export class SimOriginLog extends SimLog implements OriginLog {
 
   async #look(connects: number): Promise<void> {
     const extent = await this.extent();
+    const whole = extent.ok && extent.extent.logId === this.logId && extent.extent.head >= this.#known;
+    if (whole && this.#vouches) await this.prove();
+    const proven = whole && (await this.store.ask(() => this.store.server.proven.has(this.logId)));
     this.#proving = false;
     if (extent.ok && extent.extent.logId !== this.logId) this.#replaced = true;
-    else if (extent.ok && extent.extent.head >= this.#known) this.#provenAt = connects;
-    else if (this.store.connected()) setTimeout(() => this.prove(), LIMITS.tickMs);
+    else if (proven === true) this.#provenAt = connects;
+    else if (this.store.connected()) setTimeout(() => this.check(), LIMITS.tickMs);
   }
 
   async #send(store: (stream: Stream) => AppendResult, unproven = false): Promise<AppendResult> {
     if (this.#replaced) return this.#other();
     if (this.#provenAt !== this.store.connects && !unproven) {
-      this.prove();
-      return { ok: false, reason: "unavailable", detail: "the log is being checked after a reconnect" };
+      this.check();
+      return { ok: false, reason: "unavailable", detail: UNPROVEN };
     }
     const { world, connection } = this.store;
     const requestLost = world.drawn("request-lost");
@@ -167,7 +186,10 @@ export class SimOriginLog extends SimLog implements OriginLog {
       const extraMs = late ? APPEND_LATE_MS : 0;
       world.network.request(connection, serve, resolve, { extraMs, answerLost, requestLost });
     });
-    if (result?.ok === true) this.#known = Math.max(this.#known, result.position);
+    if (result?.ok === true) {
+      this.#known = Math.max(this.#known, result.position);
+      this.#ackedAtMs = world.machine.nowMs;
+    }
     return result ?? UNANSWERED;
   }
 

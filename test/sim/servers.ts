@@ -129,6 +129,8 @@ export class Server implements Peer {
   readonly region: Region;
   readonly snapshots = new SnapshotShelf();
   up = true;
+  /** Logs whose end was proven since it was started. */
+  readonly proven = new Set<LogId>();
   pausedUntilMs = 0;
   readonly held: (() => void)[] = [];
   /** Nothing can be stored, neither in the log nor in a copy. */
@@ -143,7 +145,7 @@ export class Server implements Peer {
     this.region = region;
     this.#reusesIdentity = reusesIdentity;
     this.#log = this.#mint();
-    this.#log.exists = true;
+    this.create();
   }
 
   /** The log as it is now: another object after it was deleted or renewed. */
@@ -155,6 +157,19 @@ export class Server implements Peer {
     const held = this.#copies.get(origin) ?? new Stream("");
     this.#copies.set(origin, held);
     return held;
+  }
+
+  /** Makes the log if there is none. */
+  create(): void {
+    if (this.#log.exists) return;
+    this.#log.exists = true;
+    this.proven.add(this.#log.logId);
+    this.#log.wake();
+  }
+
+  stop(): void {
+    this.up = false;
+    this.proven.clear();
   }
 
   /** As an operator could; whoever creates it next gets a log of another identity. */

@@ -50,8 +50,9 @@ export class SimStore implements LogStore {
     if (!this.connection.process.alive) return void this.world.stores.delete(this);
     if (this.#connected === this.server.up) return;
     this.#connected = this.server.up;
+    if (!this.#connected) this.#newest?.disconnected();
     this.world.machine.after(this.connection.process, 0, "connection", () => {
-      if (this.#connected) this.#newest?.prove();
+      if (this.#connected) this.#newest?.check();
       for (const handler of this.#handlers) handler(this.#connected, this.#connected ? "connected" : "lost");
     });
     if (this.#connected) this.connects += 1;
@@ -61,11 +62,9 @@ export class SimStore implements LogStore {
     return this.#opened(
       region,
       await this.ask(() => {
+        if (create) this.server.create();
         const { log } = this.server;
-        if (!log.exists && !create) return "";
-        log.exists = true;
-        log.wake();
-        return log.logId;
+        return { logId: log.exists ? log.logId : "", proven: this.server.proven.has(log.logId) };
       }),
     );
   }
@@ -75,10 +74,9 @@ export class SimStore implements LogStore {
       region,
       await this.ask(() => {
         if (this.server.log.logId === replaced) this.server.deleteLog();
-        const { log } = this.server;
-        log.exists = true;
-        log.wake();
-        return log.logId;
+        this.server.create();
+        const { logId } = this.server.log;
+        return { logId, proven: this.server.proven.has(logId) };
       }),
     );
   }
@@ -131,10 +129,14 @@ export class SimStore implements LogStore {
     return new Promise((resolve) => this.world.network.request(this.connection, serve, resolve));
   }
 
-  #opened(region: Region, logId: LogId | undefined): Opened<OriginLog> {
-    if (logId === undefined) return UNANSWERED;
+  #opened(
+    region: Region,
+    answer: { readonly logId: LogId; readonly proven: boolean } | undefined,
+  ): Opened<OriginLog> {
+    if (answer === undefined) return UNANSWERED;
+    const { logId, proven } = answer;
     if (logId === "") return { ok: false, reason: "absent", detail: "no such log" };
-    this.#newest = new SimOriginLog(this, region, logId);
+    if (this.#newest?.logId !== logId) this.#newest = new SimOriginLog(this, region, logId, proven);
     return { ok: true, log: this.#newest };
   }
 }

@@ -39,6 +39,7 @@ function counting(log: OriginLog): { log: OriginLog; bytes: () => number } {
       read: (from, handlers) => log.read(from, handlers),
       entry: (position) => log.entry(position),
       truncate: (below) => log.truncate(below),
+      prove: () => log.prove(),
       putBack: (entry) => log.putBack(entry),
       append: (bytes, messageId) => {
         appended += bytes.length;

@@ -72,6 +72,7 @@ function newAppender(): Appender {
     entry: unused,
     truncate: unused,
     putBack: unused,
+    prove: unused,
   };
   made.use(port);
   return made;

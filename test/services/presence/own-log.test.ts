@@ -30,6 +30,7 @@ async function lostEnd() {
     clock: () => now,
     logger: pino({ level: "silent" }),
     at: () => ({ logId, position: ENTRIES, checksum: 0 }),
+    alone: () => false,
     use: (one) => used.push(one),
   });
   const identity = async (): Promise<string> => {
