@@ -8,7 +8,12 @@
  *   -----------------+--------------------+-----------------------+------------------------------
  *   open, prefer     | claim, then apply  | apply                 | becomes a forward to R
  *   update, close    | refuse             | apply                 | becomes a forward to R
+ *   claim at E       | claim at E         | E if higher, else refuse | a record at E if E is higher, else becomes a forward to R
  *   drop to R        | refuse             | every session and the preference become forwards to R, then moved to R | refuse
+ *   release to R     | refuse             | the record becomes one forward to R, a claim at the next epoch; then moved to R | refuse
+ *
+ * A drop is for a record that nobody gave, at the first epoch. One at a higher epoch it releases: the drop was meant for what the record
+ * was before a claim came, and two logs that each say that the user moved to the other would pass commands on for ever.
  *
  * A log may go on where another ended (decisions/0011). Its identity and positions are new; its lineage is the same, and versions and
  * ordinals go on far above any that the end of the old log may have given out.
@@ -21,14 +26,16 @@ import type {
   LogId,
   Position,
   Region,
+  Release,
   SettingCommand,
   UserCommand,
   UserId,
 } from "./commands.ts";
 import { FoldDigest } from "./digest.ts";
 import { FoldExport } from "./export.ts";
-import { FIRST_EPOCH } from "./homing.ts";
+import { FIRST_EPOCH, compareEpochs, nextEpoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
+import { prefetchFor } from "./prefetch.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
 import type { EndedSession, Refusal } from "./record.ts";
 import type { FoldState, RecordState, Setting } from "./snapshot.ts";
@@ -59,16 +66,6 @@ export type FrameRefusal =
   | "gap";
 
 export type FoldResult = "applied" | "duplicate" | FrameRefusal;
-
-/** What applying a command reads of the user's record, each step through what the one before has read. */
-const READS: readonly ((record: UserRecord) => number)[] = [
-  (record) => record.version,
-  (record) => record.seat?.lastSeenMs ?? 0,
-  (record) => record.user.length + record.sessions.length,
-  (record) => record.sessions[0]?.sinceMs ?? 0,
-  (record) => record.sessions[0]?.session.length ?? 0,
-  (record) => record.sessions[0]?.device.length ?? 0,
-];
 
 /** Added at each renewal to versions and ordinals: more than the lost end of a log can have used. */
 const RENEWAL_STEP = 2 ** 32;
@@ -119,7 +116,7 @@ export class Fold {
     this.checksum = checksum;
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
-      this.table.prefetch(usersOf(next), READS);
+      prefetchFor(next, this.table);
       for (const command of next) this.#command(command, frame);
     }
     return "applied";
@@ -225,6 +222,7 @@ export class Fold {
       case "update":
       case "close":
       case "prefer":
+      case "claim":
         return this.#apply(command, false);
       case "forward":
         if (command.to === this.region) return this.#listener.refused(this, command, "forward-to-self");
@@ -233,6 +231,8 @@ export class Fold {
         return this.#accept(command);
       case "drop":
         return this.#drop(command);
+      case "release":
+        return this.#release(command);
       case "watermark":
         return;
       case "renewed":
@@ -272,8 +272,16 @@ export class Fold {
       if (command.kind === "update" || command.kind === "close") {
         return this.#listener.refused(this, command, "unknown-user");
       }
-      record = new UserRecord(command.user, FIRST_EPOCH, this.table.size);
+      const epoch = command.kind === "claim" ? command.epoch : FIRST_EPOCH;
+      record = new UserRecord(command.user, epoch, this.table.size);
       this.table.set(command.user, record);
+    } else if (command.kind === "claim") {
+      const isHigher = compareEpochs(command.epoch, record.epoch) > 0;
+      if (!isHigher && record.movedTo !== "") return this.#forward(record.movedTo, command);
+      if (!isHigher) return this.#listener.refused(this, command, "lower-epoch");
+      this.#export?.keep(record);
+      record.epoch = command.epoch;
+      record.movedTo = "";
     } else if (record.movedTo !== "") {
       return this.#forward(record.movedTo, command);
     }
@@ -307,30 +315,41 @@ export class Fold {
     const record = this.homed(drop.user);
     if (record === undefined || drop.to === this.region)
       return this.#listener.refused(this, drop, "not-homed");
-    this.#export?.keep(record);
+    // Given at a claim, which the drop may not have known: what was given is given on, or it would be nobody's.
+    if (compareEpochs(record.epoch, FIRST_EPOCH) > 0) return this.#give(record, drop.to);
     const { user, sessions, preferred, preferredUntilMs } = record;
     for (const session of sessions) this.#forward(drop.to, { kind: "open", user, session });
     if (preferred !== "automatic") {
       this.#forward(drop.to, { kind: "prefer", user, preferred, untilMs: preferredUntilMs });
     }
-    record.movedTo = drop.to;
+    this.#moved(record, drop.to);
+  }
+
+  #release(release: Release): void {
+    const record = this.homed(release.user);
+    if (record === undefined || release.to === this.region)
+      return this.#listener.refused(this, release, "not-homed");
+    this.#give(record, release.to);
+  }
+
+  #give(record: UserRecord, to: Region): void {
+    const { user, sessions, preferred, preferredUntilMs: untilMs } = record;
+    const epoch = nextEpoch(record.epoch);
+    this.#forward(to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
+    this.#moved(record, to);
+  }
+
+  #moved(record: UserRecord, to: Region): void {
+    this.#export?.keep(record);
+    record.movedTo = to;
     record.version = this.version;
     Object.assign(record, EMPTY_STATE);
     this.digest.touch(record);
-    this.#listener.changed(this, user, false, record);
+    this.#listener.changed(this, record.user, false, record);
   }
 }
 
 /** The entries of a map, in the order of their keys. */
 function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
   return [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
-}
-
-function usersOf(commands: readonly Command[]): UserId[] {
-  const users: UserId[] = [];
-  for (const command of commands) {
-    if ("user" in command) users.push(command.user);
-    else if ("command" in command) users.push(command.command.user);
-  }
-  return users;
 }

@@ -13,6 +13,7 @@ import { LinkMatrix } from "./matrix.ts";
 import type { EndedSession, UserRecord } from "./record.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaListener } from "./replica.ts";
+import { isSettled } from "./settled.ts";
 
 /** What an append is for; handed back with its outcome. */
 export type Duty =
@@ -111,6 +112,11 @@ export class PresenceNode {
 
   get caughtUp(): boolean {
     return this.#caughtUp;
+  }
+
+  /** Whether a planned release of the user is safe: {@link isSettled}. */
+  mayRelease(user: UserId): boolean {
+    return this.#caughtUp && isSettled(this.#replica, this.matrix, this.region, user);
   }
 
   /** Takes one event at `now`; the effects are the driver's to carry out, in order. */

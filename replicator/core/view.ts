@@ -6,7 +6,7 @@ import type { Position, PreferredStatus, Region, Session, UserId } from "./comma
 import type { Fold } from "./fold.ts";
 import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
-import { subjectOf } from "./provisional.ts";
+import { isAboutSame } from "./provisional.ts";
 import type { Pending, Provisional } from "./provisional.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { PresenceState, UserRecord } from "./record.ts";
@@ -35,22 +35,31 @@ export interface Homed {
   readonly version: number;
 }
 
-/** The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. */
+/**
+ * The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. None, where a log that gave the user up
+ * did so at a higher epoch than any record has: such a record was given up too, as this replica has still to hear.
+ */
 export function claimants(
   folds: readonly Fold[],
   user: UserId,
 ): { winner: Homed; equals: Homed[] } | undefined {
+  let highest: Epoch | undefined;
   let winner: Homed | undefined;
   let equals: Homed[] = [];
   for (const fold of folds) {
-    const record = fold.homed(user);
+    const record = fold.table.get(user);
     if (record === undefined) continue;
-    const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
-    const order = winner === undefined ? 1 : compareEpochs(record.epoch, winner.record.epoch);
+    const order = highest === undefined ? 1 : compareEpochs(record.epoch, highest);
     if (order < 0) continue;
-    if (order > 0) equals = [];
+    if (order > 0) {
+      highest = record.epoch;
+      winner = undefined;
+      equals = [];
+    }
+    if (record.movedTo !== "") continue;
+    const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
     equals.push(homed);
-    if (winner === undefined || order > 0 || beats(user, claimOf(homed), claimOf(winner))) winner = homed;
+    if (winner === undefined || beats(user, claimOf(homed), claimOf(winner))) winner = homed;
   }
   if (winner === undefined) return undefined;
   const home = winner;
@@ -64,15 +73,15 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 /** `undefined` for a user that no log has ever spoken of. */
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
-  const pending = inOrder(folds, user, provisional.of(user));
+  const base = union(claimed);
+  const pending = overlayOf(folds, user, provisional.of(user), base);
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
-  const base = union(claimed);
   const state = overlaid(base, pending);
   return {
     user,
     home: claimed?.winner.region ?? provisionalHome(user, pending),
-    epoch: record?.epoch ?? FIRST_EPOCH,
+    epoch: record?.epoch ?? claimedEpoch(pending),
     version: claimed?.winner.version ?? 0,
     preferred: state.preferred,
     preferredUntilMs: state.preferredUntilMs,
@@ -85,9 +94,17 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
-  const pending = inOrder(folds, user, provisional.of(user));
   const base = union(claimants(folds, user));
+  const pending = overlayOf(folds, user, provisional.of(user), base);
   return pending.length === 0 ? base : overlaid(base, pending);
+}
+
+/** Nobody has claimed the user: the epoch is that of the claim that is on its way, if one is. */
+function claimedEpoch(pending: readonly Pending[]): Epoch {
+  let epoch = FIRST_EPOCH;
+  for (const { command } of pending)
+    if (command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0) epoch = command.epoch;
+  return epoch;
 }
 
 /** The same session in the same state, whichever log it came by. */
@@ -123,31 +140,73 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 }
 
 /**
- * A forward to a region that gave the user up will be forwarded on, after what that region has forwarded already: the further from the
- * home, the later. But one log's forwards about one thing stay in their order.
+ * What counts of the forwards about the user, in the order in which it counts.
+ *
+ * A log that holds the user carries nothing along: what it did before it took the user back is in its record, and pending only where a
+ * replica lags behind the region between.
+ *
+ * What a region says of its own sessions is later than what others carry along of them, out of a record or on the way of a relay: it sends
+ * nothing another way before that has arrived. An end is the last that is said of a session, whoever says it. Besides, a forward to a
+ * region that gave the user up will be forwarded on, after what that region has forwarded already: the further from the home, the
+ * later. But one log's forwards about one thing stay in their order; a claim alone goes before what it carries along again.
  */
-function inOrder(folds: readonly Fold[], user: UserId, pending: readonly Pending[]): readonly Pending[] {
-  if (pending.length < 2) return pending;
-  const placed: { one: Pending; place: number }[] = [];
+function overlayOf(
+  folds: readonly Fold[],
+  user: UserId,
+  all: readonly Pending[],
+  base: PresenceState,
+): readonly Pending[] {
+  if (all.length === 0) return all;
+  const carried = carriedOf(all, base);
+  const holders = folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
+  const pending = all.filter((one) => !carried.has(one) || !holders.includes(one.from));
+  const placed: { one: Pending; turn: number; place: number }[] = [];
   for (const one of pending) {
-    let place = hops(folds, user, one.to);
-    for (const { one: older, place: at } of placed) {
-      if (older.from === one.from && subjectOf(older.command) === subjectOf(one.command))
-        place = Math.max(place, at);
+    let place = hops(folds, user, one.to, pending);
+    let turn = one.command.kind === "close" ? 2 : carried.has(one) ? 0 : 1;
+    for (const older of placed) {
+      if (older.one.from !== one.from || !isAboutSame(older.one.command, one.command)) continue;
+      place = Math.max(place, older.place);
+      if (one.command.kind !== "claim") turn = Math.max(turn, older.turn);
     }
-    placed.push({ one, place });
+    placed.push({ one, turn, place });
   }
-  return placed.toSorted((a, b) => a.place - b.place).map(({ one }) => one);
+  return placed.toSorted((a, b) => a.turn - b.turn || a.place - b.place).map(({ one }) => one);
 }
 
-/** How often a command about the user is forwarded on from `region`: at most once by each. */
-function hops(folds: readonly Fold[], user: UserId, region: Region): number {
+/** Which of them hand over a record, or say of another region's session that it is there or how it is. */
+function carriedOf(all: readonly Pending[], base: PresenceState): ReadonlySet<Pending> {
+  const regions = new Map(base.sessions.map(({ session, region }) => [session, region]));
+  for (const { command } of all) {
+    const sessions = command.kind === "claim" ? command.sessions : [];
+    for (const { session, region } of command.kind === "open" ? [command.session] : sessions)
+      regions.set(session, region);
+  }
+  return new Set(
+    all.filter(({ from, command }) => {
+      if (command.kind === "claim") return true;
+      if (command.kind === "open") return command.session.region !== from;
+      return command.kind === "update" && (regions.get(command.session) ?? from) !== from;
+    }),
+  );
+}
+
+/** How often a command about the user is forwarded on from `region`: at most once by each, and not by the one that a claim is on its way to. */
+function hops(folds: readonly Fold[], user: UserId, region: Region, pending: readonly Pending[]): number {
   let count = 0;
   for (let at = region; count < folds.length; count++) {
-    at = folds.find((fold) => fold.region === at)?.table.get(user)?.movedTo ?? "";
-    if (at === "") break;
+    const record = folds.find((fold) => fold.region === at)?.table.get(user);
+    if (record === undefined || record.movedTo === "" || isClaimed(record, at, pending)) break;
+    at = record.movedTo;
   }
   return count;
+}
+
+/** Whether a claim is on its way that brings the user back to where the record is. */
+function isClaimed({ epoch }: UserRecord, region: Region, pending: readonly Pending[]): boolean {
+  return pending.some(
+    ({ to, command }) => to === region && command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0,
+  );
 }
 
 /** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */

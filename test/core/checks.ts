@@ -12,7 +12,8 @@ import type { View } from "../../replicator/core/view.ts";
 import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
 import { BY_THE_CLOCK } from "./member.ts";
 import type { Member, Observer, Write } from "./member.ts";
-import { claimsTo, modelHas, modelView, readLog } from "./model.ts";
+import { claimsTo, modelView } from "./model-view.ts";
+import { modelHas, readLog } from "./model.ts";
 import type { ModelLog } from "./model.ts";
 import { canonical, digestOf, imported, lastSeen, observed } from "./observed.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -253,13 +254,11 @@ export class Checks implements Observer {
     if (command.kind === "close") assert.equal(shown, undefined, `invariant 8: ${id} is closed and shown`);
     else if (shown === undefined) this.#mayBeGone(id);
     else {
-      const later = this.#world.writes.some(
-        (one) =>
-          one.position > position &&
-          one.region === region &&
-          "session" in one.command &&
-          one.command.session === id,
-      );
+      // By when they were written: positions of a renewed log begin anew.
+      const { writes } = this.#world;
+      const later = writes
+        .slice(writes.indexOf(write) + 1)
+        .some((one) => one.region === region && "session" in one.command && one.command.session === id);
       const { status } = command.kind === "open" ? command.session : command;
       if (!later)
         assert.equal(shown.status, status, `invariant 8: ${id} shows another status than was written`);

@@ -1,6 +1,6 @@
 /**
  * A slow, obvious model of what the logs mean, written from the design and not from the code: it keeps nothing, and answers every
- * question by reading whole logs again. It coalesces nothing, has no index and no listener.
+ * question by reading whole logs again. It coalesces nothing, has no index and no listener. Here: what one log means by itself.
  */
 import type {
   Command,
@@ -15,7 +15,6 @@ import type {
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
-import { rank } from "../../replicator/core/homing.ts";
 import type { Stand } from "./logs.ts";
 
 export interface ModelState {
@@ -62,20 +61,13 @@ export interface ModelLog {
   readonly effects: readonly ModelEffect[];
 }
 
-export interface ModelView extends ModelState {
-  readonly user: UserId;
-  /** Undefined while no log claims the user and forwards to several regions are pending. */
-  readonly home: Region | undefined;
-  readonly version: Position;
-}
-
-const NOTHING: ModelState = { sessions: [], preferred: "automatic", untilMs: 0 };
+export const NOTHING: ModelState = { sessions: [], preferred: "automatic", untilMs: 0 };
 const SESSIONS_MAX = 32;
 /** By how much versions and ordinals go on behind each renewal. */
 const RENEWAL_STEP = 4_294_967_296;
 
 /** What a command makes of a user; `undefined` where it means nothing. */
-function changed(state: ModelState, command: UserCommand): ModelState | undefined {
+export function changed(state: ModelState, command: UserCommand): ModelState | undefined {
   if (command.kind === "prefer") return { ...state, preferred: command.preferred, untilMs: command.untilMs };
   if (command.kind === "open") {
     const { session } = command;
@@ -83,6 +75,17 @@ function changed(state: ModelState, command: UserCommand): ModelState | undefine
       (one) => one.session !== session.session && (session.device === "" || one.device !== session.device),
     );
     return { ...state, sessions: [...others.slice(-(SESSIONS_MAX - 1)), session] };
+  }
+  if (command.kind === "claim") {
+    const sessions = [...state.sessions];
+    for (const one of command.sessions) {
+      const there = sessions.some(
+        (held) => held.session === one.session || (one.device !== "" && held.device === one.device),
+      );
+      if (!there && sessions.length < SESSIONS_MAX) sessions.push(one);
+    }
+    const { preferred, untilMs } = state.preferred === "automatic" ? command : state;
+    return { sessions, preferred, untilMs };
   }
   if (!state.sessions.some((one) => one.session === command.session)) return undefined;
   if (command.kind === "close") {
@@ -158,6 +161,8 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       case "drop": {
         const record = records.get(command.user);
         if (record === undefined || record.movedTo !== "" || command.to === region) return;
+        if (isHigher(record.epoch, { generation: 0, count: 1 }))
+          return read({ ...command, kind: "release" }, position);
         for (const session of record.sessions)
           send(command.to, { kind: "open", user: command.user, session });
         if (record.preferred !== "automatic") {
@@ -176,27 +181,50 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
         });
         return;
       }
+      case "release": {
+        const record = records.get(command.user);
+        if (record === undefined || record.movedTo !== "" || command.to === region) return;
+        const { sessions, preferred, untilMs } = record;
+        const epoch = { ...record.epoch, count: record.epoch.count + 1 };
+        send(command.to, { kind: "claim", user: command.user, epoch, sessions, preferred, untilMs });
+        records.set(command.user, {
+          ...NOTHING,
+          epoch: record.epoch,
+          version: position,
+          movedTo: command.to,
+        });
+        return;
+      }
       case "open":
       case "update":
       case "close":
       case "prefer":
+      case "claim":
         tell(command, position, true);
     }
   }
 
   function tell(command: UserCommand, version: Position, forItself: boolean): void {
     const record = records.get(command.user);
-    if (record !== undefined && record.movedTo !== "") {
+    const raises =
+      command.kind === "claim" && (record === undefined || isHigher(command.epoch, record.epoch));
+    if (record !== undefined && record.movedTo !== "" && !raises) {
       send(record.movedTo, command);
       return;
     }
-    if (record === undefined && command.kind !== "open" && command.kind !== "prefer") return;
+    if (command.kind === "claim" && !raises) return;
+    if (record === undefined && (command.kind === "update" || command.kind === "close")) return;
     const after = changed(record ?? NOTHING, command);
-    const epoch = record?.epoch ?? { generation: 0, count: 1 };
+    const epoch = command.kind === "claim" ? command.epoch : (record?.epoch ?? { generation: 0, count: 1 });
     if (after === undefined) return;
     records.set(command.user, { ...after, epoch, version, movedTo: "" });
-    for (const one of forwards)
-      if (forItself && subject(one.command) === subject(command)) one.overtaken = true;
+    for (const one of forwards) {
+      if (command.kind === "claim") {
+        const older = one.command.kind === "claim" && one.command.user === command.user;
+        if (older && isHigher(command.epoch, one.command.epoch)) one.overtaken = true;
+      } else if (forItself && one.command.kind !== "claim" && share(one.command, command))
+        one.overtaken = true;
+    }
   }
 
   function send(to: Region, command: UserCommand): void {
@@ -206,113 +234,27 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
   }
 }
 
-/** Every forward that its target has not processed as far as is known, by log. */
-export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
-  return logs.flatMap(({ lineage, forwards }) =>
-    forwards.filter(({ to, ordinal, overtaken }) => {
-      const target = logs.find((log) => log.region === to);
-      return !overtaken && ordinal > (target?.processed.get(lineage) ?? 0);
-    }),
-  );
+/** What a command is about: a claim about all that it hands over. */
+function subjects(command: UserCommand): string[] {
+  const { user } = command;
+  if (command.kind === "prefer") return [`preference of ${user}`];
+  if (command.kind === "open") return [`${user} ${command.session.session}`];
+  if (command.kind !== "claim") return [`${user} ${command.session}`];
+  const sessions = command.sessions.map(({ session }) => `${user} ${session}`);
+  return [
+    `claim of ${user}`,
+    ...sessions,
+    ...(command.preferred === "automatic" ? [] : [`preference of ${user}`]),
+  ];
 }
 
-/**
- * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
- * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
- * is void. What its own log has overtaken with a command for itself counts no more. What has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
- * already, and no forward of a log overtakes an older one about the same thing.
- */
-export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
-  const pending = new Set(pendingOf(logs));
-  const byName = logs.toSorted((a, b) => (a.region < b.region ? -1 : 1));
-  const all = byName.flatMap(({ forwards }) => {
-    const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
-    const waiting = about.filter(
-      (one, index) => pending.has(one) && !about.slice(index).some((newer) => voids(newer, one)),
-    );
-    return about.filter(
-      (one, index) =>
-        waiting.includes(one) ||
-        (!pending.has(one) &&
-          about
-            .slice(0, index)
-            .some((older) => waiting.includes(older) && subject(older.command) === subject(one.command))),
-    );
-  });
-  return [0, 1, 2].flatMap((way) => all.filter((one) => longestWay(one) === way));
-
-  function longestWay(one: ModelForward): number {
-    const olderOnes = all.slice(0, all.indexOf(one)).filter(({ from }) => from === one.from);
-    const alike = olderOnes.filter(({ command }) => subject(command) === subject(one.command));
-    return Math.max(...[...alike, one].map(({ to }) => steps(to)));
-  }
-
-  function voids(by: ModelForward, { command: older }: ModelForward): boolean {
-    const { command: newer } = by;
-    if (pending.has(by)) return false;
-    if (subject(newer) !== subject(older)) return false;
-    if (older.kind === "update" || older.kind === "prefer") return true;
-    if (older.kind === "close") return false;
-    return newer.kind === "open" || (newer.kind === "close" && older.session.device === "");
-  }
-
-  /** How often what is sent to a region is sent on; three regions pass a user on twice at most. */
-  function steps(region: Region): number {
-    const to = movedTo(region);
-    if (to === "") return 0;
-    return movedTo(to) === "" ? 1 : 2;
-  }
-
-  function movedTo(region: Region): Region {
-    return logs.find((log) => log.region === region)?.records.get(user)?.movedTo ?? "";
-  }
+/** Whether two commands are about something in common. */
+export function share(a: UserCommand, b: UserCommand): boolean {
+  return subjects(a).some((one) => subjects(b).includes(one));
 }
 
-/** What a command is about. */
-export function subject(command: UserCommand): string {
-  if (command.kind === "prefer") return `preference of ${command.user}`;
-  return `${command.user} ${command.kind === "open" ? command.session.session : command.session}`;
-}
-
-/** The claims to a user, the winner first: highest epoch, then highest rank, then greatest name. */
-export function claimsTo(logs: readonly ModelLog[], user: UserId): { region: Region; record: ModelRecord }[] {
-  const claims = logs.flatMap(({ region, records }) => {
-    const record = records.get(user);
-    return record === undefined || record.movedTo !== "" ? [] : [{ region, record }];
-  });
-  return claims.toSorted(
-    (a, b) =>
-      b.record.epoch.generation - a.record.epoch.generation ||
-      b.record.epoch.count - a.record.epoch.count ||
-      rank(user, b.region) - rank(user, a.region) ||
-      (a.region < b.region ? 1 : -1),
-  );
-}
-
-/** The union of the records of the highest epoch, then every pending forward. */
-export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | undefined {
-  const claims = claimsTo(logs, user);
-  const overlay = overlayOf(logs, user);
-  const [winner] = claims;
-  if (winner === undefined && overlay.length === 0) return undefined;
-  let state: ModelState = winner?.record ?? NOTHING;
-  const sessions = [...state.sessions];
-  let { preferred, untilMs } = state;
-  const losers = claims.slice(1).toSorted((a, b) => (a.region < b.region ? -1 : 1));
-  for (const { record } of losers) {
-    const { epoch } = record;
-    if (epoch.generation !== winner?.record.epoch.generation || epoch.count !== winner.record.epoch.count)
-      continue;
-    if (record.preferred !== "automatic") ({ preferred, untilMs } = record);
-    for (const one of record.sessions)
-      if (!sessions.some((held) => held.session === one.session)) sessions.push(one);
-  }
-  state = { sessions, preferred, untilMs };
-  for (const { command } of overlay) state = changed(state, command) ?? state;
-  const targets = new Set(overlay.map(({ to }) => to));
-  const home = winner?.region ?? (targets.size === 1 ? [...targets][0] : undefined);
-  const base = logs.find(({ region }) => region === winner?.region)?.base ?? 0;
-  return { user, home, version: Math.max(winner?.record.version ?? 0, base), ...state };
+export function isHigher(a: Epoch, b: Epoch): boolean {
+  return a.generation > b.generation || (a.generation === b.generation && a.count > b.count);
 }
 
 /** Whether a replica that has folded `have` of a log has the frame at `wanted`, asked position by position. */

@@ -4,6 +4,7 @@ import { strict as assert } from "node:assert";
 import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
 import type { Region } from "../../replicator/core/commands.ts";
 import type { AppendFate, Member } from "./member.ts";
+import { calm } from "./quiet.ts";
 import { REGIONS, USERS } from "./samples.ts";
 import type { World } from "./world.ts";
 
@@ -28,6 +29,8 @@ export type Action =
   | "snapshot"
   | "resume"
   | "renew"
+  | "calm"
+  | "release"
   | "set";
 
 /** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
@@ -57,6 +60,8 @@ const WEIGHTS: readonly [number, Action][] = [
   [3, "snapshot"],
   [2, "resume"],
   [2, "renew"],
+  [1, "calm"],
+  [6, "release"],
   [1, "set"],
 ];
 
@@ -136,6 +141,11 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
       return world.restart(member, world.snapshots.newest());
     case "renew":
       return world.renew(member);
+    case "calm":
+      return calm(world);
+    case "release":
+      if (c < 4) calm(world);
+      return world.release(member, a, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }

@@ -5,8 +5,8 @@
  * users of whom a log's lost end spoke: these it reconciles, as a service would.
  */
 import { strict as assert } from "node:assert";
-import { isDeepStrictEqual } from "node:util";
 import type {
+  ClientCommand,
   Close,
   Command,
   Frame,
@@ -15,7 +15,6 @@ import type {
   Region,
   Session,
   SessionId,
-  UserCommand,
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
@@ -27,7 +26,7 @@ import type { Stand } from "./logs.ts";
 import { BY_THE_CLOCK, Member } from "./member.ts";
 import type { AppendFate, Observer, Truth, Write } from "./member.ts";
 import { usersOf } from "./model.ts";
-import { REGIONS } from "./samples.ts";
+import { REGIONS, USERS } from "./samples.ts";
 import { Snapshots } from "./snapshots.ts";
 
 const SKEW_MS: Record<Region, number> = { cn: -40_000, eu: 0, us: 3_600_000 };
@@ -45,6 +44,10 @@ export class World {
   readonly bereft = new Set<UserId>();
   /** Commands that were stored, but for those that come by the clock. */
   stored = 0;
+  /** Users given to another region. */
+  released = 0;
+  /** Those of them that had lived there before. */
+  returned = 0;
   renewals = 0;
   lostEnds = 0;
   /** Digests that were compared, all of them equal. */
@@ -257,13 +260,25 @@ export class World {
    * Appends where the node thinks it belongs; acknowledged at once. The node has folded its own log first: what is between the two is
    * the business of the service.
    */
-  append(member: Member, command: UserCommand, home?: Region): void {
+  append(member: Member, command: ClientCommand, home?: Region): void {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const { region } = member;
     assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
     const to = member.node.replica.route(region, command) ?? home ?? region;
     const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
     this.writes.push({ region, logId: this.logs.newest(region).logId, position, command });
+  }
+
+  /** Gives one of the users that may be given away to another region. */
+  release(member: Member, choice: number, to: Region): void {
+    this.deliver(member, member.region, Number.POSITIVE_INFINITY);
+    const users = USERS.filter((user) => member.node.mayRelease(user));
+    const user = users[choice % users.length];
+    if (user === undefined || to === member.region) return;
+    const before = member.node.replica.fold(to)?.table.get(user);
+    this.store(member, [{ kind: "release", user, to }]);
+    this.released += 1;
+    if (before !== undefined) this.returned += 1;
   }
 
   set(member: Member, key: string, value: string): void {
@@ -307,44 +322,8 @@ export class World {
       truth.ended = true;
     }
   }
-
-  /** Heals every link, loses nothing any more, and runs until no node has anything left to say. */
-  quiesce(): void {
-    this.cuts.clear();
-    while (this.late.length > 0) this.storeLate();
-    let quietRounds = 0;
-    for (let round = 0; quietRounds < 6; round++) {
-      assert(round < 120, "the nodes never come to rest");
-      const before = this.stored;
-      this.advance(1_500);
-      for (const member of this.members) {
-        for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
-        this.give(member, { kind: "tick" });
-        this.closeOrphans(member);
-        while (member.outbox.length > 0) this.settle(member, "stored");
-      }
-      if (quietRounds === 3) this.#reconcile();
-      quietRounds = this.stored === before ? quietRounds + 1 : 0;
-    }
-    for (const member of this.members) {
-      for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
-    }
-  }
-  /** Puts right what a lost end took away: opens again what is live, and closes again what is not. */
-  #reconcile(): void {
-    for (const truth of this.truths.values()) {
-      const { user, session } = truth;
-      const member = this.members.find(({ region }) => region === session.region);
-      if (!this.bereft.has(user) || member === undefined) continue;
-      const view = member.node.replica.view(user);
-      const shown = view?.sessions.find((one) => one.session.session === session.session)?.session;
-      const isLive = !truth.closed && !truth.ended;
-      if (isLive && !isDeepStrictEqual(shown, session)) this.append(member, { kind: "open", user, session });
-      if (!isLive && shown !== undefined) this.append(member, expired(truth));
-    }
-  }
 }
 
-function expired({ user, session: { session } }: Truth): Close {
+export function expired({ user, session: { session } }: Truth): Close {
   return { kind: "close", user, session, reason: "expired", by: "" };
 }

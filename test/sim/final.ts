@@ -5,7 +5,9 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
-import { claimsTo, modelView, readLog, subject } from "../core/model.ts";
+import { FIRST_EPOCH } from "../../replicator/core/homing.ts";
+import { claimsTo, modelView } from "../core/model-view.ts";
+import { readLog, share } from "../core/model.ts";
 import type { ModelForward, ModelLog } from "../core/model.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
@@ -62,6 +64,12 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
       if (fault !== undefined) return fault;
     }
   }
+  for (const [user, places] of ledger.moves) {
+    const isKept = places.some((place) => history.has(world.end(place.strand.region), place));
+    const count = claimsTo(whole, user)[0]?.record.epoch.count ?? 0;
+    if (isKept && !bereft.has(user) && count <= FIRST_EPOCH.count)
+      return `invariant 4: ${user} was moved, acknowledged, and lives where nobody moved them`;
+  }
   const compared = new Set<string>();
   for (const host of world.nodes) {
     const logs = REGIONS.map((region) => at(region, host.places.get(region)));
@@ -117,7 +125,7 @@ function exactlyOnce(
 
   function isFollowed({ command }: Pick<ModelForward, "command">): boolean {
     const at = origin.forwards.findIndex((one) => one.command === command);
-    return origin.forwards.slice(at + 1).some((one) => subject(one.command) === subject(command));
+    return origin.forwards.slice(at + 1).some((one) => share(one.command, command));
   }
 }
 

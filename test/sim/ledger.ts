@@ -39,6 +39,8 @@ export const WEAK_DEVICE = "web";
 export class Ledger {
   readonly accounts = new Map<SessionId, Account>();
   readonly #byUser = new Map<UserId, Account[]>();
+  /** Where the acknowledged moves of each user to another home stand. */
+  readonly moves = new Map<UserId, Place[]>();
 
   opening(
     id: SessionId,
@@ -72,6 +74,10 @@ export class Ledger {
     return account;
   }
 
+  moved(user: UserId, place: Place): void {
+    this.moves.set(user, [...(this.moves.get(user) ?? []), place]);
+  }
+
   of(user: UserId): readonly Account[] {
     return this.#byUser.get(user) ?? [];
   }
@@ -102,6 +108,14 @@ export class Ledger {
   /** An implicit session that may have been renewed: which of the device's it was, its client is not told. */
   mayBeRenewed({ device, beatMs }: Account, nowMs: number): boolean {
     return device === WEAK_DEVICE && nowMs - beatMs < TTL_MS;
+  }
+
+  /** Of an implicit login the client is not told which session of its device it renews: each of these may be shown in place of it. */
+  standIns(account: Account, nowMs: number): Account[] {
+    if (account.device !== WEAK_DEVICE) return [];
+    return this.rivals(account).filter(
+      (one) => one.region === account.region && this.mayBeRenewed(one, nowMs),
+    );
   }
 
   /** Alive for sure: acknowledged, not asked to end, not told that it ended, and beating. */
