@@ -16,8 +16,8 @@ export interface Lease {
   session: Session;
   /** In lease time; whole. */
   expiresAtMs: number;
-  /** The open of this session is on its way to the log: reconcile leaves it alone. */
-  settling: boolean;
+  /** So many commands about this session are on their way to the log. Reconcile leaves it alone: an open would come behind them. */
+  settling: number;
   removed: boolean;
 }
 
@@ -94,7 +94,7 @@ export class Leases {
       user,
       session,
       expiresAtMs: this.#untilMs,
-      settling: false,
+      settling: 0,
       removed: false,
     };
     this.#bySession.set(session.session, lease);

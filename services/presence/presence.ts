@@ -201,7 +201,7 @@ export class Presence implements PresenceService {
   #endThose(before: Replica): void {
     const { replica } = this.node;
     for (const lease of this.#leases.all()) {
-      if (lease.settling || !isInLog(before, lease) || isInLog(replica, lease)) continue;
+      if (lease.settling > 0 || !isInLog(before, lease) || isInLog(replica, lease)) continue;
       const { user, session } = lease;
       const sessions = replica.view(user)?.sessions ?? [];
       const successor = sessions.find(
@@ -318,14 +318,14 @@ export class Presence implements PresenceService {
 
   touch(user: UserId, device: string): undefined | Promise<Outcome<undefined>> {
     const lease = this.#leases.ofDevice(user, device);
-    if (lease !== undefined && !lease.settling) {
+    const key = `${user} ${device}`;
+    const joined = lease?.settling === 0 ? undefined : this.#touching.get(key);
+    if (joined !== undefined) return joined;
+    if (lease !== undefined) {
       this.#leases.renew(lease);
       this.tally.heartbeats += 1;
       return undefined;
     }
-    const key = `${user} ${device}`;
-    const joined = this.#touching.get(key);
-    if (joined !== undefined) return joined;
     const opening = this.openSession({ user, device }).then((opened): Outcome<undefined> => {
       this.#touching.delete(key);
       return opened.ok ? { ok: true, value: undefined } : opened;
@@ -346,9 +346,14 @@ export class Presence implements PresenceService {
       state: change.state ?? lease.session.state,
     };
     const { user } = lease;
-    const outcome = await this.#options.append([
-      this.#towardsHome({ kind: "update", user, session, status: next.status, state: next.state }),
-    ]);
+    const update = this.#towardsHome({
+      kind: "update",
+      user,
+      session,
+      status: next.status,
+      state: next.state,
+    });
+    const outcome = await this.#settle([lease], this.#options.append([update]));
     if (!outcome.ok) return appendFailed(outcome);
     lease.session = { ...lease.session, status: next.status, state: next.state };
     return { ok: true, value: { token: this.#tokenOf(outcome) } };
@@ -363,7 +368,7 @@ export class Presence implements PresenceService {
         : { ok: true, value: { token: this.applied() } };
     }
     const close: Close = { kind: "close", user: lease.user, session, reason: "logout", by: "" };
-    const outcome = await this.#options.append([this.#towardsHome(close)]);
+    const outcome = await this.#settle([lease], this.#options.append([this.#towardsHome(close)]));
     if (!outcome.ok) return appendFailed(outcome);
     this.#local.end(session, "logout", "");
     return { ok: true, value: { token: this.#tokenOf(outcome) } };
@@ -380,7 +385,9 @@ export class Presence implements PresenceService {
       by: "operator",
     }));
     if (closes.length === 0) return { ok: true, value: { ended: 0, token: this.applied() } };
-    const outcome = await this.#options.append(closes.map((close) => this.#towardsHome(close)));
+    const leases = closes.flatMap(({ session }) => this.#leases.get(session) ?? []);
+    const appending = this.#options.append(closes.map((close) => this.#towardsHome(close)));
+    const outcome = await this.#settle(leases, appending);
     if (!outcome.ok) return appendFailed(outcome);
     for (const { session, reason, by } of closes) {
       if (this.#leases.get(session) !== undefined) this.#local.end(session, reason, by);
@@ -406,11 +413,11 @@ export class Presence implements PresenceService {
     return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : appendFailed(outcome);
   }
 
-  /** Marks the leases as on their way until the append settles, so that reconcile leaves them alone. */
+  /** Until the append settles that is about these leases, reconcile leaves them alone. */
   async #settle(leases: readonly Lease[], append: Promise<AppendOutcome>): Promise<AppendOutcome> {
-    for (const lease of leases) lease.settling = true;
+    for (const lease of leases) lease.settling += 1;
     const outcome = await append;
-    for (const lease of leases) lease.settling = false;
+    for (const lease of leases) lease.settling -= 1;
     return outcome;
   }
 

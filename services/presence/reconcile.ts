@@ -52,7 +52,7 @@ export class Reconcile {
         this.#round = undefined;
         break;
       }
-      if (!lease.settling && !isInLog(this.#replica(), lease)) missing.push(lease);
+      if (lease.settling === 0 && !isInLog(this.#replica(), lease)) missing.push(lease);
     }
     return missing;
   }

@@ -72,7 +72,7 @@ describe("missing", () => {
     const bench = new Bench().lease("ann", "s1");
     const lease = bench.leases.get("s1");
     expect(lease !== undefined && isInLog(bench.replica, lease)).toBe(false);
-    if (lease !== undefined) lease.settling = true;
+    if (lease !== undefined) lease.settling = 1;
     expect(bench.missing(0)).toEqual([]);
   });
 
