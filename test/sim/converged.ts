@@ -52,8 +52,9 @@ function notShowing(
     const view = host.node.replica.view(user);
     const shown = new Map(view?.sessions.map(({ session }) => [session.session, session.status]));
     for (const account of ledger.of(user)) {
-      const status = shown.get(account.id);
+      let status = shown.get(account.id);
       if (ledger.isAlive(account, nowMs)) {
+        for (const { id } of ledger.standIns(account, nowMs)) status ??= shown.get(id);
         if (status === undefined && account.forced) return `${account.id} was forced out and not told yet`;
         if (status === undefined) return `${host.name} does not show ${account.id} of ${user}, alive`;
         if (!isSaid(world, account, status))

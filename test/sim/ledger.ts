@@ -104,6 +104,14 @@ export class Ledger {
     return device === WEAK_DEVICE && nowMs - beatMs < TTL_MS;
   }
 
+  /** Of an implicit login the client is not told which session of its device it renews: each of these may be shown in place of it. */
+  standIns(account: Account, nowMs: number): Account[] {
+    if (account.device !== WEAK_DEVICE) return [];
+    return this.rivals(account).filter(
+      (one) => one.region === account.region && this.mayBeRenewed(one, nowMs),
+    );
+  }
+
   /** Alive for sure: acknowledged, not asked to end, not told that it ended, and beating. */
   isAlive(account: Account, nowMs: number): boolean {
     if (account.over || account.closeRequestedMs !== undefined || account.openAcked === undefined)
