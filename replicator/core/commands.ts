@@ -3,6 +3,8 @@
  * commands, and a fold is nothing but their application in log order.
  */
 
+import type { Epoch } from "./homing.ts";
+
 export type Region = string;
 export type UserId = string;
 export type SessionId = string;
@@ -78,8 +80,24 @@ export interface Prefer {
   readonly untilMs: number;
 }
 
+/**
+ * Makes the log that applies it the user's home at `epoch`, with what the home before handed over. Never a region's own word: it comes
+ * as a forward out of a `release`. Of sessions that replace each other the ones that the log has already stand.
+ */
+export interface Claim {
+  readonly kind: "claim";
+  readonly user: UserId;
+  readonly epoch: Epoch;
+  readonly sessions: readonly Session[];
+  readonly preferred: PreferredStatus;
+  readonly untilMs: number;
+}
+
+/** What becomes of a client's request. */
+export type ClientCommand = Open | Update | Close | Prefer;
+
 /** A command about one user, which only the log of the user's home may apply. */
-export type UserCommand = Open | Update | Close | Prefer;
+export type UserCommand = ClientCommand | Claim;
 
 /** A command about a user homed in `to`, carried there by this log. It gets the next ordinal of this log towards `to`. */
 export interface Forward {
@@ -105,6 +123,13 @@ export interface Accept {
 /** The loser of a double claim gives the user up to `to`, after forwarding the record's live sessions. */
 export interface Drop {
   readonly kind: "drop";
+  readonly user: UserId;
+  readonly to: Region;
+}
+
+/** The home gives the user over to `to`, planned: the record becomes a claim at the next epoch, forwarded there. */
+export interface Release {
+  readonly kind: "release";
   readonly user: UserId;
   readonly to: Region;
 }
@@ -179,6 +204,7 @@ export type Command =
   | Forward
   | Accept
   | Drop
+  | Release
   | Watermark
   | Renewed
   | Mark

@@ -8,7 +8,9 @@
  *   -----------------+--------------------+-----------------------+------------------------------
  *   open, prefer     | claim, then apply  | apply                 | becomes a forward to R
  *   update, close    | refuse             | apply                 | becomes a forward to R
+ *   claim at E       | claim at E         | E if higher, else refuse | a record at E if E is higher, else becomes a forward to R
  *   drop to R        | refuse             | every session and the preference become forwards to R, then moved to R | refuse
+ *   release to R     | refuse             | the record becomes one forward to R, a claim at the next epoch; then moved to R | refuse
  *
  * A log may go on where another ended (decisions/0011). Its identity and positions are new; its lineage is the same, and versions and
  * ordinals go on far above any that the end of the old log may have given out.
@@ -21,13 +23,14 @@ import type {
   LogId,
   Position,
   Region,
+  Release,
   SettingCommand,
   UserCommand,
   UserId,
 } from "./commands.ts";
 import { FoldDigest } from "./digest.ts";
 import { FoldExport } from "./export.ts";
-import { FIRST_EPOCH } from "./homing.ts";
+import { FIRST_EPOCH, compareEpochs, nextEpoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
 import type { EndedSession, Refusal } from "./record.ts";
@@ -225,6 +228,7 @@ export class Fold {
       case "update":
       case "close":
       case "prefer":
+      case "claim":
         return this.#apply(command, false);
       case "forward":
         if (command.to === this.region) return this.#listener.refused(this, command, "forward-to-self");
@@ -233,6 +237,8 @@ export class Fold {
         return this.#accept(command);
       case "drop":
         return this.#drop(command);
+      case "release":
+        return this.#release(command);
       case "watermark":
         return;
       case "renewed":
@@ -272,8 +278,16 @@ export class Fold {
       if (command.kind === "update" || command.kind === "close") {
         return this.#listener.refused(this, command, "unknown-user");
       }
-      record = new UserRecord(command.user, FIRST_EPOCH, this.table.size);
+      const epoch = command.kind === "claim" ? command.epoch : FIRST_EPOCH;
+      record = new UserRecord(command.user, epoch, this.table.size);
       this.table.set(command.user, record);
+    } else if (command.kind === "claim") {
+      const isHigher = compareEpochs(command.epoch, record.epoch) > 0;
+      if (!isHigher && record.movedTo !== "") return this.#forward(record.movedTo, command);
+      if (!isHigher) return this.#listener.refused(this, command, "lower-epoch");
+      this.#export?.keep(record);
+      record.epoch = command.epoch;
+      record.movedTo = "";
     } else if (record.movedTo !== "") {
       return this.#forward(record.movedTo, command);
     }
@@ -307,17 +321,31 @@ export class Fold {
     const record = this.homed(drop.user);
     if (record === undefined || drop.to === this.region)
       return this.#listener.refused(this, drop, "not-homed");
-    this.#export?.keep(record);
     const { user, sessions, preferred, preferredUntilMs } = record;
     for (const session of sessions) this.#forward(drop.to, { kind: "open", user, session });
     if (preferred !== "automatic") {
       this.#forward(drop.to, { kind: "prefer", user, preferred, untilMs: preferredUntilMs });
     }
-    record.movedTo = drop.to;
+    this.#moved(record, drop.to);
+  }
+
+  #release(release: Release): void {
+    const record = this.homed(release.user);
+    if (record === undefined || release.to === this.region)
+      return this.#listener.refused(this, release, "not-homed");
+    const { user, sessions, preferred, preferredUntilMs: untilMs } = record;
+    const epoch = nextEpoch(record.epoch);
+    this.#forward(release.to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
+    this.#moved(record, release.to);
+  }
+
+  #moved(record: UserRecord, to: Region): void {
+    this.#export?.keep(record);
+    record.movedTo = to;
     record.version = this.version;
     Object.assign(record, EMPTY_STATE);
     this.digest.touch(record);
-    this.#listener.changed(this, user, false, record);
+    this.#listener.changed(this, record.user, false, record);
   }
 }
 

@@ -13,6 +13,11 @@ export interface Epoch {
 /** The epoch of a user's first claim. */
 export const FIRST_EPOCH: Epoch = { generation: 0, count: 1 };
 
+/** The epoch of the next planned move. */
+export function nextEpoch({ generation, count }: Epoch): Epoch {
+  return { generation, count: count + 1 };
+}
+
 /** Negative when `a` is lower, 0 when equal. */
 export function compareEpochs(a: Epoch, b: Epoch): number {
   return a.generation - b.generation || a.count - b.count;

@@ -4,7 +4,7 @@
  * Rule (invariant 9): no row claims what nobody has measured lately; "no data" is `null`, never 0.
  */
 import { defined } from "./assert.ts";
-import type { Frame, LinkState, PeerProgress, Position, Region } from "./commands.ts";
+import type { Frame, LinkState, LogId, PeerProgress, Position, Region } from "./commands.ts";
 import type { Fold } from "./fold.ts";
 import { PeerLag } from "./lag.ts";
 import type { ClockOffset, Now, Percentiles } from "./lag.ts";
@@ -74,6 +74,14 @@ export class LinkMatrix {
     if (peer === undefined) return;
     peer.link = report;
     peer.linkHeardMs = now.monoMs;
+  }
+
+  /** Whether every peer says, in its own log, that it has folded this region's log up to there. */
+  isFoldedByAll(logId: LogId, position: Position): boolean {
+    return [...this.#peers.values()].every(({ progress }) => {
+      const echo = progress.find(({ region }) => region === this.#region);
+      return echo !== undefined && echo.logId === logId && echo.position >= position;
+    });
   }
 
   /** Another replica took the place of the one that refused frames. */

@@ -113,6 +113,18 @@ export class PresenceNode {
     return this.#caughtUp;
   }
 
+  /**
+   * Whether a planned release of the user is safe: the home is here beyond doubt. Nothing about the user is on its way, and every region
+   * has told, in its log, that it has folded the record: what it claimed before that is known here, and afterwards it claims no more.
+   */
+  mayRelease(user: UserId): boolean {
+    const { contested, provisional } = this.#replica;
+    const own = defined(this.#replica.fold(this.region), "a node folds its own log");
+    const record = own.homed(user);
+    if (record === undefined || contested.has(user) || provisional.of(user).length > 0) return false;
+    return this.#caughtUp && this.matrix.isFoldedByAll(own.logId, record.version - own.base);
+  }
+
   /** Takes one event at `now`; the effects are the driver's to carry out, in order. */
   step(event: NodeEvent, now: Now): readonly NodeEffect[] {
     this.#effects = [];

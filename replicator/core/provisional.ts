@@ -17,7 +17,8 @@
  * A region sends a command to its own log only once its older forwards about the same thing are processed (`route.ts`). So where a
  * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it.
  */
-import type { Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
+import type { ClientCommand, Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
+import { compareEpochs } from "./homing.ts";
 import type { PendingState } from "./snapshot.ts";
 
 export interface Pending {
@@ -66,11 +67,13 @@ export class Provisional {
     this.#keep(command.user, kept);
   }
 
-  /** The log `from` applied the command for itself: its older forwards about the same thing are processed. */
+  /**
+   * The log `from` applied the command for itself: its older forwards about the same thing are processed. Of a claim that came back: the
+   * claims of lower epochs that it has given out.
+   */
   overtake(from: Region, command: UserCommand): void {
     const all = this.of(command.user);
-    const subject = subjectOf(command);
-    const kept = all.filter((one) => one.from !== from || subjectOf(one.command) !== subject);
+    const kept = all.filter((one) => one.from !== from || !isOvertaken(one.command, command));
     if (kept.length === all.length) return;
     for (const one of all) if (!kept.includes(one)) this.#unqueue(one);
     this.#keep(command.user, kept);
@@ -122,9 +125,7 @@ export class Provisional {
     const waiting: Pending[] = [];
     const kept = all.filter((one) => {
       if (this.#isQueued(one)) return waiting.push(one) > 0;
-      return waiting.some(
-        (older) => older.from === one.from && subjectOf(older.command) === subjectOf(one.command),
-      );
+      return waiting.some((older) => older.from === one.from && isAboutSame(older.command, one.command));
     });
     if (kept.length === 0) this.#byUser.delete(user);
     else this.#byUser.set(user, kept);
@@ -139,16 +140,38 @@ export class Provisional {
   }
 }
 
+function isOvertaken(older: UserCommand, newer: UserCommand): boolean {
+  if (newer.kind === "claim") return older.kind === "claim" && compareEpochs(older.epoch, newer.epoch) < 0;
+  return older.kind !== "claim" && isAboutSame(older, newer);
+}
+
+/** A claim is about much and leaves nothing out, so it neither makes redundant nor becomes so. */
 function isRedundant(older: UserCommand, newer: UserCommand): boolean {
-  if (subjectOf(older) !== subjectOf(newer)) return false;
+  if (older.kind === "claim" || newer.kind === "claim" || !isAboutSame(older, newer)) return false;
   if (older.kind === "update" || older.kind === "prefer") return true;
   if (older.kind !== "open") return false;
   if (newer.kind === "open") return older.session.device === newer.session.device;
   return newer.kind === "close" && older.session.device === "";
 }
 
-/** What a command is about: a session, or the user's preference. */
-export function subjectOf(command: UserCommand): SessionId | typeof PREFERENCE {
+type Subject = SessionId | typeof PREFERENCE;
+
+/** What a command is about: a session, or the user's preference. For a claim, {@link isAbout}. */
+export function subjectOf(command: ClientCommand): Subject {
   if (command.kind === "prefer") return PREFERENCE;
   return command.kind === "open" ? command.session.session : command.session;
+}
+
+/** Whether the command is about that: a claim is about every session and preference that it hands over. */
+export function isAbout(command: UserCommand, subject: Subject): boolean {
+  if (command.kind !== "claim") return subjectOf(command) === subject;
+  if (subject === PREFERENCE) return command.preferred !== "automatic";
+  return command.sessions.some(({ session }) => session === subject);
+}
+
+/** Whether two commands about one user have something in common that they are about. */
+export function isAboutSame(a: UserCommand, b: UserCommand): boolean {
+  if (b.kind !== "claim") return isAbout(a, subjectOf(b));
+  if (a.kind !== "claim") return isAbout(b, subjectOf(a));
+  return true;
 }

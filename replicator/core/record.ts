@@ -3,7 +3,7 @@
  * provisional overlay, so that a login looks alike before and after its home has processed it.
  */
 import { defined } from "./assert.ts";
-import type { EndReason, PreferredStatus, Region, Session, UserCommand, UserId } from "./commands.ts";
+import type { Claim, EndReason, PreferredStatus, Region, Session, UserCommand, UserId } from "./commands.ts";
 import type { Epoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
 import type { Seat } from "./online.ts";
@@ -30,6 +30,7 @@ export type Refusal =
   | "forward-to-self"
   | "accept-from-self"
   | "misplaced"
+  | "lower-epoch"
   | "too-many-settings";
 
 export const EMPTY_STATE: Readonly<PresenceState> = {
@@ -40,7 +41,7 @@ export const EMPTY_STATE: Readonly<PresenceState> = {
 
 export class UserRecord implements PresenceState {
   readonly user: UserId;
-  readonly epoch: Epoch;
+  epoch: Epoch;
   /** Of the newest command that changed this record: see `Fold.version`. */
   version = 0;
   /** Set once this log gave the user up: later commands are redirected there. Empty while homed here. */
@@ -111,6 +112,26 @@ export function applyToState(
       state.preferred = command.preferred;
       state.preferredUntilMs = command.untilMs;
       return undefined;
+    case "claim":
+      claim(state, command, ended);
+      return undefined;
+  }
+}
+
+/** What was handed over is older than what is here. */
+function claim(state: PresenceState, { sessions, preferred, untilMs }: Claim, ended: EndedSession[]): void {
+  const kept = [...state.sessions];
+  for (const session of sessions) {
+    if (kept.some((held) => held.session === session.session)) continue;
+    const successor = session.device === "" ? undefined : kept.find((held) => held.device === session.device);
+    if (successor !== undefined) ended.push({ session, reason: "replaced", by: successor.session });
+    else if (kept.length < LIMITS.sessionsPerUserMax) kept.push(session);
+    else ended.push({ session, reason: "replaced", by: "" });
+  }
+  state.sessions = kept;
+  if (state.preferred === "automatic") {
+    state.preferred = preferred;
+    state.preferredUntilMs = untilMs;
   }
 }
 

@@ -3,7 +3,17 @@
  * Passive: it is told frames and answers questions; it decides nothing and appends nothing.
  */
 import { defined } from "./assert.ts";
-import type { Command, Frame, LogId, Position, Region, Session, UserCommand, UserId } from "./commands.ts";
+import type {
+  ClientCommand,
+  Command,
+  Frame,
+  LogId,
+  Position,
+  Region,
+  Session,
+  UserCommand,
+  UserId,
+} from "./commands.ts";
 import { Fold } from "./fold.ts";
 import type { FoldListener, FoldResult } from "./fold.ts";
 import { OnlineIndex } from "./online.ts";
@@ -78,7 +88,7 @@ export class Replica {
   }
 
   /** Where region `own` sends the command; `undefined` while no log has spoken of the user. */
-  route(own: Region, command: UserCommand): Region | undefined {
+  route(own: Region, command: ClientCommand): Region | undefined {
     return routeOf(this.folds, this.provisional, own, command);
   }
 
@@ -97,7 +107,7 @@ export class Replica {
         else this.show(user);
       },
       applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean) => {
-        if (!accepted) this.#overtake(fold.region, command);
+        if (!accepted || command.kind === "claim") this.#overtake(fold.region, command);
         for (const one of ended) this.listener.ended(command.user, one);
         if (command.kind === "open") this.listener.opened(command.user, command.session);
         else if (command.kind === "prefer")

@@ -10,9 +10,9 @@
  *   a record of X: the winner's, or a loser's          | X
  *   none of these                                      | the user's home
  */
-import type { Region, UserCommand } from "./commands.ts";
+import type { ClientCommand, Region } from "./commands.ts";
 import type { Fold } from "./fold.ts";
-import { subjectOf } from "./provisional.ts";
+import { isAbout, subjectOf } from "./provisional.ts";
 import type { Provisional } from "./provisional.ts";
 import type { UserRecord } from "./record.ts";
 import { sessionsOf, viewOf } from "./view.ts";
@@ -22,11 +22,11 @@ export function routeOf(
   folds: readonly Fold[],
   provisional: Provisional,
   own: Region,
-  command: UserCommand,
+  command: ClientCommand,
 ): Region | undefined {
   const { user } = command;
   const subject = subjectConcerned(folds, provisional, command);
-  const about = provisional.of(user).filter((one) => subjectOf(one.command) === subject);
+  const about = provisional.of(user).filter((one) => isAbout(one.command, subject));
   const mine = about.findLast(({ from }) => from === own);
   if (mine !== undefined) return mine.to;
   for (const { from } of about) {
@@ -41,7 +41,7 @@ export function routeOf(
 /** Whether the record has what the command is about; a preference that was never set is in no record. */
 function holds(
   record: UserRecord | undefined,
-  command: UserCommand,
+  command: ClientCommand,
   subject: ReturnType<typeof subjectOf>,
 ): boolean {
   if (record === undefined) return false;
@@ -53,7 +53,7 @@ function holds(
 function subjectConcerned(
   folds: readonly Fold[],
   provisional: Provisional,
-  command: UserCommand,
+  command: ClientCommand,
 ): ReturnType<typeof subjectOf> {
   if (command.kind !== "open" || command.session.device === "") return subjectOf(command);
   const { session, device } = command.session;

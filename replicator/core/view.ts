@@ -6,7 +6,7 @@ import type { Position, PreferredStatus, Region, Session, UserId } from "./comma
 import type { Fold } from "./fold.ts";
 import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
-import { subjectOf } from "./provisional.ts";
+import { isAboutSame } from "./provisional.ts";
 import type { Pending, Provisional } from "./provisional.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { PresenceState, UserRecord } from "./record.ts";
@@ -72,7 +72,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
   return {
     user,
     home: claimed?.winner.region ?? provisionalHome(user, pending),
-    epoch: record?.epoch ?? FIRST_EPOCH,
+    epoch: record?.epoch ?? claimedEpoch(pending),
     version: claimed?.winner.version ?? 0,
     preferred: state.preferred,
     preferredUntilMs: state.preferredUntilMs,
@@ -88,6 +88,14 @@ export function sessionsOf(folds: readonly Fold[], provisional: Provisional, use
   const pending = inOrder(folds, user, provisional.of(user));
   const base = union(claimants(folds, user));
   return pending.length === 0 ? base : overlaid(base, pending);
+}
+
+/** Nobody has claimed the user: the epoch is that of the claim that is on its way, if one is. */
+function claimedEpoch(pending: readonly Pending[]): Epoch {
+  let epoch = FIRST_EPOCH;
+  for (const { command } of pending)
+    if (command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0) epoch = command.epoch;
+  return epoch;
 }
 
 /** The same session in the same state, whichever log it came by. */
@@ -130,24 +138,31 @@ function inOrder(folds: readonly Fold[], user: UserId, pending: readonly Pending
   if (pending.length < 2) return pending;
   const placed: { one: Pending; place: number }[] = [];
   for (const one of pending) {
-    let place = hops(folds, user, one.to);
+    let place = hops(folds, user, one.to, pending);
     for (const { one: older, place: at } of placed) {
-      if (older.from === one.from && subjectOf(older.command) === subjectOf(one.command))
-        place = Math.max(place, at);
+      if (older.from === one.from && isAboutSame(older.command, one.command)) place = Math.max(place, at);
     }
     placed.push({ one, place });
   }
   return placed.toSorted((a, b) => a.place - b.place).map(({ one }) => one);
 }
 
-/** How often a command about the user is forwarded on from `region`: at most once by each. */
-function hops(folds: readonly Fold[], user: UserId, region: Region): number {
+/** How often a command about the user is forwarded on from `region`: at most once by each, and not by the one that a claim is on its way to. */
+function hops(folds: readonly Fold[], user: UserId, region: Region, pending: readonly Pending[]): number {
   let count = 0;
   for (let at = region; count < folds.length; count++) {
-    at = folds.find((fold) => fold.region === at)?.table.get(user)?.movedTo ?? "";
-    if (at === "") break;
+    const record = folds.find((fold) => fold.region === at)?.table.get(user);
+    if (record === undefined || record.movedTo === "" || isClaimed(record, at, pending)) break;
+    at = record.movedTo;
   }
   return count;
+}
+
+/** Whether a claim is on its way that brings the user back to where the record is. */
+function isClaimed({ epoch }: UserRecord, region: Region, pending: readonly Pending[]): boolean {
+  return pending.some(
+    ({ to, command }) => to === region && command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0,
+  );
 }
 
 /** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */

@@ -19,6 +19,8 @@ export const KIND = {
   mark: 10,
   digest: 11,
   set: 12,
+  claim: 13,
+  release: 14,
 } as const;
 
 /** Values by their code: the place in the list. Never empty, so that a reader always has a value to go on with. */

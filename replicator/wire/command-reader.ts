@@ -3,6 +3,7 @@
  * Rule: the command writer's mirror, field by field. Fields are read in the order of the literals below, which is the order on the wire.
  */
 import type { Session, UserCommand } from "../core/commands.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
 import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
@@ -22,7 +23,8 @@ export class CommandReader {
   /** The rest of a user-command whose first byte was `kind`. */
   userCommand(kind: number): UserCommand {
     const reader = this.#reader;
-    if (kind < KIND.open || kind > KIND.prefer) reader.fail("kind", "no such command here");
+    const known = (kind >= KIND.open && kind <= KIND.prefer) || kind === KIND.claim;
+    if (!known) reader.fail("kind", "no such command here");
     const user = reader.id(USER);
     switch (kind) {
       case KIND.open:
@@ -50,10 +52,28 @@ export class CommandReader {
           preferred: reader.code(PREFERRED_CODES),
           untilMs: reader.signed("untilMs"),
         };
+      case KIND.claim:
+        return {
+          kind: "claim",
+          user,
+          epoch: { generation: reader.varint("generation"), count: reader.varint("count") },
+          sessions: this.#sessions(),
+          preferred: reader.code(PREFERRED_CODES),
+          untilMs: reader.signed("untilMs"),
+        };
       default:
         // Never seen: the failure noted above refuses the whole.
         return { kind: "prefer", user, preferred: "automatic", untilMs: 0 };
     }
+  }
+
+  #sessions(): Session[] {
+    const reader = this.#reader;
+    const count = reader.byte("session count");
+    if (count > LIMITS.sessionsPerUserMax) reader.fail("session count", "too many");
+    const sessions: Session[] = [];
+    while (sessions.length < count && reader.failure === undefined) sessions.push(this.session());
+    return sessions;
   }
 
   session(): Session {

@@ -4,6 +4,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Session, UserCommand } from "../core/commands.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
 import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
@@ -45,6 +46,20 @@ export class CommandWriter {
       case "prefer":
         writer.byte(KIND.prefer);
         writer.id(USER, command.user);
+        writer.code(PREFERRED_CODES, command.preferred);
+        writer.signed("untilMs", command.untilMs);
+        return;
+      case "claim":
+        writer.byte(KIND.claim);
+        writer.id(USER, command.user);
+        writer.varint("generation", command.epoch.generation);
+        writer.varint("count", command.epoch.count);
+        assert(
+          command.sessions.length <= LIMITS.sessionsPerUserMax,
+          "a claim has as many sessions as a user",
+        );
+        writer.byte(command.sessions.length);
+        for (const session of command.sessions) this.session(session);
         writer.code(PREFERRED_CODES, command.preferred);
         writer.signed("untilMs", command.untilMs);
         return;

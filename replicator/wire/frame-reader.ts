@@ -67,6 +67,10 @@ export class FrameReader {
         const user = reader.id(USER);
         return { kind: "drop", user, to: this.#regions.read(reader) };
       }
+      case KIND.release: {
+        const user = reader.id(USER);
+        return { kind: "release", user, to: this.#regions.read(reader) };
+      }
       case KIND.watermark:
         return this.#watermark();
       case KIND.renewed:

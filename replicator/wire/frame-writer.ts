@@ -15,7 +15,7 @@ import { BY, LOG_ID, NODE, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VAL
 import { NameTable } from "./names.ts";
 
 /** No command is larger. The largest is a watermark of 16 peers, each with the longest names and reason: about 5.3 KB. */
-export const COMMAND_BYTES_MAX = 8 * 1024;
+export const COMMAND_BYTES_MAX = 16 * 1024;
 
 export type FrameHeader = Omit<Frame, "commands">;
 
@@ -104,6 +104,7 @@ export class FrameWriter {
       case "update":
       case "close":
       case "prefer":
+      case "claim":
         return this.#commands.userCommand(command);
       case "forward":
         writer.byte(KIND.forward);
@@ -113,6 +114,10 @@ export class FrameWriter {
         return this.#accept(command);
       case "drop":
         writer.byte(KIND.drop);
+        writer.id(USER, command.user);
+        return this.#regions.write(writer, command.to);
+      case "release":
+        writer.byte(KIND.release);
         writer.id(USER, command.user);
         return this.#regions.write(writer, command.to);
       case "watermark":

@@ -4,6 +4,7 @@
  */
 
 import type {
+  ClientCommand,
   Close,
   Command,
   Frame,
@@ -15,7 +16,6 @@ import type {
   Session,
   SessionId,
   SessionStatus,
-  UserCommand,
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
@@ -421,11 +421,11 @@ export class Presence implements PresenceService {
     return outcome;
   }
 
-  #towardsHome(command: UserCommand): Command {
+  #towardsHome(command: ClientCommand): Command {
     return towards(this.region, this.#route(command) ?? this.region, command);
   }
 
-  #route(command: UserCommand): Region | undefined {
+  #route(command: ClientCommand): Region | undefined {
     return this.#claiming.get(command.user) ?? this.node.replica.route(this.region, command);
   }
 
@@ -499,7 +499,7 @@ export class Presence implements PresenceService {
 }
 
 /** The command as this region appends it: by itself when it is for its own log, else as a forward. */
-function towards(region: Region, to: Region, command: UserCommand): Command {
+function towards(region: Region, to: Region, command: ClientCommand): Command {
   return to === region ? command : { kind: "forward", to, command };
 }
 

@@ -1,6 +1,7 @@
 /** A node in the world with what belongs to it: what it wants appended, and the leases it keeps; and what the world knows of its doings. */
 import { strict as assert } from "node:assert";
 import type {
+  ClientCommand,
   Close,
   Command,
   LogId,
@@ -8,7 +9,6 @@ import type {
   Region,
   Session,
   SessionId,
-  UserCommand,
   UserId,
 } from "../../replicator/core/commands.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
@@ -46,7 +46,7 @@ export interface Write {
   readonly region: Region;
   readonly logId: LogId;
   readonly position: Position;
-  readonly command: UserCommand;
+  readonly command: ClientCommand;
 }
 
 export class Member {

@@ -84,6 +84,17 @@ function changed(state: ModelState, command: UserCommand): ModelState | undefine
     );
     return { ...state, sessions: [...others.slice(-(SESSIONS_MAX - 1)), session] };
   }
+  if (command.kind === "claim") {
+    const sessions = [...state.sessions];
+    for (const one of command.sessions) {
+      const there = sessions.some(
+        (held) => held.session === one.session || (one.device !== "" && held.device === one.device),
+      );
+      if (!there && sessions.length < SESSIONS_MAX) sessions.push(one);
+    }
+    const { preferred, untilMs } = state.preferred === "automatic" ? command : state;
+    return { sessions, preferred, untilMs };
+  }
   if (!state.sessions.some((one) => one.session === command.session)) return undefined;
   if (command.kind === "close") {
     return { ...state, sessions: state.sessions.filter((one) => one.session !== command.session) };
@@ -176,27 +187,50 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
         });
         return;
       }
+      case "release": {
+        const record = records.get(command.user);
+        if (record === undefined || record.movedTo !== "" || command.to === region) return;
+        const { sessions, preferred, untilMs } = record;
+        const epoch = { ...record.epoch, count: record.epoch.count + 1 };
+        send(command.to, { kind: "claim", user: command.user, epoch, sessions, preferred, untilMs });
+        records.set(command.user, {
+          ...NOTHING,
+          epoch: record.epoch,
+          version: position,
+          movedTo: command.to,
+        });
+        return;
+      }
       case "open":
       case "update":
       case "close":
       case "prefer":
+      case "claim":
         tell(command, position, true);
     }
   }
 
   function tell(command: UserCommand, version: Position, forItself: boolean): void {
     const record = records.get(command.user);
-    if (record !== undefined && record.movedTo !== "") {
+    const raises =
+      command.kind === "claim" && (record === undefined || isHigher(command.epoch, record.epoch));
+    if (record !== undefined && record.movedTo !== "" && !raises) {
       send(record.movedTo, command);
       return;
     }
-    if (record === undefined && command.kind !== "open" && command.kind !== "prefer") return;
+    if (command.kind === "claim" && !raises) return;
+    if (record === undefined && (command.kind === "update" || command.kind === "close")) return;
     const after = changed(record ?? NOTHING, command);
-    const epoch = record?.epoch ?? { generation: 0, count: 1 };
+    const epoch = command.kind === "claim" ? command.epoch : (record?.epoch ?? { generation: 0, count: 1 });
     if (after === undefined) return;
     records.set(command.user, { ...after, epoch, version, movedTo: "" });
-    for (const one of forwards)
-      if (forItself && subject(one.command) === subject(command)) one.overtaken = true;
+    for (const one of forwards) {
+      if (command.kind === "claim") {
+        const older = one.command.kind === "claim" && one.command.user === command.user;
+        if (older && isHigher(command.epoch, one.command.epoch)) one.overtaken = true;
+      } else if (forItself && one.command.kind !== "claim" && share(one.command, command))
+        one.overtaken = true;
+    }
   }
 
   function send(to: Region, command: UserCommand): void {
@@ -236,21 +270,21 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
         (!pending.has(one) &&
           about
             .slice(0, index)
-            .some((older) => waiting.includes(older) && subject(older.command) === subject(one.command))),
+            .some((older) => waiting.includes(older) && share(older.command, one.command))),
     );
   });
   return [0, 1, 2].flatMap((way) => all.filter((one) => longestWay(one) === way));
 
   function longestWay(one: ModelForward): number {
     const olderOnes = all.slice(0, all.indexOf(one)).filter(({ from }) => from === one.from);
-    const alike = olderOnes.filter(({ command }) => subject(command) === subject(one.command));
+    const alike = olderOnes.filter(({ command }) => share(command, one.command));
     return Math.max(...[...alike, one].map(({ to }) => steps(to)));
   }
 
   function voids(by: ModelForward, { command: older }: ModelForward): boolean {
     const { command: newer } = by;
     if (pending.has(by)) return false;
-    if (subject(newer) !== subject(older)) return false;
+    if (older.kind === "claim" || newer.kind === "claim" || !share(older, newer)) return false;
     if (older.kind === "update" || older.kind === "prefer") return true;
     if (older.kind === "close") return false;
     return newer.kind === "open" || (newer.kind === "close" && older.session.device === "");
@@ -263,15 +297,38 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
     return movedTo(to) === "" ? 1 : 2;
   }
 
+  /** Where the region sends what is about the user; nowhere, if a higher claim is coming to it. */
   function movedTo(region: Region): Region {
-    return logs.find((log) => log.region === region)?.records.get(user)?.movedTo ?? "";
+    const record = logs.find((log) => log.region === region)?.records.get(user);
+    if (record === undefined) return "";
+    const comes = all.some(
+      ({ to, command }) => to === region && command.kind === "claim" && isHigher(command.epoch, record.epoch),
+    );
+    return comes ? "" : record.movedTo;
   }
 }
 
-/** What a command is about. */
-export function subject(command: UserCommand): string {
-  if (command.kind === "prefer") return `preference of ${command.user}`;
-  return `${command.user} ${command.kind === "open" ? command.session.session : command.session}`;
+/** What a command is about: a claim about all that it hands over. */
+function subjects(command: UserCommand): string[] {
+  const { user } = command;
+  if (command.kind === "prefer") return [`preference of ${user}`];
+  if (command.kind === "open") return [`${user} ${command.session.session}`];
+  if (command.kind !== "claim") return [`${user} ${command.session}`];
+  const sessions = command.sessions.map(({ session }) => `${user} ${session}`);
+  return [
+    `claim of ${user}`,
+    ...sessions,
+    ...(command.preferred === "automatic" ? [] : [`preference of ${user}`]),
+  ];
+}
+
+/** Whether two commands are about something in common. */
+export function share(a: UserCommand, b: UserCommand): boolean {
+  return subjects(a).some((one) => subjects(b).includes(one));
+}
+
+function isHigher(a: Epoch, b: Epoch): boolean {
+  return a.generation > b.generation || (a.generation === b.generation && a.count > b.count);
 }
 
 /** The claims to a user, the winner first: highest epoch, then highest rank, then greatest name. */

@@ -35,5 +35,6 @@ export function recorded(): { fold: Fold; told: string[]; give: (...commands: Co
 
 function about(command: UserCommand): string {
   if (command.kind === "prefer") return `prefer ${command.preferred}`;
+  if (command.kind === "claim") return `claim at ${command.epoch.count} of ${command.sessions.length}`;
   return `${command.kind} ${command.kind === "open" ? command.session.session : command.session}`;
 }

@@ -1,7 +1,7 @@
 /** What must hold when the world is at rest: no node has anything left to say, and every log is folded by all. */
 import { strict as assert } from "node:assert";
 import type { UserCommand } from "../../replicator/core/commands.ts";
-import { claimsTo, pendingOf, readLog, subject } from "./model.ts";
+import { claimsTo, pendingOf, readLog, share } from "./model.ts";
 import type { ModelForward, ModelLog } from "./model.ts";
 import { observed } from "./observed.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -65,7 +65,7 @@ function checkEffects(world: World, home: ModelLog, origin: ModelLog): void {
 
   function isFollowed(one: ModelForward): boolean {
     const newer = origin.forwards.slice(origin.forwards.indexOf(one) + 1);
-    return newer.some(({ command }) => subject(command) === subject(one.command));
+    return newer.some(({ command }) => share(command, one.command));
   }
 
   function isExcused({ command }: ModelForward): boolean {

@@ -28,6 +28,8 @@ export type Action =
   | "snapshot"
   | "resume"
   | "renew"
+  | "calm"
+  | "release"
   | "set";
 
 /** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
@@ -57,6 +59,8 @@ const WEIGHTS: readonly [number, Action][] = [
   [3, "snapshot"],
   [2, "resume"],
   [2, "renew"],
+  [1, "calm"],
+  [6, "release"],
   [1, "set"],
 ];
 
@@ -136,6 +140,11 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
       return world.restart(member, world.snapshots.newest());
     case "renew":
       return world.renew(member);
+    case "calm":
+      return world.calm();
+    case "release":
+      if (c < 4) world.calm();
+      return world.release(member, a, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }

@@ -7,6 +7,7 @@
 import { strict as assert } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
 import type {
+  ClientCommand,
   Close,
   Command,
   Frame,
@@ -15,7 +16,6 @@ import type {
   Region,
   Session,
   SessionId,
-  UserCommand,
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
@@ -27,7 +27,7 @@ import type { Stand } from "./logs.ts";
 import { BY_THE_CLOCK, Member } from "./member.ts";
 import type { AppendFate, Observer, Truth, Write } from "./member.ts";
 import { usersOf } from "./model.ts";
-import { REGIONS } from "./samples.ts";
+import { REGIONS, USERS } from "./samples.ts";
 import { Snapshots } from "./snapshots.ts";
 
 const SKEW_MS: Record<Region, number> = { cn: -40_000, eu: 0, us: 3_600_000 };
@@ -45,6 +45,10 @@ export class World {
   readonly bereft = new Set<UserId>();
   /** Commands that were stored, but for those that come by the clock. */
   stored = 0;
+  /** Users given to another region. */
+  released = 0;
+  /** Those of them that had lived there before. */
+  returned = 0;
   renewals = 0;
   lostEnds = 0;
   /** Digests that were compared, all of them equal. */
@@ -257,13 +261,25 @@ export class World {
    * Appends where the node thinks it belongs; acknowledged at once. The node has folded its own log first: what is between the two is
    * the business of the service.
    */
-  append(member: Member, command: UserCommand, home?: Region): void {
+  append(member: Member, command: ClientCommand, home?: Region): void {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const { region } = member;
     assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
     const to = member.node.replica.route(region, command) ?? home ?? region;
     const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
     this.writes.push({ region, logId: this.logs.newest(region).logId, position, command });
+  }
+
+  /** Gives one of the users that may be given away to another region. */
+  release(member: Member, choice: number, to: Region): void {
+    this.deliver(member, member.region, Number.POSITIVE_INFINITY);
+    const users = USERS.filter((user) => member.node.mayRelease(user));
+    const user = users[choice % users.length];
+    if (user === undefined || to === member.region) return;
+    const before = member.node.replica.fold(to)?.table.get(user);
+    this.store(member, [{ kind: "release", user, to }]);
+    this.released += 1;
+    if (before !== undefined) this.returned += 1;
   }
 
   set(member: Member, key: string, value: string): void {
@@ -305,6 +321,19 @@ export class World {
           "replaced by another device",
         );
       truth.ended = true;
+    }
+  }
+
+  /** Two rounds in which every node hears all and says all that it has to say. */
+  calm(): void {
+    this.cuts.clear();
+    for (let round = 0; round < 2; round++) {
+      this.advance(1_500);
+      for (const member of this.members) {
+        for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
+        this.give(member, { kind: "tick" });
+        while (member.outbox.length > 0) this.settle(member, "stored");
+      }
     }
   }
 

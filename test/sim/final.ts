@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
-import { claimsTo, modelView, readLog, subject } from "../core/model.ts";
+import { claimsTo, modelView, readLog, share } from "../core/model.ts";
 import type { ModelForward, ModelLog } from "../core/model.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
@@ -117,7 +117,7 @@ function exactlyOnce(
 
   function isFollowed({ command }: Pick<ModelForward, "command">): boolean {
     const at = origin.forwards.findIndex((one) => one.command === command);
-    return origin.forwards.slice(at + 1).some((one) => subject(one.command) === subject(command));
+    return origin.forwards.slice(at + 1).some((one) => share(one.command, command));
   }
 }
 
