@@ -253,13 +253,11 @@ export class Checks implements Observer {
     if (command.kind === "close") assert.equal(shown, undefined, `invariant 8: ${id} is closed and shown`);
     else if (shown === undefined) this.#mayBeGone(id);
     else {
-      const later = this.#world.writes.some(
-        (one) =>
-          one.position > position &&
-          one.region === region &&
-          "session" in one.command &&
-          one.command.session === id,
-      );
+      // By when they were written: positions of a renewed log begin anew.
+      const { writes } = this.#world;
+      const later = writes
+        .slice(writes.indexOf(write) + 1)
+        .some((one) => one.region === region && "session" in one.command && one.command.session === id);
       const { status } = command.kind === "open" ? command.session : command;
       if (!later)
         assert.equal(shown.status, status, `invariant 8: ${id} shows another status than was written`);

@@ -253,12 +253,21 @@ export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
 /**
  * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
  * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
- * is void. What its own log has overtaken with a command for itself counts no more. What has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
+ * is void. What its own log has overtaken with a command for itself counts no more. What others carry along of a session comes before what its
+ * own region says, and ends come last. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
  * already, and no forward of a log overtakes an older one about the same thing.
  */
 export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
   const pending = new Set(pendingOf(logs));
   const byName = logs.toSorted((a, b) => (a.region < b.region ? -1 : 1));
+  const commands = logs.flatMap(({ forwards }) => forwards.map(({ command }) => command));
+  const sessions = [
+    ...logs.flatMap(({ records }) => records.get(user)?.sessions ?? []),
+    ...commands.flatMap((command) => {
+      if (command.kind === "open") return [command.session];
+      return command.kind === "claim" ? command.sessions : [];
+    }),
+  ];
   const all = byName.flatMap(({ forwards }) => {
     const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
     const waiting = about.filter(
@@ -273,7 +282,21 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
             .some((older) => waiting.includes(older) && share(older.command, one.command))),
     );
   });
-  return [0, 1, 2].flatMap((way) => all.filter((one) => longestWay(one) === way));
+  const carried = all.filter((one) => isCarried(one));
+  const ends = all.filter(({ command }) => command.kind === "close");
+  const rest = all.filter((one) => !carried.includes(one) && !ends.includes(one));
+  return [carried, rest, ends].flatMap((some) =>
+    [0, 1, 2].flatMap((way) => some.filter((one) => longestWay(one) === way)),
+  );
+
+  /** A record's sessions, or another region's opening or update of its session. */
+  function isCarried({ from, command }: ModelForward): boolean {
+    if (command.kind === "claim") return true;
+    if (command.kind !== "open" && command.kind !== "update") return false;
+    const id = command.kind === "open" ? command.session.session : command.session;
+    const region = sessions.find(({ session }) => session === id)?.region;
+    return region !== undefined && region !== from;
+  }
 
   function longestWay(one: ModelForward): number {
     const olderOnes = all.slice(0, all.indexOf(one)).filter(({ from }) => from === one.from);

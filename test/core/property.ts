@@ -9,7 +9,7 @@ const given = process.env["SEED"];
 
 export function holds<T>(property: fc.IProperty<T>, numRuns: number): void {
   const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
-  const details = fc.check(property, { endOnFailure: process.env["NOSHRINK"] !== undefined, seed, numRuns });
+  const details = fc.check(property, { seed, numRuns });
   if (!details.failed) return;
   const { currentTestName, testPath } = expect.getState();
   const file = testPath?.slice(testPath.indexOf("/test/") + 1) ?? "";

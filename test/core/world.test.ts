@@ -28,11 +28,18 @@ describe("in any world", () => {
           world.quiesce();
           checkAtRest(world);
           const { renewals, lostEnds, compared, released, returned } = world;
-          seen.push({ ...checks.counts, renewals, lostEnds, compared, released, returned, adopted: world.snapshots.adopted });
+          seen.push({
+            ...checks.counts,
+            renewals,
+            lostEnds,
+            compared,
+            released,
+            returned,
+            adopted: world.snapshots.adopted,
+          });
         }),
         RUNS,
       );
-      if (process.env.TELL) console.log(seen.reduce((a,b)=>a+(b.released??0),0), seen.reduce((a,b)=>a+(b.returned??0),0));
       for (const what of Object.keys(seen[0] ?? {}))
         expect({ what, happened: seen.some((counts) => (counts[what] ?? 0) > 0) }).toEqual({
           what,
