@@ -12,6 +12,9 @@
  *   drop to R        | refuse             | every session and the preference become forwards to R, then moved to R | refuse
  *   release to R     | refuse             | the record becomes one forward to R, a claim at the next epoch; then moved to R | refuse
  *
+ * A drop is for a record that nobody gave, at the first epoch. One at a higher epoch it releases: the drop was meant for what the record
+ * was before a claim came, and two logs that each say that the user moved to the other would pass commands on for ever.
+ *
  * A log may go on where another ended (decisions/0011). Its identity and positions are new; its lineage is the same, and versions and
  * ordinals go on far above any that the end of the old log may have given out.
  */
@@ -321,6 +324,8 @@ export class Fold {
     const record = this.homed(drop.user);
     if (record === undefined || drop.to === this.region)
       return this.#listener.refused(this, drop, "not-homed");
+    // Given at a claim, which the drop may not have known: what was given is given on, or it would be nobody's.
+    if (compareEpochs(record.epoch, FIRST_EPOCH) > 0) return this.#give(record, drop.to);
     const { user, sessions, preferred, preferredUntilMs } = record;
     for (const session of sessions) this.#forward(drop.to, { kind: "open", user, session });
     if (preferred !== "automatic") {
@@ -333,10 +338,14 @@ export class Fold {
     const record = this.homed(release.user);
     if (record === undefined || release.to === this.region)
       return this.#listener.refused(this, release, "not-homed");
+    this.#give(record, release.to);
+  }
+
+  #give(record: UserRecord, to: Region): void {
     const { user, sessions, preferred, preferredUntilMs: untilMs } = record;
     const epoch = nextEpoch(record.epoch);
-    this.#forward(release.to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
-    this.#moved(record, release.to);
+    this.#forward(to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
+    this.#moved(record, to);
   }
 
   #moved(record: UserRecord, to: Region): void {

@@ -76,11 +76,11 @@ export class LinkMatrix {
     peer.linkHeardMs = now.monoMs;
   }
 
-  /** Whether every peer says, in its own log, that it has folded this region's log up to there. */
-  isFoldedByAll(logId: LogId, position: Position): boolean {
-    return [...this.#peers.values()].every(({ progress }) => {
-      const echo = progress.find(({ region }) => region === this.#region);
-      return echo !== undefined && echo.logId === logId && echo.position >= position;
+  /** Whether every peer says, in its own log, that it has folded the region's log up to there; a peer has its own. */
+  isFoldedByAll(region: Region, logId: LogId, position: Position): boolean {
+    return [...this.#peers].every(([peer, { progress }]) => {
+      const echo = progress.find((one) => one.region === region);
+      return peer === region || (echo !== undefined && echo.logId === logId && echo.position >= position);
     });
   }
 

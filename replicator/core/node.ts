@@ -115,14 +115,17 @@ export class PresenceNode {
 
   /**
    * Whether a planned release of the user is safe: the home is here beyond doubt. Nothing about the user is on its way, and every region
-   * has told, in its log, that it has folded the record: what it claimed before that is known here, and afterwards it claims no more.
+   * has told, in its log, that it has folded every record of the user and where the others moved to: what it sent elsewhere before that
+   * is known here, and afterwards it sends here and claims no more.
    */
   mayRelease(user: UserId): boolean {
-    const { contested, provisional } = this.#replica;
-    const own = defined(this.#replica.fold(this.region), "a node folds its own log");
-    const record = own.homed(user);
-    if (record === undefined || contested.has(user) || provisional.of(user).length > 0) return false;
-    return this.#caughtUp && this.matrix.isFoldedByAll(own.logId, record.version - own.base);
+    const { contested, folds, provisional } = this.#replica;
+    if (!this.#caughtUp || contested.has(user) || provisional.of(user).length > 0) return false;
+    if (this.#replica.fold(this.region)?.homed(user) === undefined) return false;
+    return folds.every(({ region, logId, base, table }) => {
+      const record = table.get(user);
+      return record === undefined || this.matrix.isFoldedByAll(region, logId, record.version - base);
+    });
   }
 
   /** Takes one event at `now`; the effects are the driver's to carry out, in order. */

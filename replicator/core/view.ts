@@ -2,7 +2,7 @@
  * The view: who and where a user is, as a pure function over the folds and the provisional overlay. Rule:
  * `view(user) = records of the highest epoch + forwards about the user that the home has not processed yet`.
  */
-import type { Position, PreferredStatus, Region, Session, SessionId, UserId } from "./commands.ts";
+import type { Position, PreferredStatus, Region, Session, UserId } from "./commands.ts";
 import type { Fold } from "./fold.ts";
 import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
@@ -65,7 +65,7 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
   const base = union(claimed);
-  const pending = inOrder(folds, user, provisional.of(user), base);
+  const pending = overlayOf(folds, user, provisional.of(user), base);
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
   const state = overlaid(base, pending);
@@ -86,7 +86,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
   const base = union(claimants(folds, user));
-  const pending = inOrder(folds, user, provisional.of(user), base);
+  const pending = overlayOf(folds, user, provisional.of(user), base);
   return pending.length === 0 ? base : overlaid(base, pending);
 }
 
@@ -131,44 +131,55 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 }
 
 /**
+ * What counts of the forwards about the user, in the order in which it counts.
+ *
+ * A log that holds the user carries nothing along: what it did before it took the user back is in its record, and pending only where a
+ * replica lags behind the region between.
+ *
  * What a region says of its own sessions is later than what others carry along of them, out of a record or on the way of a relay: it sends
  * nothing another way before that has arrived. An end is the last that is said of a session, whoever says it. Besides, a forward to a
  * region that gave the user up will be forwarded on, after what that region has forwarded already: the further from the home, the
- * later. But one log's forwards about one thing stay in their order.
+ * later. But one log's forwards about one thing stay in their order; a claim alone goes before what it carries along again.
  */
-function inOrder(
+function overlayOf(
   folds: readonly Fold[],
   user: UserId,
-  pending: readonly Pending[],
+  all: readonly Pending[],
   base: PresenceState,
 ): readonly Pending[] {
-  if (pending.length < 2) return pending;
+  if (all.length === 0) return all;
+  const carried = carriedOf(all, base);
+  const holders = folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
+  const pending = all.filter((one) => !carried.has(one) || !holders.includes(one.from));
   const placed: { one: Pending; turn: number; place: number }[] = [];
   for (const one of pending) {
     let place = hops(folds, user, one.to, pending);
-    for (const { one: older, place: at } of placed) {
-      if (older.from === one.from && isAboutSame(older.command, one.command)) place = Math.max(place, at);
+    let turn = one.command.kind === "close" ? 2 : carried.has(one) ? 0 : 1;
+    for (const older of placed) {
+      if (older.one.from !== one.from || !isAboutSame(older.one.command, one.command)) continue;
+      place = Math.max(place, older.place);
+      if (one.command.kind !== "claim") turn = Math.max(turn, older.turn);
     }
-    placed.push({ one, turn: turnOf(one, pending, base), place });
+    placed.push({ one, turn, place });
   }
   return placed.toSorted((a, b) => a.turn - b.turn || a.place - b.place).map(({ one }) => one);
 }
 
-/** 0: carried along; 1: a region's own word, or a preference; 2: an end. */
-function turnOf({ from, command }: Pending, pending: readonly Pending[], base: PresenceState): 0 | 1 | 2 {
-  if (command.kind === "close") return 2;
-  if (command.kind === "claim") return 0;
-  if (command.kind === "prefer") return 1;
-  const session = command.kind === "open" ? command.session : find(command.session, pending, base);
-  return session === undefined || session.region === from ? 1 : 0;
-}
-
-function find(id: SessionId, pending: readonly Pending[], base: PresenceState): Session | undefined {
-  const known = pending.flatMap(({ command }) => {
-    if (command.kind === "open") return [command.session];
-    return command.kind === "claim" ? command.sessions : [];
-  });
-  return [...base.sessions, ...known].find(({ session }) => session === id);
+/** Which of them hand over a record, or say of another region's session that it is there or how it is. */
+function carriedOf(all: readonly Pending[], base: PresenceState): ReadonlySet<Pending> {
+  const regions = new Map(base.sessions.map(({ session, region }) => [session, region]));
+  for (const { command } of all) {
+    const sessions = command.kind === "claim" ? command.sessions : [];
+    for (const { session, region } of command.kind === "open" ? [command.session] : sessions)
+      regions.set(session, region);
+  }
+  return new Set(
+    all.filter(({ from, command }) => {
+      if (command.kind === "claim") return true;
+      if (command.kind === "open") return command.session.region !== from;
+      return command.kind === "update" && (regions.get(command.session) ?? from) !== from;
+    }),
+  );
 }
 
 /** How often a command about the user is forwarded on from `region`: at most once by each, and not by the one that a claim is on its way to. */

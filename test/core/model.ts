@@ -169,6 +169,8 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       case "drop": {
         const record = records.get(command.user);
         if (record === undefined || record.movedTo !== "" || command.to === region) return;
+        if (isHigher(record.epoch, { generation: 0, count: 1 }))
+          return read({ ...command, kind: "release" }, position);
         for (const session of record.sessions)
           send(command.to, { kind: "open", user: command.user, session });
         if (record.preferred !== "automatic") {
@@ -254,7 +256,7 @@ export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
  * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
  * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
  * is void. What its own log has overtaken with a command for itself counts no more. What others carry along of a session comes before what its
- * own region says, and ends come last. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
+ * own region says, and ends come last; a log that holds the user carries nothing. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
  * already, and no forward of a log overtakes an older one about the same thing.
  */
 export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
@@ -268,7 +270,8 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
       return command.kind === "claim" ? command.sessions : [];
     }),
   ];
-  const all = byName.flatMap(({ forwards }) => {
+  const holders = claimsTo(logs, user).map(({ region }) => region);
+  const counting = byName.flatMap(({ forwards }) => {
     const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
     const waiting = about.filter(
       (one, index) => pending.has(one) && !about.slice(index).some((newer) => voids(newer, one)),
@@ -282,12 +285,29 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
             .some((older) => waiting.includes(older) && share(older.command, one.command))),
     );
   });
-  const carried = all.filter((one) => isCarried(one));
-  const ends = all.filter(({ command }) => command.kind === "close");
-  const rest = all.filter((one) => !carried.includes(one) && !ends.includes(one));
-  return [carried, rest, ends].flatMap((some) =>
-    [0, 1, 2].flatMap((way) => some.filter((one) => longestWay(one) === way)),
+  const all = counting.filter((one) => !isCarried(one) || !holders.includes(one.from));
+  const turns = [isCarried, isWord, isEnd];
+  return turns.flatMap((_, turn) =>
+    [0, 1, 2].flatMap((way) => all.filter((one) => lastTurn(one) === turn && longestWay(one) === way)),
   );
+
+  function lastTurn(one: ModelForward): number {
+    const group = one.command.kind === "claim" ? [one] : [...alikeBefore(one), one];
+    return Math.max(...group.map((each) => turns.findIndex((is) => is(each))));
+  }
+
+  function alikeBefore(one: ModelForward): ModelForward[] {
+    const olderOnes = all.slice(0, all.indexOf(one)).filter(({ from }) => from === one.from);
+    return olderOnes.filter(({ command }) => share(command, one.command));
+  }
+
+  function isEnd({ command }: ModelForward): boolean {
+    return command.kind === "close";
+  }
+
+  function isWord(one: ModelForward): boolean {
+    return !isEnd(one) && !isCarried(one);
+  }
 
   /** A record's sessions, or another region's opening or update of its session. */
   function isCarried({ from, command }: ModelForward): boolean {
@@ -299,9 +319,7 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
   }
 
   function longestWay(one: ModelForward): number {
-    const olderOnes = all.slice(0, all.indexOf(one)).filter(({ from }) => from === one.from);
-    const alike = olderOnes.filter(({ command }) => share(command, one.command));
-    return Math.max(...[...alike, one].map(({ to }) => steps(to)));
+    return Math.max(...[...alikeBefore(one), one].map(({ to }) => steps(to)));
   }
 
   function voids(by: ModelForward, { command: older }: ModelForward): boolean {
