@@ -110,8 +110,11 @@ export class Replica {
         if (!accepted || command.kind === "claim") this.#overtake(fold.region, command);
         for (const one of ended) this.listener.ended(command.user, one);
         if (command.kind === "open") this.listener.opened(command.user, command.session);
-        else if (command.kind === "prefer")
-          this.listener.preferred(command.user, fold.region, command.untilMs);
+        else if (command.kind === "prefer" || command.kind === "claim") {
+          // Of a claim, what the record has then: it keeps its own preference.
+          const untilMs = fold.homed(command.user)?.preferredUntilMs;
+          this.listener.preferred(command.user, fold.region, defined(untilMs, "it was just applied"));
+        }
       },
       forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
         const home = this.#byRegion.get(to);

@@ -14,7 +14,7 @@ import { ENVELOPE_BYTES, sealEnvelope } from "./envelope.ts";
 import { BY, LOG_ID, NODE, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VALUE, USER } from "./fields.ts";
 import { NameTable } from "./names.ts";
 
-/** No command is larger. The largest is a watermark of 16 peers, each with the longest names and reason: about 5.3 KB. */
+/** No command is larger. The largest is a claim of 32 sessions, each with the longest strings: about 13.4 KB. */
 export const COMMAND_BYTES_MAX = 16 * 1024;
 
 export type FrameHeader = Omit<Frame, "commands">;

@@ -3,6 +3,7 @@
  * Rule: any change to the bytes a frame encodes to, or to the bytes a decoder accepts, is a new version with a new line
  * here and a new golden file. A released version is never edited, because frames of it are stored in logs.
  *
- * - 1: the first. Commands open, update, close, prefer, forward, accept, drop, watermark, renewed, mark, digest, set.
+ * - 1: the first. Commands open, update, close, prefer, forward, accept, drop, watermark, renewed, mark, digest, set,
+ *   claim, release.
  */
 export const SCHEMA_VERSION = 1;

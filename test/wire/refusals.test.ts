@@ -6,6 +6,7 @@ import { LIMITS } from "../../replicator/core/limits.ts";
 import { decodeFrame, encodeFrame, inspectFrame } from "../../replicator/wire/codec.ts";
 import {
   ACCEPT,
+  CLAIM,
   CLOSE,
   DIGEST,
   FORWARD,
@@ -13,6 +14,7 @@ import {
   HEADER,
   OPEN,
   PEER,
+  RELEASE,
   SET,
   UPDATE,
   withChecksum,
@@ -95,6 +97,8 @@ const accept = (...ordinals: number[]): number[] => [
 /** `open` of session `s` of user `a` in the header's region. */
 const open = (device: number[], since: number[]): number[] =>
   [[1, 1, 0x61, 1, 0x73, 0], device, [0, 0, 0], since].flat();
+/** `claim` of user `a` at epoch (0, 2), with sessions of these bytes. */
+const claim = (count: number, sessions: number[]): number[] => [13, 1, 0x61, 0, 2, count, ...sessions, 0, 0];
 const peer = (region: number[]): number[] => [...region, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const MAX = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
 
@@ -105,6 +109,9 @@ describe("malformed", () => {
     expect(refused(frameOfBytes(1, accept(0, ...MAX, 0x0f)))).toBe("accepted");
     expect(refused(frameOfBytes(1, open([3, 0xe7, 0xbc, 0x96], [0])))).toBe("accepted");
     expect(refused(frameOfBytes(1, [9, 1, 76, 0, 1, 2, 3, 4]))).toBe("accepted");
+    expect(refused(frameOfBytes(1, claim(0, [])))).toBe("accepted");
+    expect(refused(frameOfBytes(1, claim(1, open([0], [0]).slice(3))))).toBe("accepted");
+    expect(refused(frameOfBytes(1, [14, 1, 0x61, 0]))).toBe("accepted");
     expect(refused(frameOfBytes(2, [10, 10]))).toBe("accepted");
     expect(refused(frameOfBytes(1, [11, 0, ...letters(DIGEST_BYTES)]))).toBe("accepted");
     expect(refused(frameOfBytes(1, [12, 1, 0x61, 0, 0, 0]))).toBe("accepted");
@@ -122,7 +129,23 @@ describe("malformed", () => {
     ["a byte after the last command", /goes on after its last command/, frameOfBytes(1, [...prefer(0), 0])],
     ["one more command than counted", /goes on after/, frameOfBytes(1, [...prefer(0), ...prefer(0)])],
     ["kind 0", /kind: no such command/, frameOfBytes(1, [0, 1, 0x61, 0, 0])],
-    ["a kind of the future", /kind: no such command/, frameOfBytes(1, [13, 1, 0x61, 0, 0])],
+    ["a kind of the future", /kind: no such command/, frameOfBytes(1, [15, 1, 0x61, 0, 0])],
+    ["a forward of a release", /kind: no such command/, frameOfBytes(1, [5, 0, 14, 1, 0x61, 0])],
+    ["a release to nowhere", /region: ends too early/, frameOfBytes(1, [14, 1, 0x61])],
+    ["a release of nobody", /user: too short/, frameOfBytes(1, [14, 0, 0])],
+    ["a claim of 33 sessions", /session count: too many/, frameOfBytes(1, claim(33, letters(400)))],
+    ["a claim of fewer sessions than counted", /session: ends/, frameOfBytes(1, [13, 1, 0x61, 0, 2, 1])],
+    ["a claim without a count of sessions", /session count: ends/, frameOfBytes(1, [13, 1, 0x61, 0, 2])],
+    [
+      "a claim at a count in more bytes than needed",
+      /count: longer/,
+      frameOfBytes(1, [13, 1, 0x61, 0, 0x82, 0, 0, 0, 0]),
+    ],
+    [
+      "a claim to an unknown preferred status",
+      /preferred: unknown code/,
+      frameOfBytes(1, [13, 1, 0x61, 0, 2, 0, 4, 0]),
+    ],
     ["a forward of a mark", /kind: no such command/, frameOfBytes(1, [5, 0, 10])],
     ["a renewal without a checksum", /checksum: ends too early/, frameOfBytes(1, [9, 1, 76, 0, 1, 2, 3])],
     ["a renewal without a log", /logId: too short/, frameOfBytes(1, [9, 0, 0])],
@@ -213,6 +236,9 @@ describe("encoding refuses, by throwing, what decoding would", () => {
     ["a renewal with a checksum of five bytes", { ...RENEWED, checksum: 2 ** 32 }],
     ["a renewal with a negative checksum", { ...RENEWED, checksum: -1 }],
     ["a renewal without a log", { ...RENEWED, logId: "" }],
+    ["a claim of 33 sessions", { ...CLAIM, sessions: Array.from({ length: 33 }, () => OPEN.session) }],
+    ["a claim at half an epoch", { ...CLAIM, epoch: { generation: 0, count: 1.5 } }],
+    ["a release to a region outside its alphabet", { ...RELEASE, to: "US" }],
     ["a user outside its alphabet", { ...CLOSE, user: "an n" }],
     ["a user of 65 characters", { ...CLOSE, user: "u".repeat(65) }],
     ["a region outside its alphabet", { ...FORWARD, to: "US" }],

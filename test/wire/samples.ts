@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { expect } from "vitest";
 import {
   type Accept,
+  type Claim,
   type Close,
   type Command,
   type Digest,
@@ -15,6 +16,7 @@ import {
   type PeerProgress,
   PREFERRED_STATUSES,
   type Region,
+  type Release,
   SESSION_STATUSES,
   type SettingCommand,
   type Update,
@@ -52,6 +54,15 @@ export const CLOSE: Close = {
   reason: "logout",
   by: "",
 };
+export const CLAIM: Claim = {
+  kind: "claim",
+  user: OPEN.user,
+  epoch: { generation: 0, count: 2 },
+  sessions: [OPEN.session],
+  preferred: "busy",
+  untilMs: NOW_MS + 60_000,
+};
+export const RELEASE: Release = { kind: "release", user: OPEN.user, to: "us" };
 export const FORWARD: Forward = { kind: "forward", to: "us", command: OPEN };
 export const ACCEPT: Accept = {
   kind: "accept",
@@ -141,20 +152,17 @@ export function arbitraryUserCommand(
   const status = fc.constantFrom(...SESSION_STATUSES);
   const state = text(LIMITS.stateBytesMax);
   const sinceMs = safe.filter((ms) => Number.isSafeInteger(ms - committedAtMs));
+  const whole = fc.record({
+    session,
+    region,
+    device: text(LIMITS.deviceBytesMax),
+    platform: text(LIMITS.platformBytesMax),
+    status,
+    state,
+    sinceMs,
+  });
   return fc.oneof(
-    fc.record({
-      kind: fc.constant("open" as const),
-      user,
-      session: fc.record({
-        session,
-        region,
-        device: text(LIMITS.deviceBytesMax),
-        platform: text(LIMITS.platformBytesMax),
-        status,
-        state,
-        sinceMs,
-      }),
-    }),
+    fc.record({ kind: fc.constant("open" as const), user, session: whole }),
     fc.record({ kind: fc.constant("update" as const), user, session, status, state }),
     fc.record({
       kind: fc.constant("close" as const),
@@ -166,6 +174,14 @@ export function arbitraryUserCommand(
     fc.record({
       kind: fc.constant("prefer" as const),
       user,
+      preferred: fc.constantFrom(...PREFERRED_STATUSES),
+      untilMs: safe,
+    }),
+    fc.record({
+      kind: fc.constant("claim" as const),
+      user,
+      epoch: fc.record({ generation: safeFrom0, count: safeFrom0 }),
+      sessions: fc.array(whole, { maxLength: 4 }),
       preferred: fc.constantFrom(...PREFERRED_STATUSES),
       untilMs: safe,
     }),
@@ -207,6 +223,7 @@ function arbitraryCommand(
       at: Math.max(...pair),
     })),
     fc.record({ kind: fc.constant("drop" as const), user, to: region }),
+    fc.record({ kind: fc.constant("release" as const), user, to: region }),
     fc.record({
       kind: fc.constant("watermark" as const),
       peers: fc.uniqueArray(arbitraryPeer(region), { maxLength: 4, selector: (peer) => peer.region }),

@@ -1,0 +1,241 @@
+/** A planned move: release and claim in the fold, what a replica shows meanwhile and on the way back, and when a release is safe. */
+import { describe, expect, it } from "vitest";
+import type {
+  Claim,
+  Command,
+  Region,
+  Release,
+  Session,
+  UserCommand,
+} from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import { Replica } from "../../replicator/core/replica.ts";
+import { Bench } from "./node-bench.ts";
+import { recorded } from "./recorded.ts";
+import {
+  REGIONS,
+  accept,
+  close,
+  drop,
+  forward,
+  frame,
+  open,
+  prefer,
+  progress,
+  sessionOf,
+  update,
+} from "./samples.ts";
+
+function claim(count: number, sessions: readonly Session[] = [], given: Partial<Claim> = {}): Claim {
+  const epoch = { generation: 0, count };
+  return { kind: "claim", user: "ann", epoch, sessions, preferred: "automatic", untilMs: 0, ...given };
+}
+
+function release(to: Region): Release {
+  return { kind: "release", user: "ann", to };
+}
+
+const BEFORE: Record<"nothing" | "a record" | "moved", Command[]> = {
+  nothing: [],
+  "a record": [open("ann", "s1")],
+  moved: [open("ann", "s1"), drop("ann", "eu")],
+};
+
+describe("the table of commands", () => {
+  const table: [Command, keyof typeof BEFORE, string[]][] = [
+    [release("us"), "nothing", ["refused release: not-homed"]],
+    [release("us"), "a record", ["forward 1 to us: claim at 2 of 1", "changed ann"]],
+    [release("us"), "moved", ["refused release: not-homed"]],
+    [release("cn"), "a record", ["refused release: not-homed"]],
+    [claim(2), "nothing", ["appeared ann", "applied claim"]],
+    [claim(2), "a record", ["changed ann", "applied claim"]],
+    [claim(1), "a record", ["refused claim: lower-epoch"]],
+    [claim(2), "moved", ["changed ann", "applied claim"]],
+    [claim(1), "moved", ["forward 2 to eu: claim at 1 of 0"]],
+  ];
+
+  it.each(table)("$kind, where the log holds %s: %j", (command, before, told) => {
+    const { give } = recorded();
+    for (const earlier of BEFORE[before]) give(earlier);
+    expect(give(command)).toEqual(told);
+  });
+
+  it("a claim gives its epoch, and the user is at home again", () => {
+    const { fold, give } = recorded();
+    give(open("ann", "s1"), release("us"));
+    expect(fold.homed("ann")).toBeUndefined();
+    give(accept("us", 0, 1, claim(3, [sessionOf("s1")])));
+    expect(fold.homed("ann")).toMatchObject({ epoch: { count: 3 }, sessions: [sessionOf("s1")] });
+  });
+
+  it("a drop of a record that was given gives it on: it was meant for what was here before", () => {
+    const { fold, give } = recorded();
+    give(claim(2, [sessionOf("s1")]));
+    expect(give(drop("ann", "us"))).toEqual(["forward 1 to us: claim at 3 of 1", "changed ann"]);
+    expect(fold.table.get("ann")).toMatchObject({ movedTo: "us", epoch: { count: 2 } });
+  });
+});
+
+describe("a claim where there is a record", () => {
+  it("adds its sessions to those that are there, which stand against the same id and device", () => {
+    const { fold, give } = recorded();
+    give(open("ann", "s1"), open("ann", "s2", "cn", "web"), update("ann", "s1", "busy"));
+    const handed = [sessionOf("s1"), sessionOf("s3", "us", "web"), sessionOf("s4", "us")];
+    expect(give(claim(2, handed))).toEqual(["changed ann", "applied claim ended s3 replaced s2"]);
+    const { sessions } = fold.homed("ann") ?? {};
+    expect(sessions?.map(({ session, status }) => `${session} ${status}`)).toEqual([
+      "s1 busy",
+      "s2 online",
+      "s4 online",
+    ]);
+  });
+
+  it("ends what is beyond the bound", () => {
+    const { fold, give } = recorded();
+    const handed = Array.from({ length: LIMITS.sessionsPerUserMax }, (_, n) => sessionOf(`h${n}`));
+    give(open("ann", "s1"));
+    expect(give(claim(2, handed))).toEqual(["changed ann", "applied claim ended h31 replaced"]);
+    expect(fold.homed("ann")?.sessions).toHaveLength(LIMITS.sessionsPerUserMax);
+  });
+
+  it("gives a preference only where there is none", () => {
+    const given: Partial<Claim> = { preferred: "busy", untilMs: 9 };
+    const { fold, give } = recorded();
+    give(open("ann", "s1"), claim(2, [], given));
+    expect(fold.homed("ann")).toMatchObject({ preferred: "busy", preferredUntilMs: 9 });
+    give(prefer("ann", "away"), claim(3, [], given));
+    expect(fold.homed("ann")).toMatchObject({ preferred: "away", preferredUntilMs: 0 });
+  });
+});
+
+function fold(into: Replica, region: Region, ...commands: Command[]): Replica {
+  const position = (into.fold(region)?.position ?? 0) + 1;
+  expect(into.apply(region, position, frame(region, ...commands))).toBe("applied");
+  return into;
+}
+
+function shown(of: Replica): string[] {
+  return (of.view("ann")?.sessions ?? []).map(({ session }) => `${session.session} ${session.status}`);
+}
+
+describe("a replica", () => {
+  const S1 = open("ann", "s1", "cn");
+
+  it("shows a moving user without a gap, at the new home and epoch at once", () => {
+    const here = fold(new Replica(REGIONS), "cn", S1, release("us"));
+    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
+    expect(shown(here)).toEqual(["s1 online"]);
+    fold(here, "us", accept("cn", 0, 1, claim(2, [S1.session])));
+    expect([shown(here), here.provisional.size]).toEqual([["s1 online"], 0]);
+  });
+
+  it("sends what is about a session that is on the move the same way, and what is new to the new home", () => {
+    const here = fold(new Replica(REGIONS), "cn", S1, release("us"));
+    expect(here.route("eu", update("ann", "s1", "busy"))).toBe("cn");
+    expect(here.route("eu", prefer("ann", "busy"))).toBe("us");
+    const other = fold(new Replica(REGIONS), "cn", S1, prefer("ann", "away"), release("us"));
+    expect(other.route("eu", prefer("ann", "busy"))).toBe("cn");
+  });
+
+  it.each<[string, UserCommand, string[]]>([
+    ["end", close("ann", "s1"), []],
+    ["status", update("ann", "s1", "busy"), ["s1 busy"]],
+  ])("that lags behind the new home shows a session's %s, sent there, above the claim", (_, word, told) => {
+    // eu hands the session over to us; its region, cn, has seen it there.
+    const here = fold(new Replica(REGIONS), "eu", accept("cn", 0, 1, S1), release("us"));
+    fold(here, "cn", forward("eu", S1), forward("us", word));
+    expect(shown(here)).toEqual(told);
+  });
+
+  it.each<[string, UserCommand, string[]]>([
+    ["end", close("ann", "s1"), []],
+    ["status", update("ann", "s1", "busy"), ["s1 busy"]],
+  ])("that lags behind the new home shows a session's %s above what was relayed", (_, word, told) => {
+    const here = fold(new Replica(REGIONS), "eu", open("ann", "s2", "eu"), release("us"));
+    fold(here, "eu", accept("cn", 0, 1, S1));
+    fold(here, "cn", forward("eu", S1), forward("us", word));
+    expect(shown(here).toSorted()).toEqual([...told, "s2 online"]);
+  });
+
+  it("that lags behind the region between shows a returned user as the record is", () => {
+    const here = fold(new Replica(REGIONS), "eu", accept("cn", 0, 1, S1), update("ann", "s1", "away"));
+    fold(here, "eu", drop("ann", "us"), accept("us", 0, 1, claim(2, [S1.session])));
+    fold(here, "eu", accept("cn", 1, 2, close("ann", "s1")));
+    expect([here.provisional.of("ann").length, shown(here)]).toEqual([1, []]);
+  });
+
+  it("forgets a claim of a log that got the user back at a higher epoch, and no other", () => {
+    const here = fold(new Replica(REGIONS), "eu", open("ann", "s1", "eu"), release("us"));
+    fold(here, "cn", forward("us", open("ann", "s2", "cn")));
+    fold(here, "eu", accept("us", 0, 1, claim(3, [sessionOf("s1", "eu")])));
+    expect(here.provisional.of("ann").map(({ from }) => from)).toEqual(["cn"]);
+  });
+
+  it("places what is sent to a region that a claim brings the user back to right behind the claim", () => {
+    const here = fold(new Replica(REGIONS), "us", open("ann", "s1", "us"), release("cn"));
+    fold(here, "cn", accept("us", 0, 1, claim(2, [sessionOf("s1", "us")])), release("us"));
+    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 3 } });
+    fold(here, "eu", forward("us", open("ann", "s2", "eu")));
+    expect(shown(here)).toEqual(["s1 online", "s2 online"]);
+  });
+});
+
+describe("a release is safe", () => {
+  /** us and eu say how far they have folded the log of cn, and that of each other. */
+  function told(bench: Bench, cn: number, other = 0): Bench {
+    const peers = (region: Region) => [
+      progress("cn", { position: cn }),
+      progress(region, { position: other }),
+    ];
+    return bench
+      .fold("us", { kind: "watermark", peers: peers("eu") })
+      .fold("eu", { kind: "watermark", peers: peers("us") });
+  }
+  const home = (): Bench => new Bench().fold("cn", { kind: "mark" }).fold("cn", open("ann", "s1"));
+
+  it("once every region has said that it folded the record", () => {
+    expect(home().node.mayRelease("ann")).toBe(false);
+    expect(told(home(), 1).node.mayRelease("ann")).toBe(false);
+    expect(told(home(), 2).node.mayRelease("ann")).toBe(true);
+  });
+
+  it("not of a user who lives elsewhere, or nowhere", () => {
+    const bench = told(new Bench().fold("us", open("ann", "s1", "us")), 9, 9);
+    expect([bench.node.mayRelease("ann"), bench.node.mayRelease("bob")]).toEqual([false, false]);
+  });
+
+  it("not while something about the user is on its way", () => {
+    const bench = told(home(), 2).fold("us", forward("cn", open("ann", "s2", "us")));
+    expect(bench.node.mayRelease("ann")).toBe(false);
+  });
+
+  it("not while two regions claim the user", () => {
+    expect(
+      told(home(), 2)
+        .fold("us", open("ann", "s2", "us"))
+        .node.mayRelease("ann"),
+    ).toBe(false);
+  });
+
+  it("not before the node has caught up", () => {
+    const bench = told(new Bench(false).fold("cn", open("ann", "s1")), 9);
+    expect(bench.node.mayRelease("ann")).toBe(false);
+  });
+
+  it("not while a region may still take the one that gave the user for the home", () => {
+    // Position 1: the record of us; 2: released to cn.
+    const given = (): Bench =>
+      new Bench()
+        .fold("us", open("ann", "s1", "us"))
+        .fold("us", release("cn"))
+        .fold("cn", accept("us", 0, 1, claim(2, [sessionOf("s1", "us")])));
+    expect(told(given(), 1, 1).node.mayRelease("ann")).toBe(false);
+    expect(told(given(), 1, 2).node.mayRelease("ann")).toBe(true);
+  });
+
+  it("and the preference that is handed over ends at its time by the new home's clock", () => {
+    const handed = claim(2, [], { preferred: "busy", untilMs: 1_000_000 + 12_000 });
+    const bench = new Bench().fold("cn", accept("us", 0, 1, handed));
+    expect(bench.tick(2_000).take("automatic")).toEqual([[prefer("ann", "automatic")]]);
+  });
+});
