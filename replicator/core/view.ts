@@ -35,22 +35,31 @@ export interface Homed {
   readonly version: number;
 }
 
-/** The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. */
+/**
+ * The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. None, where a log that gave the user up
+ * did so at a higher epoch than any record has: such a record was given up too, as this replica has still to hear.
+ */
 export function claimants(
   folds: readonly Fold[],
   user: UserId,
 ): { winner: Homed; equals: Homed[] } | undefined {
+  let highest: Epoch | undefined;
   let winner: Homed | undefined;
   let equals: Homed[] = [];
   for (const fold of folds) {
-    const record = fold.homed(user);
+    const record = fold.table.get(user);
     if (record === undefined) continue;
-    const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
-    const order = winner === undefined ? 1 : compareEpochs(record.epoch, winner.record.epoch);
+    const order = highest === undefined ? 1 : compareEpochs(record.epoch, highest);
     if (order < 0) continue;
-    if (order > 0) equals = [];
+    if (order > 0) {
+      highest = record.epoch;
+      winner = undefined;
+      equals = [];
+    }
+    if (record.movedTo !== "") continue;
+    const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
     equals.push(homed);
-    if (winner === undefined || order > 0 || beats(user, claimOf(homed), claimOf(winner))) winner = homed;
+    if (winner === undefined || beats(user, claimOf(homed), claimOf(winner))) winner = homed;
   }
   if (winner === undefined) return undefined;
   const home = winner;

@@ -270,7 +270,7 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
       return command.kind === "claim" ? command.sessions : [];
     }),
   ];
-  const holders = claimsTo(logs, user).map(({ region }) => region);
+  const holders = logs.filter(({ records }) => records.get(user)?.movedTo === "").map(({ region }) => region);
   const counting = byName.flatMap(({ forwards }) => {
     const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
     const waiting = about.filter(
@@ -372,12 +372,15 @@ function isHigher(a: Epoch, b: Epoch): boolean {
   return a.generation > b.generation || (a.generation === b.generation && a.count > b.count);
 }
 
-/** The claims to a user, the winner first: highest epoch, then highest rank, then greatest name. */
+/** The claims to a user, but for those below the epoch of a record that was given up since; the winner first: highest epoch, then highest rank, then greatest name. */
 export function claimsTo(logs: readonly ModelLog[], user: UserId): { region: Region; record: ModelRecord }[] {
-  const claims = logs.flatMap(({ region, records }) => {
+  const known = logs.flatMap(({ region, records }) => {
     const record = records.get(user);
-    return record === undefined || record.movedTo !== "" ? [] : [{ region, record }];
+    return record === undefined ? [] : [{ region, record }];
   });
+  const isOutdated = (one: Epoch): boolean =>
+    known.some(({ record }) => record.movedTo !== "" && isHigher(record.epoch, one));
+  const claims = known.filter(({ record }) => record.movedTo === "" && !isOutdated(record.epoch));
   return claims.toSorted(
     (a, b) =>
       b.record.epoch.generation - a.record.epoch.generation ||

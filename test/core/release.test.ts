@@ -164,6 +164,14 @@ describe("a replica", () => {
     expect([here.provisional.of("ann").length, shown(here)]).toEqual([1, []]);
   });
 
+  it("that has still to hear that a record was given up does not show it beside the later claims", () => {
+    const here = fold(new Replica(REGIONS), "us", accept("cn", 0, 1, S1));
+    fold(here, "eu", accept("us", 0, 1, claim(2, [S1.session])));
+    fold(here, "eu", accept("cn", 0, 1, close("ann", "s1")), open("ann", "s2", "eu"), release("cn"));
+    expect([here.winner("ann"), shown(here)]).toEqual([undefined, ["s2 online"]]);
+    expect(here.view("ann")).toMatchObject({ home: "cn", epoch: { count: 3 }, version: 0 });
+  });
+
   it("forgets a claim of a log that got the user back at a higher epoch, and no other", () => {
     const here = fold(new Replica(REGIONS), "eu", open("ann", "s1", "eu"), release("us"));
     fold(here, "cn", forward("us", open("ann", "s2", "cn")));
