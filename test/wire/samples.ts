@@ -181,7 +181,7 @@ export function arbitraryUserCommand(
       kind: fc.constant("claim" as const),
       user,
       epoch: fc.record({ generation: safeFrom0, count: safeFrom0 }),
-      sessions: fc.array(whole, { maxLength: 4 }),
+      sessions: fc.array(whole, { maxLength: 2 }),
       preferred: fc.constantFrom(...PREFERRED_STATUSES),
       untilMs: safe,
     }),
