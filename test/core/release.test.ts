@@ -172,6 +172,14 @@ describe("a replica", () => {
     expect(here.view("ann")).toMatchObject({ home: "cn", epoch: { count: 3 }, version: 0 });
   });
 
+  it("places a claim before what its own log has sent there already, and claims in their order", () => {
+    const here = fold(new Replica(REGIONS), "eu", forward("us", open("ann", "s1", "eu")));
+    fold(here, "eu", accept("cn", 0, 1, claim(2, [sessionOf("s1", "eu"), sessionOf("s2")])), release("us"));
+    fold(here, "eu", accept("cn", 1, 2, claim(2, [sessionOf("s3")])));
+    expect(here.provisional.of("ann").map(({ command }) => command.kind)).toEqual(["open", "claim", "claim"]);
+    expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online", "s3 online"]);
+  });
+
   it("forgets a claim of a log that got the user back at a higher epoch, and no other", () => {
     const here = fold(new Replica(REGIONS), "eu", open("ann", "s1", "eu"), release("us"));
     fold(here, "cn", forward("us", open("ann", "s2", "cn")));
