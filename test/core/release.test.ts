@@ -108,10 +108,10 @@ describe("a claim where there is a record", () => {
   });
 });
 
-function fold(into: Replica, region: Region, ...commands: Command[]): Replica {
-  const position = (into.fold(region)?.position ?? 0) + 1;
-  expect(into.apply(region, position, frame(region, ...commands))).toBe("applied");
-  return into;
+function into(here: Replica, region: Region, ...commands: Command[]): Replica {
+  const position = (here.fold(region)?.position ?? 0) + 1;
+  expect(here.apply(region, position, frame(region, ...commands))).toBe("applied");
+  return here;
 }
 
 function shown(of: Replica): string[] {
@@ -122,18 +122,18 @@ describe("a replica", () => {
   const S1 = open("ann", "s1", "cn");
 
   it("shows a moving user without a gap, at the new home and epoch at once", () => {
-    const here = fold(new Replica(REGIONS), "cn", S1, release("us"));
+    const here = into(new Replica(REGIONS), "cn", S1, release("us"));
     expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
     expect(shown(here)).toEqual(["s1 online"]);
-    fold(here, "us", accept("cn", 0, 1, claim(2, [S1.session])));
+    into(here, "us", accept("cn", 0, 1, claim(2, [S1.session])));
     expect([shown(here), here.provisional.size]).toEqual([["s1 online"], 0]);
   });
 
   it("sends what is about a session that is on the move the same way, and what is new to the new home", () => {
-    const here = fold(new Replica(REGIONS), "cn", S1, release("us"));
+    const here = into(new Replica(REGIONS), "cn", S1, release("us"));
     expect(here.route("eu", update("ann", "s1", "busy"))).toBe("cn");
     expect(here.route("eu", prefer("ann", "busy"))).toBe("us");
-    const other = fold(new Replica(REGIONS), "cn", S1, prefer("ann", "away"), release("us"));
+    const other = into(new Replica(REGIONS), "cn", S1, prefer("ann", "away"), release("us"));
     expect(other.route("eu", prefer("ann", "busy"))).toBe("cn");
   });
 
@@ -142,8 +142,8 @@ describe("a replica", () => {
     ["status", update("ann", "s1", "busy"), ["s1 busy"]],
   ])("that lags behind the new home shows a session's %s, sent there, above the claim", (_, word, told) => {
     // eu hands the session over to us; its region, cn, has seen it there.
-    const here = fold(new Replica(REGIONS), "eu", accept("cn", 0, 1, S1), release("us"));
-    fold(here, "cn", forward("eu", S1), forward("us", word));
+    const here = into(new Replica(REGIONS), "eu", accept("cn", 0, 1, S1), release("us"));
+    into(here, "cn", forward("eu", S1), forward("us", word));
     expect(shown(here)).toEqual(told);
   });
 
@@ -151,102 +151,99 @@ describe("a replica", () => {
     ["end", close("ann", "s1"), []],
     ["status", update("ann", "s1", "busy"), ["s1 busy"]],
   ])("that lags behind the new home shows a session's %s above what was relayed", (_, word, told) => {
-    const here = fold(new Replica(REGIONS), "eu", open("ann", "s2", "eu"), release("us"));
-    fold(here, "eu", accept("cn", 0, 1, S1));
-    fold(here, "cn", forward("eu", S1), forward("us", word));
+    const here = into(new Replica(REGIONS), "eu", open("ann", "s2", "eu"), release("us"));
+    into(here, "eu", accept("cn", 0, 1, S1));
+    into(here, "cn", forward("eu", S1), forward("us", word));
     expect(shown(here).toSorted()).toEqual([...told, "s2 online"]);
   });
 
   it("that lags behind the region between shows a returned user as the record is", () => {
-    const here = fold(new Replica(REGIONS), "eu", accept("cn", 0, 1, S1), update("ann", "s1", "away"));
-    fold(here, "eu", drop("ann", "us"), accept("us", 0, 1, claim(2, [S1.session])));
-    fold(here, "eu", accept("cn", 1, 2, close("ann", "s1")));
+    const here = into(new Replica(REGIONS), "eu", accept("cn", 0, 1, S1), update("ann", "s1", "away"));
+    into(here, "eu", drop("ann", "us"), accept("us", 0, 1, claim(2, [S1.session])));
+    into(here, "eu", accept("cn", 1, 2, close("ann", "s1")));
     expect([here.provisional.of("ann").length, shown(here)]).toEqual([1, []]);
   });
 
   it("that has still to hear that a record was given up does not show it beside the later claims", () => {
-    const here = fold(new Replica(REGIONS), "us", accept("cn", 0, 1, S1));
-    fold(here, "eu", accept("us", 0, 1, claim(2, [S1.session])));
-    fold(here, "eu", accept("cn", 0, 1, close("ann", "s1")), open("ann", "s2", "eu"), release("cn"));
+    const here = into(new Replica(REGIONS), "us", accept("cn", 0, 1, S1));
+    into(here, "eu", accept("us", 0, 1, claim(2, [S1.session])));
+    into(here, "eu", accept("cn", 0, 1, close("ann", "s1")), open("ann", "s2", "eu"), release("cn"));
     expect([here.winner("ann"), shown(here)]).toEqual([undefined, ["s2 online"]]);
     expect(here.view("ann")).toMatchObject({ home: "cn", epoch: { count: 3 }, version: 0 });
   });
 
   it("places a claim before what its own log has sent there already, and claims in their order", () => {
-    const here = fold(new Replica(REGIONS), "eu", forward("us", open("ann", "s1", "eu")));
-    fold(here, "eu", accept("cn", 0, 1, claim(2, [sessionOf("s1", "eu"), sessionOf("s2")])), release("us"));
-    fold(here, "eu", accept("cn", 1, 2, claim(2, [sessionOf("s3")])));
+    const here = into(new Replica(REGIONS), "eu", forward("us", open("ann", "s1", "eu")));
+    into(here, "eu", accept("cn", 0, 1, claim(2, [sessionOf("s1", "eu"), sessionOf("s2")])), release("us"));
+    into(here, "eu", accept("cn", 1, 2, claim(2, [sessionOf("s3")])));
     expect(here.provisional.of("ann").map(({ command }) => command.kind)).toEqual(["open", "claim", "claim"]);
     expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online", "s3 online"]);
   });
 
   it("forgets a claim of a log that got the user back at a higher epoch, and no other", () => {
-    const here = fold(new Replica(REGIONS), "eu", open("ann", "s1", "eu"), release("us"));
-    fold(here, "cn", forward("us", open("ann", "s2", "cn")));
-    fold(here, "eu", accept("us", 0, 1, claim(3, [sessionOf("s1", "eu")])));
+    const here = into(new Replica(REGIONS), "eu", open("ann", "s1", "eu"), release("us"));
+    into(here, "cn", forward("us", open("ann", "s2", "cn")));
+    into(here, "eu", accept("us", 0, 1, claim(3, [sessionOf("s1", "eu")])));
     expect(here.provisional.of("ann").map(({ from }) => from)).toEqual(["cn"]);
   });
 
   it("places what is sent to a region that a claim brings the user back to right behind the claim", () => {
-    const here = fold(new Replica(REGIONS), "us", open("ann", "s1", "us"), release("cn"));
-    fold(here, "cn", accept("us", 0, 1, claim(2, [sessionOf("s1", "us")])), release("us"));
+    const here = into(new Replica(REGIONS), "us", open("ann", "s1", "us"), release("cn"));
+    into(here, "cn", accept("us", 0, 1, claim(2, [sessionOf("s1", "us")])), release("us"));
     expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 3 } });
-    fold(here, "eu", forward("us", open("ann", "s2", "eu")));
+    into(here, "eu", forward("us", open("ann", "s2", "eu")));
     expect(shown(here)).toEqual(["s1 online", "s2 online"]);
   });
 });
 
-describe("a release is safe", () => {
-  /** us and eu say how far they have folded the log of cn, and that of each other. */
-  function told(bench: Bench, cn: number, other = 0): Bench {
-    const peers = (region: Region) => [
-      progress("cn", { position: cn }),
-      progress(region, { position: other }),
-    ];
-    return bench
-      .fold("us", { kind: "watermark", peers: peers("eu") })
-      .fold("eu", { kind: "watermark", peers: peers("us") });
-  }
-  const home = (): Bench => new Bench().fold("cn", { kind: "mark" }).fold("cn", open("ann", "s1"));
+/** us and eu say how far they have folded the log of cn, and that of each other. */
+function heard(bench: Bench, cn: number, other = 0): Bench {
+  const peers = (region: Region) => [progress("cn", { position: cn }), progress(region, { position: other })];
+  return bench
+    .fold("us", { kind: "watermark", peers: peers("eu") })
+    .fold("eu", { kind: "watermark", peers: peers("us") });
+}
+const home = (): Bench => new Bench().fold("cn", { kind: "mark" }).fold("cn", open("ann", "s1"));
+// Position 1: the record of us; 2: released to cn.
+const given = (): Bench =>
+  new Bench()
+    .fold("us", open("ann", "s1", "us"))
+    .fold("us", release("cn"))
+    .fold("cn", accept("us", 0, 1, claim(2, [sessionOf("s1", "us")])));
 
+describe("a release is safe", () => {
   it("once every region has said that it folded the record", () => {
     expect(home().node.mayRelease("ann")).toBe(false);
-    expect(told(home(), 1).node.mayRelease("ann")).toBe(false);
-    expect(told(home(), 2).node.mayRelease("ann")).toBe(true);
+    expect(heard(home(), 1).node.mayRelease("ann")).toBe(false);
+    expect(heard(home(), 2).node.mayRelease("ann")).toBe(true);
   });
 
   it("not of a user who lives elsewhere, or nowhere", () => {
-    const bench = told(new Bench().fold("us", open("ann", "s1", "us")), 9, 9);
+    const bench = heard(new Bench().fold("us", open("ann", "s1", "us")), 9, 9);
     expect([bench.node.mayRelease("ann"), bench.node.mayRelease("bob")]).toEqual([false, false]);
   });
 
   it("not while something about the user is on its way", () => {
-    const bench = told(home(), 2).fold("us", forward("cn", open("ann", "s2", "us")));
+    const bench = heard(home(), 2).fold("us", forward("cn", open("ann", "s2", "us")));
     expect(bench.node.mayRelease("ann")).toBe(false);
   });
 
   it("not while two regions claim the user", () => {
     expect(
-      told(home(), 2)
+      heard(home(), 2)
         .fold("us", open("ann", "s2", "us"))
         .node.mayRelease("ann"),
     ).toBe(false);
   });
 
   it("not before the node has caught up", () => {
-    const bench = told(new Bench(false).fold("cn", open("ann", "s1")), 9);
+    const bench = heard(new Bench(false).fold("cn", open("ann", "s1")), 9);
     expect(bench.node.mayRelease("ann")).toBe(false);
   });
 
   it("not while a region may still take the one that gave the user for the home", () => {
-    // Position 1: the record of us; 2: released to cn.
-    const given = (): Bench =>
-      new Bench()
-        .fold("us", open("ann", "s1", "us"))
-        .fold("us", release("cn"))
-        .fold("cn", accept("us", 0, 1, claim(2, [sessionOf("s1", "us")])));
-    expect(told(given(), 1, 1).node.mayRelease("ann")).toBe(false);
-    expect(told(given(), 1, 2).node.mayRelease("ann")).toBe(true);
+    expect(heard(given(), 1, 1).node.mayRelease("ann")).toBe(false);
+    expect(heard(given(), 1, 2).node.mayRelease("ann")).toBe(true);
   });
 
   it("and the preference that is handed over ends at its time by the new home's clock", () => {
