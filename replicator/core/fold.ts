@@ -35,6 +35,7 @@ import { FoldDigest } from "./digest.ts";
 import { FoldExport } from "./export.ts";
 import { FIRST_EPOCH, compareEpochs, nextEpoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
+import { prefetchFor } from "./prefetch.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
 import type { EndedSession, Refusal } from "./record.ts";
 import type { FoldState, RecordState, Setting } from "./snapshot.ts";
@@ -65,16 +66,6 @@ export type FrameRefusal =
   | "gap";
 
 export type FoldResult = "applied" | "duplicate" | FrameRefusal;
-
-/** What applying a command reads of the user's record, each step through what the one before has read. */
-const READS: readonly ((record: UserRecord) => number)[] = [
-  (record) => record.version,
-  (record) => record.seat?.lastSeenMs ?? 0,
-  (record) => record.user.length + record.sessions.length,
-  (record) => record.sessions[0]?.sinceMs ?? 0,
-  (record) => record.sessions[0]?.session.length ?? 0,
-  (record) => record.sessions[0]?.device.length ?? 0,
-];
 
 /** Added at each renewal to versions and ordinals: more than the lost end of a log can have used. */
 const RENEWAL_STEP = 2 ** 32;
@@ -125,7 +116,7 @@ export class Fold {
     this.checksum = checksum;
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
-      this.table.prefetch(usersOf(next), READS);
+      prefetchFor(next, this.table);
       for (const command of next) this.#command(command, frame);
     }
     return "applied";
@@ -361,13 +352,4 @@ export class Fold {
 /** The entries of a map, in the order of their keys. */
 function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
   return [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
-}
-
-function usersOf(commands: readonly Command[]): UserId[] {
-  const users: UserId[] = [];
-  for (const command of commands) {
-    if ("user" in command) users.push(command.user);
-    else if ("command" in command) users.push(command.command.user);
-  }
-  return users;
 }

@@ -13,6 +13,7 @@ import { LinkMatrix } from "./matrix.ts";
 import type { EndedSession, UserRecord } from "./record.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaListener } from "./replica.ts";
+import { isSettled } from "./settled.ts";
 
 /** What an append is for; handed back with its outcome. */
 export type Duty =
@@ -113,19 +114,9 @@ export class PresenceNode {
     return this.#caughtUp;
   }
 
-  /**
-   * Whether a planned release of the user is safe: the home is here beyond doubt. Nothing about the user is on its way, and every region
-   * has told, in its log, that it has folded every record of the user and where the others moved to: what it sent elsewhere before that
-   * is known here, and afterwards it sends here and claims no more.
-   */
+  /** Whether a planned release of the user is safe: {@link isSettled}. */
   mayRelease(user: UserId): boolean {
-    const { contested, folds, provisional } = this.#replica;
-    if (!this.#caughtUp || contested.has(user) || provisional.of(user).length > 0) return false;
-    if (this.#replica.fold(this.region)?.homed(user) === undefined) return false;
-    return folds.every(({ region, logId, base, table }) => {
-      const record = table.get(user);
-      return record === undefined || this.matrix.isFoldedByAll(region, logId, record.version - base);
-    });
+    return this.#caughtUp && isSettled(this.#replica, this.matrix, this.region, user);
   }
 
   /** Takes one event at `now`; the effects are the driver's to carry out, in order. */

@@ -1,7 +1,8 @@
 /** What must hold when the world is at rest: no node has anything left to say, and every log is folded by all. */
 import { strict as assert } from "node:assert";
 import type { UserCommand } from "../../replicator/core/commands.ts";
-import { pendingOf, readLog, share } from "./model.ts";
+import { pendingOf } from "./model-view.ts";
+import { readLog, share } from "./model.ts";
 import type { ModelForward, ModelLog } from "./model.ts";
 import { observed } from "./observed.ts";
 import { REGIONS, USERS } from "./samples.ts";

@@ -4,6 +4,7 @@ import { strict as assert } from "node:assert";
 import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
 import type { Region } from "../../replicator/core/commands.ts";
 import type { AppendFate, Member } from "./member.ts";
+import { calm } from "./quiet.ts";
 import { REGIONS, USERS } from "./samples.ts";
 import type { World } from "./world.ts";
 
@@ -141,9 +142,9 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
     case "renew":
       return world.renew(member);
     case "calm":
-      return world.calm();
+      return calm(world);
     case "release":
-      if (c < 4) world.calm();
+      if (c < 4) calm(world);
       return world.release(member, a, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);

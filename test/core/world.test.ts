@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Checks } from "./checks.ts";
 import { holds } from "./property.ts";
+import { quiesce } from "./quiet.ts";
 import { checkAtRest } from "./rest.ts";
 import { run, scripts } from "./script.ts";
 import { World } from "./world.ts";
@@ -25,7 +26,7 @@ describe("in any world", () => {
           const world = new World(nodes);
           const checks = new Checks(world);
           for (const step of steps) run(world, step);
-          world.quiesce();
+          quiesce(world);
           checkAtRest(world);
           const { renewals, lostEnds, compared, released, returned } = world;
           seen.push({

@@ -5,7 +5,6 @@
  * users of whom a log's lost end spoke: these it reconciles, as a service would.
  */
 import { strict as assert } from "node:assert";
-import { isDeepStrictEqual } from "node:util";
 import type {
   ClientCommand,
   Close,
@@ -323,57 +322,8 @@ export class World {
       truth.ended = true;
     }
   }
-
-  /** Two rounds in which every node hears all and says all that it has to say. */
-  calm(): void {
-    this.cuts.clear();
-    for (let round = 0; round < 2; round++) {
-      this.advance(1_500);
-      for (const member of this.members) {
-        for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
-        this.give(member, { kind: "tick" });
-        while (member.outbox.length > 0) this.settle(member, "stored");
-      }
-    }
-  }
-
-  /** Heals every link, loses nothing any more, and runs until no node has anything left to say. */
-  quiesce(): void {
-    this.cuts.clear();
-    while (this.late.length > 0) this.storeLate();
-    let quietRounds = 0;
-    for (let round = 0; quietRounds < 6; round++) {
-      assert(round < 120, "the nodes never come to rest");
-      const before = this.stored;
-      this.advance(1_500);
-      for (const member of this.members) {
-        for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
-        this.give(member, { kind: "tick" });
-        this.closeOrphans(member);
-        while (member.outbox.length > 0) this.settle(member, "stored");
-      }
-      if (quietRounds === 3) this.#reconcile();
-      quietRounds = this.stored === before ? quietRounds + 1 : 0;
-    }
-    for (const member of this.members) {
-      for (const origin of REGIONS) this.deliver(member, origin, Number.POSITIVE_INFINITY);
-    }
-  }
-  /** Puts right what a lost end took away: opens again what is live, and closes again what is not. */
-  #reconcile(): void {
-    for (const truth of this.truths.values()) {
-      const { user, session } = truth;
-      const member = this.members.find(({ region }) => region === session.region);
-      if (!this.bereft.has(user) || member === undefined) continue;
-      const view = member.node.replica.view(user);
-      const shown = view?.sessions.find((one) => one.session.session === session.session)?.session;
-      const isLive = !truth.closed && !truth.ended;
-      if (isLive && !isDeepStrictEqual(shown, session)) this.append(member, { kind: "open", user, session });
-      if (!isLive && shown !== undefined) this.append(member, expired(truth));
-    }
-  }
 }
 
-function expired({ user, session: { session } }: Truth): Close {
+export function expired({ user, session: { session } }: Truth): Close {
   return { kind: "close", user, session, reason: "expired", by: "" };
 }

@@ -5,7 +5,8 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
-import { claimsTo, modelView, readLog, share } from "../core/model.ts";
+import { claimsTo, modelView } from "../core/model-view.ts";
+import { readLog, share } from "../core/model.ts";
 import type { ModelForward, ModelLog } from "../core/model.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
