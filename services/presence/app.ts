@@ -31,6 +31,7 @@ import { operatorRoutes, tokenRoutes } from "./routes/operators.ts";
 import { listRoutes, readRoutes } from "./routes/reading.ts";
 import { integrityRoutes } from "./routes/integrity.ts";
 import { requireReady } from "./ready.ts";
+import { rehomingRoutes } from "./routes/rehoming.ts";
 import type { RouteContext, Scope } from "./routes/scope.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { userReadRoutes, userWriteRoutes } from "./routes/users.ts";
@@ -135,6 +136,12 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
     gated(scope, gates.writes);
     sessionRoutes(scope, context);
     userWriteRoutes(scope, context);
+  });
+  routesIn(app, (scope) => {
+    allow(scope, "operator");
+    requireReady(scope, deps.service);
+    gated(scope, gates.writes);
+    rehomingRoutes(scope, context);
   });
   routesIn(app, (scope) => {
     allow(scope, "frontend", "operator");

@@ -24,6 +24,23 @@ export function unknownRegion(region: string): Failure {
   return { ok: false, problem: { name: "unknown-region", detail: `There is no region ${region}.` } };
 }
 
+export function unknownUser(): Failure {
+  return { ok: false, problem: { name: "unknown-user", detail: "No log has ever spoken of this user." } };
+}
+
+export function notHome(home: string): Failure {
+  return {
+    ok: false,
+    problem: { name: "not-home", detail: `The user's home is ${home}.`, members: { home } },
+  };
+}
+
+export function homeUnsettled(): Failure {
+  const detail =
+    "Something about the user is on its way, or a region has not said yet that it knows the home.";
+  return { ok: false, problem: { name: "home-unsettled", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
+}
+
 /** `unavailable` is worth a retry: what was appended all the same is found and healed by reconcile. */
 export function appendFailed(outcome: Extract<AppendOutcome, { ok: false }>): Failure {
   const name = outcome.reason === "overloaded" ? "overloaded" : "log-unavailable";

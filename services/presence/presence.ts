@@ -35,6 +35,7 @@ import type { Lease } from "./leases.ts";
 import { onlinePage, occupancyOf } from "./listing.ts";
 import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
+import { planMove } from "./rehoming.ts";
 import { Reconcile, isInLog } from "./reconcile.ts";
 import type {
   Bounds,
@@ -404,6 +405,15 @@ export class Presence implements PresenceService {
     const outcome = await this.#options.append([
       this.#towardsHome({ kind: "prefer", user, preferred, untilMs }),
     ]);
+    return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : appendFailed(outcome);
+  }
+
+  async rehome(user: UserId, to: Region): Promise<Outcome<{ token: Token }>> {
+    if (!this.node.caughtUp) return NOT_READY;
+    const move = planMove(this.node, user, to);
+    if (!move.ok) return move;
+    if (move.release === undefined) return { ok: true, value: { token: this.applied() } };
+    const outcome = await this.#options.append([move.release]);
     return outcome.ok ? { ok: true, value: { token: this.#tokenOf(outcome) } } : appendFailed(outcome);
   }
 

@@ -33,6 +33,22 @@ const SERVICE_PROBLEMS = {
     title: "No such region",
     advice: "GET /v1/regions names the regions of this deployment.",
   },
+  "unknown-user": {
+    status: 404,
+    title: "No such user",
+    advice: "A user exists from the first login or preferred status on; a first login may name the home.",
+  },
+  "not-home": {
+    status: 409,
+    title: "This region is not the user's home",
+    advice: "Send the request to a node of the region that `home` names.",
+  },
+  "home-unsettled": {
+    status: 409,
+    title: "The user's home is not settled",
+    advice:
+      "Nothing was written. Retry after the given delay; while a link between any two regions is down, users cannot be moved.",
+  },
   "unsupported-policy": {
     status: 422,
     title: "Session policy not supported",

@@ -203,6 +203,7 @@ export const PreferStatus = object({
   status: Preferred,
   until: Type.Optional(dateTime("When it returns to `automatic`; in the future")),
 });
+export const Rehome = object({ home: RegionName });
 export const Written = object({ token: TokenText });
 export const LoggedOut = object({ ended: count("Sessions ended"), token: TokenText });
 

@@ -20,6 +20,9 @@ export type ProblemName =
   | "session-ended"
   | "unknown-session"
   | "unknown-region"
+  | "unknown-user"
+  | "not-home"
+  | "home-unsettled"
   | "unsupported-policy"
   | "token-log-replaced"
   | "log-unavailable"
@@ -32,7 +35,7 @@ export interface Problem {
   readonly detail: string;
   /** Extra members of the problem object, e.g. `{reason, by}` of an ended session. */
   readonly members?: Readonly<Record<string, unknown>>;
-  /** Sent as `Retry-After`; for `log-unavailable`, `overloaded` and `not-ready`. */
+  /** Sent as `Retry-After`; for `log-unavailable`, `overloaded`, `not-ready` and `home-unsettled`. */
   readonly retryAfterSeconds?: number;
 }
 
@@ -222,6 +225,8 @@ export interface PresenceService {
   applied(): Token;
   /** False while the logs are being folded at the start: what this node could answer would be wrongly empty. */
   ready(): boolean;
+  /** Gives a user who is homed here over to the region `to`; one who lives there already stays. */
+  rehome(user: UserId, to: Region): Promise<Outcome<{ token: Token }>>;
   /** What operators decided, by key: of this region's log, as folded. */
   settings(): ReadonlyMap<string, SettingView>;
   /** The same decisions in their order, newest last; only the last `LIMITS.auditMax` of them. */

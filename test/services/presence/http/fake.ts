@@ -175,6 +175,7 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
     closeSession: async () => ({ ok: true, value: { token: TOKEN } }),
     forceLogout: async () => ({ ok: true, value: { ended: 2, token: TOKEN } }),
     prefer: async () => ({ ok: true, value: { token: TOKEN } }),
+    rehome: async () => ({ ok: true, value: { token: TOKEN } }),
     presence: (user) => (user === "ann" ? ONLINE : { ...OFFLINE, user }),
     online: ({ cursor }) =>
       cursor === "bad" ? { invalidCursor: true } : { users: [ONLINE], cursor: "next" },

@@ -25,6 +25,7 @@ const OPERATIONS = [
   "post /v1/sessions",
   "post /v1/sessions/{session}/heartbeat",
   "post /v1/snapshots",
+  "post /v1/users/{user}/home",
   "post /v1/verify",
   "put /v1/regions/{region}/write-off",
   "put /v1/switches/{class}",
