@@ -4,7 +4,8 @@
  */
 import type { Region, SessionId, UserId } from "../../replicator/core/commands.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
-import { rank } from "../../replicator/core/homing.ts";
+import { compareEpochs, rank } from "../../replicator/core/homing.ts";
+import type { Epoch } from "../../replicator/core/homing.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
@@ -48,6 +49,7 @@ function sorted(ordinals: ReadonlyMap<string, number>): [string, number][] {
 /** What a host held of a record, and where its fold stood then. */
 interface Seen {
   readonly place: Place;
+  readonly epoch: Epoch;
   readonly version: number;
   readonly moved: boolean;
 }
@@ -139,7 +141,7 @@ export class Checks implements Observer {
     this.#monotonic(host, fold, place);
   }
 
-  /** Invariant 3: a record's version never goes back, and a user given up stays given up; unless what said so is lost. */
+  /** Invariant 3: a record's epoch and version never go back, and a user given up comes back at a higher epoch only; unless what said so is lost. */
   #monotonic(host: NodeHost, fold: Fold, place: Place): void {
     const seen = this.#seen.get(host) ?? new Map<string, Seen>();
     this.#seen.set(host, seen);
@@ -149,7 +151,8 @@ export class Checks implements Observer {
       if (before !== undefined && wentBack(before, record) && this.#world.history.has(place, before.place)) {
         this.#fail(`invariant 3: ${record.user} went back in the log of ${fold.region} on ${host.name}`);
       }
-      seen.set(key, { place, version: record.version, moved: record.movedTo !== "" });
+      const { epoch, version, movedTo } = record;
+      seen.set(key, { place, epoch, version, moved: movedTo !== "" });
     }
   }
 
@@ -214,13 +217,23 @@ export class Checks implements Observer {
     }
   }
 
-  /** Invariant 2: of the regions whose logs hold the user, the one of the highest rank; all claims are of the first epoch today. */
+  /**
+   * Invariant 2: of the regions whose logs hold the user at the highest epoch that any log knows, the one of the highest rank. Where that
+   * is the epoch of one that gave the user up, the home is on its way and no record counts.
+   */
   #oneHome(host: NodeHost, user: UserId, home: Region | undefined): void {
     const { replica } = host.node;
-    const claims = replica.folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
+    const known = replica.folds.flatMap(({ region, table }) => {
+      const record = table.get(user);
+      return record === undefined ? [] : [{ region, record }];
+    });
+    const [highest] = known.map(({ record }) => record.epoch).toSorted((a, b) => compareEpochs(b, a));
+    if (highest === undefined) return;
+    const claims = known
+      .filter(({ record }) => record.movedTo === "" && compareEpochs(record.epoch, highest) === 0)
+      .map(({ region }) => region);
     const [best] = claims.toSorted((a, b) => rank(user, b) - rank(user, a));
-    if (best === undefined) return;
-    if (replica.winner(user) !== best || home !== best) {
+    if (replica.winner(user) !== best || (best !== undefined && home !== best)) {
       this.#fail(`invariant 2: ${host.name} has ${user} at home in ${home}, of ${claims.join()}`);
     }
   }
@@ -306,5 +319,8 @@ export class Checks implements Observer {
 }
 
 function wentBack(before: Seen, record: UserRecord): boolean {
-  return record.version < before.version || (before.moved && record.movedTo === "");
+  const raised = compareEpochs(record.epoch, before.epoch);
+  return (
+    raised < 0 || record.version < before.version || (before.moved && record.movedTo === "" && raised === 0)
+  );
 }

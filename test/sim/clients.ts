@@ -13,6 +13,7 @@ import { mentions, placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { HEARTBEAT_MS, REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
+import { Operators } from "./operators.ts";
 import { WeakClients } from "./weak-clients.ts";
 
 const STATUSES: readonly SessionStatus[] = ["online", "away", "busy"];
@@ -51,6 +52,7 @@ export class Clients {
   readonly tokens: Held[] = [];
   readonly preferred = new Map<UserId, Set<PreferredStatus>>();
   readonly #weak: WeakClients;
+  readonly #operators: Operators;
   readonly #counts = { opens: 0, closes: 0, updates: 0, beats: 0, refused: 0, travels: 0, forced: 0 };
 
   constructor(world: World, ledger: Ledger) {
@@ -58,6 +60,12 @@ export class Clients {
     this.#ledger = ledger;
     this.#random = new Random(world.settings.seed, "clients");
     this.#weak = new WeakClients(world, ledger, () => this.quiet);
+    this.#operators = new Operators(
+      world,
+      ledger,
+      () => this.quiet,
+      (written, region, user) => this.#told(written, region, user),
+    );
     for (let number = 1; number <= world.settings.users; number++) {
       const user = `user${number}`;
       const clients = this.#random.chance(0.3) ? 2 : 1;
@@ -69,7 +77,7 @@ export class Clients {
   }
 
   get counts(): Record<string, number> {
-    return { ...this.#counts, ...this.#weak.counts };
+    return { ...this.#counts, ...this.#weak.counts, ...this.#operators.counts };
   }
 
   #live(client: Client): void {

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
+import { FIRST_EPOCH } from "../../replicator/core/homing.ts";
 import { claimsTo, modelView } from "../core/model-view.ts";
 import { readLog, share } from "../core/model.ts";
 import type { ModelForward, ModelLog } from "../core/model.ts";
@@ -62,6 +63,12 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
       const fault = home === origin ? undefined : exactlyOnce(home, origin, everOf(origin.region), bereft);
       if (fault !== undefined) return fault;
     }
+  }
+  for (const [user, places] of ledger.moves) {
+    const isKept = places.some((place) => history.has(world.end(place.strand.region), place));
+    const count = claimsTo(whole, user)[0]?.record.epoch.count ?? 0;
+    if (isKept && !bereft.has(user) && count <= FIRST_EPOCH.count)
+      return `invariant 4: ${user} was moved, acknowledged, and lives where nobody moved them`;
   }
   const compared = new Set<string>();
   for (const host of world.nodes) {

@@ -39,6 +39,8 @@ export const WEAK_DEVICE = "web";
 export class Ledger {
   readonly accounts = new Map<SessionId, Account>();
   readonly #byUser = new Map<UserId, Account[]>();
+  /** Where the acknowledged moves of each user to another home stand. */
+  readonly moves = new Map<UserId, Place[]>();
 
   opening(
     id: SessionId,
@@ -70,6 +72,10 @@ export class Ledger {
     held.push(account);
     this.#byUser.set(user, held);
     return account;
+  }
+
+  moved(user: UserId, place: Place): void {
+    this.moves.set(user, [...(this.moves.get(user) ?? []), place]);
   }
 
   of(user: UserId): readonly Account[] {

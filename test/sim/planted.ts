@@ -2,11 +2,13 @@
  * The proof that the simulation bites: bugs planted into the shipped code at its seams, one at a time, for the length of a run. Rule:
  * each must be caught within the given seeds; what plants a bug takes it out again.
  */
-import type { Command, Frame, Region } from "../../replicator/core/commands.ts";
+import type { Command, Frame, Region, UserId } from "../../replicator/core/commands.ts";
 import { FoldDigest } from "../../replicator/core/digest.ts";
 import { Fold } from "../../replicator/core/fold.ts";
+import { compareEpochs } from "../../replicator/core/homing.ts";
 import { LinkMatrix } from "../../replicator/core/matrix.ts";
 import { Replica } from "../../replicator/core/replica.ts";
+import { claimants, viewOf } from "../../replicator/core/view.ts";
 import { Leases } from "../../services/presence/leases.ts";
 import { LocalSessions } from "../../services/presence/local-sessions.ts";
 import { Presence } from "../../services/presence/presence.ts";
@@ -144,6 +146,30 @@ export const PLANTS: readonly Plant[] = [
       }),
   },
   {
+    name: "lower epoch wins",
+    plant: () => {
+      const restores = [
+        replace(
+          Replica.prototype,
+          "view",
+          () =>
+            function (this: Replica, user) {
+              return viewOf(lowest(this, user), this.provisional, user);
+            },
+        ),
+        replace(
+          Replica.prototype,
+          "winner",
+          () =>
+            function (this: Replica, user) {
+              return claimants(lowest(this, user), user)?.winner.region;
+            },
+        ),
+      ];
+      return () => restores.forEach((restore) => restore());
+    },
+  },
+  {
     name: "the lower claim wins, in one region",
     plant: () =>
       replace(
@@ -232,9 +258,6 @@ export const PLANTS: readonly Plant[] = [
   },
 ];
 
-/** Those of the design (proving.md) that break a part of the system which does not exist yet. */
-export const LATER: readonly string[] = ["lower epoch wins"];
-
 /** Those of the design. */
 const NAMED: readonly string[] = [
   "drop fencing",
@@ -248,8 +271,19 @@ const NAMED: readonly string[] = [
   "forget reconcile",
   "token satisfied early",
   "expiry from another region",
-  ...LATER,
+  "lower epoch wins",
 ];
+
+/** The folds, but for those that know the user at a higher epoch than another that holds the user. */
+function lowest({ folds }: Replica, user: UserId): Fold[] {
+  return folds.filter((fold) => {
+    const record = fold.table.get(user);
+    return folds.every((other) => {
+      const held = other.homed(user);
+      return record === undefined || held === undefined || compareEpochs(record.epoch, held.epoch) <= 0;
+    });
+  });
+}
 
 export function isNamed(name: string): boolean {
   return NAMED.includes(name);
