@@ -159,6 +159,17 @@ export const PLANTS: readonly Plant[] = [
         ),
         replace(
           Replica.prototype,
+          "show",
+          () =>
+            function (this: Replica, user) {
+              const view = viewOf(lowest(this, user), this.provisional, user);
+              const isHidden = view === undefined || view.preferred === "invisible";
+              const regions = isHidden ? [] : view.sessions.map(({ session }) => session.region);
+              this.online.place(this.online.seat(user), regions, 0);
+            },
+        ),
+        replace(
+          Replica.prototype,
           "winner",
           () =>
             function (this: Replica, user) {
@@ -274,14 +285,12 @@ const NAMED: readonly string[] = [
   "lower epoch wins",
 ];
 
-/** The folds, but for those that know the user at a higher epoch than another that holds the user. */
+/** The folds, but for those that know the user at a higher epoch than another does: the order of epochs the other way round. */
 function lowest({ folds }: Replica, user: UserId): Fold[] {
-  return folds.filter((fold) => {
-    const record = fold.table.get(user);
-    return folds.every((other) => {
-      const held = other.homed(user);
-      return record === undefined || held === undefined || compareEpochs(record.epoch, held.epoch) <= 0;
-    });
+  const epochs = folds.flatMap(({ table }) => table.get(user)?.epoch ?? []);
+  return folds.filter(({ table }) => {
+    const record = table.get(user);
+    return record === undefined || epochs.every((epoch) => compareEpochs(record.epoch, epoch) <= 0);
   });
 }
 
