@@ -19,6 +19,8 @@ export interface Peer {
   pausedUntilMs: number;
   /** What reached it while it was paused. */
   readonly held: (() => void)[];
+  /** Readers that it serves again when it goes on. */
+  readonly halted: (() => void)[];
 }
 
 interface Mishaps {
@@ -82,7 +84,7 @@ export class Network {
 
   resume(server: Peer): void {
     server.pausedUntilMs = 0;
-    for (const run of server.held.splice(0))
+    for (const run of [...server.held.splice(0), ...server.halted.splice(0)])
       this.machine.schedule(undefined, this.machine.nowMs, "server resumes", run);
   }
 

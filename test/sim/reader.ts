@@ -132,10 +132,11 @@ export class StreamReader implements Reader, Watcher {
   #deliver(): void {
     const { network, machine, mishap } = this.#world;
     const { server } = this.connection;
-    if (this.#stopped || !network.flows(this.connection)) return;
+    // What was under way when the connection was lost is lost with it.
+    if (this.#stopped || this.#interrupted || !network.flows(this.connection)) return;
     if (server.pausedUntilMs > machine.nowMs) {
       this.#scheduled = true;
-      server.held.push(() => this.#deliverAt(machine.nowMs));
+      server.halted.push(() => this.#deliverAt(machine.nowMs));
       return;
     }
     const stream = this.#readable();

@@ -133,6 +133,7 @@ export class Server implements Peer {
   readonly proven = new Set<LogId>();
   pausedUntilMs = 0;
   readonly held: (() => void)[] = [];
+  readonly halted: (() => void)[] = [];
   /** Nothing can be stored, neither in the log nor in a copy. */
   full = false;
   readonly #reusesIdentity: boolean;
@@ -167,8 +168,10 @@ export class Server implements Peer {
     this.#log.wake();
   }
 
+  /** Requests that it had not served are gone with it. */
   stop(): void {
     this.up = false;
+    this.held.length = 0;
     this.proven.clear();
   }
 

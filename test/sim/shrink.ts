@@ -60,7 +60,8 @@ export async function shrink(
   }
 
   async function fewerFaults(): Promise<void> {
-    const left = [...(verdict?.fired.keys() ?? [])];
+    const asked: readonly FaultKind[] = scenario.also ?? [];
+    const left = [...(verdict?.fired.keys() ?? [])].filter((kind) => !asked.includes(kind));
     if (left.length > 1 && (await take(switchedOff(scenario, left)))) return;
     for (const kind of left) await take(switchedOff(scenario, [kind]));
     for (const kind of scenario.also ?? [])
