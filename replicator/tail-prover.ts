@@ -1,6 +1,6 @@
 /**
- * Has the end of this region's own log proven by its peers, at each connect and after each start of the region's server, and says so at
- * the log, which takes no appends before. Rule: every peer is asked; one that does not answer is waited for a little while, as another
+ * Has this region's own log compared with its peers' copies, at each connect and after each start of the region's server, and says so at
+ * the log: a node that finds its end unproven waits for that. Rule: every peer is asked; one that does not answer is waited for a little while, as another
  * one may have copied less, and none at all is waited for without end.
  */
 import type { Region } from "./core/commands.ts";
@@ -88,7 +88,7 @@ export class TailProver {
     const { region, local } = this.#options;
     this.#telling = true;
     const opened = await local.openLog(region, { create: false });
-    const done = opened.ok ? await opened.log.prove() : opened;
+    const done = opened.ok ? await opened.log.compared() : opened;
     this.#telling = false;
     this.#told = done.ok;
   }

@@ -100,7 +100,8 @@ export class WanLogStore implements LogStore {
       truncate: (below) => this.ask(() => log.truncate(below)),
       putBack: (entry) => this.ask(() => log.putBack(entry), entry.bytes.length),
       append: (bytes, messageId) => this.ask(() => log.append(bytes, messageId), bytes.length),
-      prove: () => this.ask(() => log.prove()),
+      proof: () => this.ask(() => log.proof()),
+      compared: () => this.ask(() => log.compared()),
       read: (from, handlers) => this.follow(log, from, handlers),
     };
   }

@@ -44,8 +44,8 @@ export class MemoryStream {
 /** What one region's NATS is: streams that outlive the clients, announcements, and being up or down. */
 export class MemoryServer {
   readonly streams = new Map<string, MemoryStream>();
-  /** Logs whose end was proven since it was started. */
-  readonly proven = new Set<LogId>();
+  /** What is known of the logs' ends since it was started. */
+  readonly proofs = new Map<LogId, port.Proof>();
   /** By name, oldest first. */
   readonly snapshots = new Map<string, Shelved>();
   readonly #bytesMax: number;
@@ -67,7 +67,7 @@ export class MemoryServer {
 
   /** An outage: everything stored stays, nothing answers. */
   stop(): void {
-    this.proven.clear();
+    this.proofs.clear();
     this.#switch(false, "the server is stopped");
   }
 
@@ -289,7 +289,7 @@ export class MemoryLogStore implements port.LogStore {
     const stream = existing ?? new MemoryStream(kind);
     this.#server.streams.set(name, stream);
     if (existing === undefined) {
-      this.#server.proven.add(stream.logId);
+      this.#server.proofs.set(stream.logId, "proven");
       this.#server.wake();
     }
     return { ok: true, stream };

@@ -18,7 +18,7 @@ import {
   type Shared,
 } from "./nats-shared.ts";
 import * as port from "./port.ts";
-import { isProven, markProven } from "./proof.ts";
+import { markProof, proofOf } from "./proof.ts";
 import type { Plan, Progress, Source } from "./reader.ts";
 import * as streams from "./streams.ts";
 
@@ -56,8 +56,8 @@ export class NatsOriginLog implements port.OriginLog {
   #proving = false;
   /** The newest position that was acknowledged to this handle or read by it. */
   #known: Position = 0;
-  /** When an append was acknowledged last, by the monotonic clock. */
-  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  /** When it was to append last, by the monotonic clock. */
+  #appendsAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the connection was lost, so it knows the end. */
   #vouches = false;
 
@@ -75,7 +75,7 @@ export class NatsOriginLog implements port.OriginLog {
     };
     this.#unhook = shared.connection.onChange((connected) => {
       if (connected) this.#doubt("the log's identity is being checked after a reconnect");
-      else this.#vouches = performance.now() - this.#ackedAtMs < port.VOUCHES_MS;
+      else this.#vouches = performance.now() - this.#appendsAtMs < port.VOUCHES_MS;
     });
     if (!proven) this.#doubt(port.UNPROVEN);
   }
@@ -85,9 +85,13 @@ export class NatsOriginLog implements port.OriginLog {
     this.#unhook();
   }
 
-  async prove(): ReturnType<port.OriginLog["prove"]> {
+  proof(): ReturnType<port.OriginLog["proof"]> {
+    return proofOf(this.#shared.connection, this.logId);
+  }
+
+  async compared(): ReturnType<port.OriginLog["compared"]> {
     const finding = await this.#find();
-    return finding.ok ? markProven(this.#shared.connection, this.logId, this.#replicas) : finding;
+    return finding.ok ? markProof(this.#shared.connection, this.logId, "compared", this.#replicas) : finding;
   }
 
   async extent(): ReturnType<port.OriginLog["extent"]> {
@@ -102,6 +106,7 @@ export class NatsOriginLog implements port.OriginLog {
 
   async append(bytes: Uint8Array, messageId: string): Promise<port.AppendResult> {
     if (this.#barred !== undefined) return { ok: false, ...this.#barred };
+    this.#appendsAtMs = performance.now();
     const heads = headers();
     // The server remembers the ids of the log that the stream held before, too.
     heads.set("Nats-Msg-Id", `${this.logId}.${messageId}`);
@@ -168,7 +173,6 @@ export class NatsOriginLog implements port.OriginLog {
     if (!result.ok) return result;
     const position = result.position - this.#after;
     this.#know(position);
-    this.#ackedAtMs = performance.now();
     return { ok: true, position, duplicate: result.duplicate };
   }
 
@@ -202,12 +206,12 @@ export class NatsOriginLog implements port.OriginLog {
     if (head < this.#known) return { reason, detail: port.lostTail(head, this.#known) };
     const { connection } = this.#shared;
     if (this.#vouches) {
-      const marked = await markProven(connection, this.logId, this.#replicas);
+      const marked = await markProof(connection, this.logId, "proven", this.#replicas);
       return marked.ok ? undefined : { reason, detail: marked.detail };
     }
-    const proof = await isProven(connection, this.logId);
-    if (!proof.ok) return { reason, detail: proof.detail };
-    return proof.proven ? undefined : { reason, detail: port.UNPROVEN };
+    const known = await proofOf(connection, this.logId);
+    if (!known.ok) return { reason, detail: known.detail };
+    return known.proof === "proven" ? undefined : { reason, detail: port.UNPROVEN };
   }
 
   async #plan(progress: Progress): Promise<Plan> {

@@ -10,7 +10,7 @@ import { NatsOriginLog } from "./nats-origin.ts";
 import type { Shared } from "./nats-shared.ts";
 import type * as port from "./port.ts";
 import { finishRenewal, renew } from "./renewal.ts";
-import { markProven, isProven } from "./proof.ts";
+import { markProof, proofOf } from "./proof.ts";
 import { NatsSnapshots } from "./snapshots.ts";
 import * as streams from "./streams.ts";
 
@@ -60,12 +60,14 @@ class NatsLogStore implements port.LogStore {
     const { connection } = this.#shared;
     const replicas = this.#replicas;
     // A log just made has no end that could be lost.
-    const marked = finding.created === true ? await markProven(connection, logId, replicas) : undefined;
+    const marked =
+      finding.created === true ? await markProof(connection, logId, "proven", replicas) : undefined;
     if (marked?.ok === false) return marked;
-    const proof = await isProven(connection, logId);
-    if (!proof.ok) return proof;
+    const known = await proofOf(connection, logId);
+    if (!known.ok) return known;
+    const proven = known.proof === "proven";
     held?.release();
-    const log = new NatsOriginLog(this.#shared, { region, logId, after, replicas, ...proof });
+    const log = new NatsOriginLog(this.#shared, { region, logId, after, replicas, proven });
     this.#logs.set(region, log);
     return { ok: true, log };
   }

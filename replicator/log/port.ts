@@ -99,15 +99,14 @@ export interface OriginLog extends ReadableLog {
    * appends are held back because the tail is missing.
    */
   putBack(entry: Entry): Promise<AppendResult>;
+  /** What is known of the log's end since the server started. */
+  proof(): Promise<Done<{ readonly proof: Proof }>>;
+  /** The log has all that the peers' copies have. Known until the server stops. */
+  compared(): Promise<Done<object>>;
   /**
-   * The end of the log is what it must be: a peer's copy, or a person, says so. Holds until the server stops. A log that is created or
-   * renewed has nothing to prove.
-   */
-  prove(): Promise<Done<object>>;
-  /**
-   * Appends at the end. Nothing is appended (`unavailable`) before the end was proven since the server started: by `prove`, by somebody's
-   * handle, or by this one, if it was appending until the server stopped and finds all that it was acknowledged or has read. While the log
-   * ends before that, its tail is lost: until it is put back, or the log is renewed. Retried with the same `messageId` within two minutes it takes
+   * Appends at the end. Nothing is appended (`unavailable`) before the end was proven since the server started: by somebody's handle that
+   * was appending until the server stopped, and finds all that it was acknowledged or has read. While the log ends before that, its tail
+   * is lost: until it is put back, or the log is renewed. Retried with the same `messageId` within two minutes it takes
    * effect once (`duplicate: true`). Leave `bytes` as they are until it settles.
    */
   append(bytes: Uint8Array, messageId: string): Promise<AppendResult>;
@@ -118,9 +117,15 @@ export function lostTail(head: Position, known: Position): string {
   return `the log ends at ${head}, ${known} was acknowledged or read: its tail is lost`;
 }
 
+/**
+ * `compared`: nobody has more of the log, but what was acknowledged last may be lost with nobody to tell. `proven`: it has all that was
+ * ever acknowledged, as a log has that was just made.
+ */
+export type Proof = "none" | "compared" | "proven";
+
 /** What a writer is told until the end is proven. */
 export const UNPROVEN = "the server was started, and nobody has proven yet that the log did not lose its end";
-/** A handle that was acknowledged an append so shortly before the server stopped knows the log's end. */
+/** A handle that appended so shortly before the server stopped knows the log's end. */
 export const VOUCHES_MS = 1_000;
 
 /** A copy of a peer's log. Its last message is the replicator's checkpoint. */

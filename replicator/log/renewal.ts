@@ -15,7 +15,7 @@ import { RENEWALS_STREAM, RENEWALS_SUBJECT } from "../wire/subjects.ts";
 import { pause, parseJetStreamAnswer, type Connection } from "./connection.ts";
 import { purge } from "./messages.ts";
 import type { Done } from "./port.ts";
-import { markProven } from "./proof.ts";
+import { markProof } from "./proof.ts";
 import { identifyStream, look, type Found, type Sight, type StreamKind } from "./streams.ts";
 
 const CLAIM_LAPSES_MS = 30_000;
@@ -121,7 +121,7 @@ async function finish(
   const after = sealed.sequence;
   const finished = await identifyStream(connection, kind, found, logId, after);
   if (!finished.ok) return finished;
-  const proven = await markProven(connection, logId, replicas);
+  const proven = await markProof(connection, logId, "proven", replicas);
   if (!proven.ok) return proven;
   await endReaders(connection, kind);
   return purge(connection, kind, after);

@@ -34,11 +34,11 @@ export function copySubject(origin: Region): string {
 export const RENEWALS_STREAM = "ROLLCALL_RENEWALS";
 export const RENEWALS_SUBJECT = "rollcall.renewals";
 
-/** The stream, in the server's memory, that has a message for each log whose end was proven since the server started. */
-export const PROVEN_STREAM = "ROLLCALL_PROVEN";
+/** The stream, in the server's memory, that has a message for what is known of each log's end since the server started. */
+export const PROOFS_STREAM = "ROLLCALL_PROOFS";
 
-export function provenSubject(logId: LogId): string {
-  return `rollcall.proven.${logId}`;
+export function proofSubject(logId: LogId, proof: string): string {
+  return `rollcall.proof.${logId}.${proof}`;
 }
 
 /** The bucket of the region's object store that holds its snapshots. */

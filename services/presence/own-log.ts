@@ -27,6 +27,8 @@ export interface OwnLogOptions {
 const ABSENT_MS = 1_500;
 /** So long a peer's replicator may take to put back the next of what the log lost: a reconnect, and the way of a frame. */
 const PUT_BACK_MS = 5_000;
+/** So long a node that lived through the server's stop has to say that the log has its end: a reconnect. */
+const VOUCH_MS = 2_000;
 
 export class OwnLog {
   readonly #options: OwnLogOptions;
@@ -34,27 +36,53 @@ export class OwnLog {
   #lost: { readonly head: Position; readonly sinceMs: number } | undefined;
   #absentSinceMs: number | undefined;
   #log: OriginLog | undefined;
-  /** Nobody else can say so, and it was said since the server started. */
-  #proven = false;
+  /** Whether the log's end is proven was not heard yet since the server was last connected to. */
+  #unproven = true;
+  #asking = false;
+  /** Since when nobody is known to have more of the log, and nobody vouches for its end either. */
+  #comparedSinceMs: number | undefined;
 
   constructor(options: OwnLogOptions) {
     this.#options = options;
     options.store.onConnection(() => {
-      this.#proven = false;
+      this.#unproven = true;
+      this.#comparedSinceMs = undefined;
     });
   }
 
-  /** Called all the time, of a node that has caught up: without peers its word is all there is on where the log ends. */
+  /** Called all the time, of a node that has caught up. */
   tick(): void {
-    const log = this.#log;
-    if (log === undefined || this.#proven || !this.#options.alone()) return;
-    this.#proven = true;
-    void this.#prove(log);
+    if (this.#log === undefined || !this.#unproven || this.#asking) return;
+    this.#asking = true;
+    void this.#ask(this.#log);
   }
 
-  async #prove(log: OriginLog): Promise<void> {
-    const done = await log.prove();
-    this.#proven &&= done.ok;
+  /**
+   * A log of which nobody has more, and whose end nobody vouches for, goes on as a new one: what was acknowledged last may be lost with
+   * nobody left to tell, and its positions must not be given twice.
+   */
+  async #ask(log: OriginLog): Promise<void> {
+    const { alone, clock } = this.#options;
+    const answer = await log.proof();
+    this.#asking = false;
+    if (!answer.ok) return;
+    if (answer.proof === "proven") this.#unproven = false;
+    else if (answer.proof === "compared" || alone()) {
+      const nowMs = clock().monoMs;
+      this.#comparedSinceMs ??= nowMs;
+      if (nowMs - this.#comparedSinceMs >= VOUCH_MS) await this.#goOnAsAnother(log);
+    }
+  }
+
+  async #goOnAsAnother(log: OriginLog): Promise<void> {
+    const { region, store, at, logger } = this.#options;
+    const answer = await log.extent();
+    const { logId, position } = at();
+    if (!answer.ok || answer.extent.logId !== log.logId || answer.extent.head !== position) return;
+    if (logId !== log.logId && position > 0) return;
+    this.#comparedSinceMs = undefined;
+    logger.warn({ event: "log-renewed", log: region, detail: `nobody vouches for its end at ${position}` });
+    await store.renewLog(region, log.logId);
   }
 
   async open(): Promise<Opened<OriginLog>> {

@@ -198,9 +198,7 @@ export function keepingContract(name: string, harness: () => Harness): void {
       const newcomer = await createLog(await harness().store(), region);
       expect(newcomer.logId).toBe(writer.logId);
       expect(await newcomer.append(bytesOf("e3"), "newcomer")).toMatchObject({ ok: false, detail: UNPROVEN });
-      expect(await newcomer.prove()).toEqual({ ok: true });
-      await until("it is proven to the newcomer", async () => (await newcomer.append(bytesOf("e3"), "n")).ok);
-      expect(await extentOf(newcomer)).toMatchObject({ head: 3 });
+      expect(await extentOf(newcomer)).toMatchObject({ head: 2 });
     });
 
     it("may have been all there was of a log truncated before", async () => {
@@ -232,7 +230,7 @@ export function keepingContract(name: string, harness: () => Harness): void {
       expect((await newcomer.append(bytesOf("new"), "newcomer")).ok).toBe(true);
     });
 
-    it("is gone when the server was stopped: who has not been appending waits, until somebody has proven it", async () => {
+    it("is gone when the server was stopped, for whoever has not been appending", async () => {
       const region = freshRegion();
       const elsewhere = await harness().store();
       const idle = await createLog(elsewhere, region);
@@ -245,10 +243,25 @@ export function keepingContract(name: string, harness: () => Harness): void {
           return !result.ok && result.detail === UNPROVEN;
         });
         expect(await log.entry(1)).toEqual({ ok: true, entry: undefined });
+        expect(await log.proof()).toEqual({ ok: true, proof: "none" });
       }
-      expect(await newcomer.prove()).toEqual({ ok: true });
-      for (const log of [idle, newcomer])
-        await until("it goes on", async () => (await appendedOf(log, "late")) === "ok");
+      expect(await newcomer.compared()).toEqual({ ok: true });
+      for (const log of [idle, newcomer]) {
+        expect(await log.proof()).toEqual({ ok: true, proof: "compared" });
+        expect((await log.append(bytesOf("early"), "early")).ok).toBe(false);
+      }
+    });
+
+    it("is worth more than a comparison, whichever was first", async () => {
+      const region = freshRegion();
+      const writer = await createLog(await harness().store(), region);
+      expect(await writer.compared()).toEqual({ ok: true });
+      expect(await writer.proof()).toEqual({ ok: true, proof: "proven" });
+      await fill(writer, 1);
+      await restart(harness());
+      await until("it is compared", async () => (await writer.compared()).ok);
+      await until("the writer goes on", async () => (await appendedOf(writer, "after")) === "ok");
+      expect(await writer.proof()).toEqual({ ok: true, proof: "proven" });
     });
 
     it("is there of a log that was renewed", async () => {
@@ -260,7 +273,8 @@ export function keepingContract(name: string, harness: () => Harness): void {
       const renewed = await store.renewLog(region, old.logId);
       if (!renewed.ok) throw new Error(renewed.detail);
       expect((await renewed.log.append(bytesOf("e1"), "1")).ok).toBe(true);
-      expect((await old.prove()).ok).toBe(false);
+      expect(await renewed.log.proof()).toEqual({ ok: true, proof: "proven" });
+      expect((await old.compared()).ok).toBe(false);
     });
   });
 

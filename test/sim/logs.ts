@@ -13,6 +13,7 @@ import type {
   Extent,
   OpenFailure,
   OriginLog,
+  Proof,
   ReadHandlers,
   Reader,
 } from "../../replicator/log/port.ts";
@@ -84,7 +85,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
   #known: Position = 0;
   #provenAt: number;
   #proving = false;
-  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  #appendsAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the server stopped, so it knows the end. */
   #vouches = false;
   /** Found to be another log: nothing goes there any more. */
@@ -138,13 +139,25 @@ export class SimOriginLog extends SimLog implements OriginLog {
   }
 
   disconnected(): void {
-    this.#vouches = this.store.world.machine.nowMs - this.#ackedAtMs < VOUCHES_MS;
+    this.#vouches = this.store.world.machine.nowMs - this.#appendsAtMs < VOUCHES_MS;
   }
 
-  prove(): Promise<Done<object>> {
-    return this.found<Done<object>>((stream) => {
-      if (stream.logId !== this.logId) return { ok: false, reason: "absent", detail: "another log" };
-      this.store.server.proven.add(this.logId);
+  async proof(): Promise<Done<{ readonly proof: Proof }>> {
+    const proof = await this.store.ask(() => this.store.server.proofs.get(this.logId) ?? "none");
+    return proof === undefined ? UNANSWERED : { ok: true, proof };
+  }
+
+  compared(): Promise<Done<object>> {
+    const { proofs } = this.store.server;
+    return this.#mark(() => {
+      if (!proofs.has(this.logId)) proofs.set(this.logId, "compared");
+    });
+  }
+
+  #mark(mark: () => void): Promise<Done<object>> {
+    return this.found<Done<object>>(({ logId }) => {
+      if (logId !== this.logId) return { ok: false, reason: "absent", detail: "another log" };
+      mark();
       return { ok: true };
     });
   }
@@ -159,11 +172,12 @@ export class SimOriginLog extends SimLog implements OriginLog {
   async #look(connects: number): Promise<void> {
     const extent = await this.extent();
     const whole = extent.ok && extent.extent.logId === this.logId && extent.extent.head >= this.#known;
-    if (whole && this.#vouches) await this.prove();
-    const proven = whole && (await this.store.ask(() => this.store.server.proven.has(this.logId)));
+    if (whole && this.#vouches) await this.#mark(() => this.store.server.proofs.set(this.logId, "proven"));
+    const known = whole ? await this.proof() : undefined;
+    const proven = known?.ok === true && known.proof === "proven";
     this.#proving = false;
     if (extent.ok && extent.extent.logId !== this.logId) this.#replaced = true;
-    else if (proven === true) this.#provenAt = connects;
+    else if (proven) this.#provenAt = connects;
     else if (this.store.connected()) setTimeout(() => this.check(), LIMITS.tickMs);
   }
 
@@ -174,6 +188,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
       return { ok: false, reason: "unavailable", detail: UNPROVEN };
     }
     const { world, connection } = this.store;
+    this.#appendsAtMs = world.machine.nowMs;
     const requestLost = world.drawn("request-lost");
     const late = world.drawn("append-late");
     const answerLost = world.drawn("ack-lost");
@@ -186,10 +201,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
       const extraMs = late ? APPEND_LATE_MS : 0;
       world.network.request(connection, serve, resolve, { extraMs, answerLost, requestLost });
     });
-    if (result?.ok === true) {
-      this.#known = Math.max(this.#known, result.position);
-      this.#ackedAtMs = world.machine.nowMs;
-    }
+    if (result?.ok === true) this.#known = Math.max(this.#known, result.position);
     return result ?? UNANSWERED;
   }
 

@@ -3,7 +3,7 @@
  * are stored later, message ids forgotten. Rule: what is stored stays and is dense, unless a fault that the system does not heal is asked for.
  */
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
-import type { Entry } from "../../replicator/log/port.ts";
+import type { Entry, Proof } from "../../replicator/log/port.ts";
 import type { Process } from "./machine.ts";
 import type { Peer } from "./network.ts";
 import { SnapshotShelf } from "./snapshots.ts";
@@ -129,8 +129,8 @@ export class Server implements Peer {
   readonly region: Region;
   readonly snapshots = new SnapshotShelf();
   up = true;
-  /** Logs whose end was proven since it was started. */
-  readonly proven = new Set<LogId>();
+  /** What is known of the logs' ends since it was started. */
+  readonly proofs = new Map<LogId, Proof>();
   pausedUntilMs = 0;
   readonly held: (() => void)[] = [];
   readonly halted: (() => void)[] = [];
@@ -164,7 +164,7 @@ export class Server implements Peer {
   create(): void {
     if (this.#log.exists) return;
     this.#log.exists = true;
-    this.proven.add(this.#log.logId);
+    this.proofs.set(this.#log.logId, "proven");
     this.#log.wake();
   }
 
@@ -172,7 +172,7 @@ export class Server implements Peer {
   stop(): void {
     this.up = false;
     this.held.length = 0;
-    this.proven.clear();
+    this.proofs.clear();
   }
 
   /** As an operator could; whoever creates it next gets a log of another identity. */

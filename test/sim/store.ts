@@ -64,7 +64,7 @@ export class SimStore implements LogStore {
       await this.ask(() => {
         if (create) this.server.create();
         const { log } = this.server;
-        return { logId: log.exists ? log.logId : "", proven: this.server.proven.has(log.logId) };
+        return { logId: log.exists ? log.logId : "", proven: this.server.proofs.get(log.logId) === "proven" };
       }),
     );
   }
@@ -76,7 +76,7 @@ export class SimStore implements LogStore {
         if (this.server.log.logId === replaced) this.server.deleteLog();
         this.server.create();
         const { logId } = this.server.log;
-        return { logId, proven: this.server.proven.has(logId) };
+        return { logId, proven: this.server.proofs.get(logId) === "proven" };
       }),
     );
   }

@@ -72,7 +72,8 @@ function newAppender(): Appender {
     entry: unused,
     truncate: unused,
     putBack: unused,
-    prove: unused,
+    proof: unused,
+    compared: unused,
   };
   made.use(port);
   return made;
