@@ -67,6 +67,14 @@ export class Housekeeping {
     return this.#taking;
   }
 
+  /** The replica was wrong, and so are the snapshots that say the same: no other node may begin with them. */
+  async removeDoubted(): Promise<void> {
+    const names = await this.#options.snapshots.removeDoubted();
+    if (names.length === 0) return;
+    this.#options.logger.warn({ event: "snapshots-removed", names });
+    this.want();
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#taking;

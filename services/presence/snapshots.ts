@@ -1,6 +1,7 @@
 /**
  * A node's snapshots: taken of its replica while it goes on, put to its region's store, and loaded again. Rule: of two that would do, the
- * newest whole one is taken; one that is damaged is left out, with its reason, and the one before is used.
+ * newest whole one is taken; one that is damaged is left out, with its reason, and the one before is used. One that is in doubt is used
+ * where nothing else leads on.
  */
 import { defined } from "../../replicator/core/assert.ts";
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
@@ -12,6 +13,7 @@ import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import { formatLabel, parseLabel } from "../../replicator/runtime/snapshot-label.ts";
 import type { SnapshotLabel } from "../../replicator/runtime/snapshot-label.ts";
+import { Doubts } from "./doubts.ts";
 
 /** How parts become bytes and bytes parts. */
 export interface SnapshotCodec {
@@ -56,6 +58,7 @@ export type Loaded =
 const KEPT = 2;
 
 export class Snapshots {
+  readonly doubts = new Doubts();
   readonly #options: SnapshotsOptions;
   #taken = 0;
   /** Names of those found damaged: not tried again. */
@@ -76,6 +79,7 @@ export class Snapshots {
     this.#taken += 1;
     const name = `${region}-${node}-${atMs}-${this.#taken}`.replaceAll(/[^A-Za-z0-9_-]/g, "_");
     const label = formatLabel({ region, node, atMs, vector });
+    this.doubts.taken(name, replica);
     const written = await store.write(name, label, codec.encode(chain(head, parts)));
     // Where writing failed half way, the folds still keep what changes.
     parts.return(undefined);
@@ -102,12 +106,22 @@ export class Snapshots {
       return newer.length < KEPT;
     });
     for (const one of all) if (!kept.includes(one)) await this.#options.store.remove(one.stored.name);
+    this.doubts.keep(new Set(kept.map(({ stored }) => stored.name)));
     return kept;
   }
 
-  /** The newest from which every log can be followed on; those found damaged are left out. */
+  /** Removes those in doubt: they were found to say what the logs do not. Resolves to their names. */
+  async removeDoubted(): Promise<string[]> {
+    const all = (await this.list()) ?? [];
+    const doubted = all.map(({ stored }) => stored.name).filter((name) => this.doubts.has(name));
+    for (const name of doubted) await this.#options.store.remove(name);
+    return doubted;
+  }
+
+  /** The newest from which every log can be followed on; the oldest, if all are in doubt. Those found damaged are left out. */
   fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Labelled | undefined {
-    return all.find((one) => !this.isDamaged(one) && fits(one.label, logs, this.#options.region));
+    const fitting = all.filter((one) => !this.isDamaged(one) && fits(one.label, logs, this.#options.region));
+    return fitting.find(({ stored }) => !this.doubts.has(stored.name)) ?? fitting.at(-1);
   }
 
   /** Whether it was found damaged. */
