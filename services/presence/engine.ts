@@ -318,6 +318,7 @@ export class Engine {
       regions: this.regions,
       store: this.#options.store,
       snapshots: this.#snapshots,
+      suspect: this.#distrusted,
       progress: (detail) => this.#says(detail),
       stopped: () => this.#stopped,
       wanted: () => this.#options.store.announce(SNAPSHOT_WANTED_TOPIC, new Uint8Array()),

@@ -40,6 +40,8 @@ export interface ResyncOptions {
   readonly regions: readonly Region[];
   readonly store: LogStore;
   readonly snapshots: Snapshots;
+  /** The replica of the moment was found wrong. */
+  readonly suspect: boolean;
   /** What it waits for, or how far it is; for people. */
   readonly progress: (detail: string) => void;
   readonly stopped: () => boolean;
@@ -81,7 +83,7 @@ export async function heldLogs({
 
 /** A replica to go on from: the newest snapshot that leads to the logs, or an empty one where these are whole. Waits for as long as there is neither. */
 export async function base(options: ResyncOptions): Promise<Base | undefined> {
-  const { regions, snapshots, progress, stopped, wanted } = options;
+  const { regions, snapshots, suspect, progress, stopped, wanted } = options;
   while (!stopped()) {
     const [all, held] = await Promise.all([snapshots.list(), heldLogs(options)]);
     if (typeof held === "string" || all === undefined) {
@@ -89,7 +91,7 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
       await pause(LOOK_EVERY_MS);
       continue;
     }
-    const found = snapshots.fitting(all, held);
+    const found = snapshots.fitting(all, held, suspect);
     if (found !== undefined) {
       const loaded = await snapshots.load(found, (percent) => progress(`loading a snapshot: ${percent} %`));
       if (loaded.ok) return { replica: loaded.replica, from: found.stored.name };
