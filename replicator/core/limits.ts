@@ -114,10 +114,7 @@ function assertRelations(): void {
     "a session must survive one lost heartbeat before its grace",
   );
   assert(LIMITS.frameBytesTarget < LIMITS.frameBytesMax, "a full frame must stay below the hard bound");
-  assert(
-    LIMITS.logAgeMaxMs > 2 * LIMITS.snapshotMs,
-    "a snapshot and the one before are younger than the log",
-  );
+  assert(LIMITS.logAgeMaxMs > 3 * LIMITS.snapshotMs, "the snapshots that are kept are younger than the log");
   assert(LIMITS.stalledAfterMs > 2 * LIMITS.watermarkMs, "one late watermark is no stall");
   assert(LIMITS.stalledAfterMs < 1_000, "a stopped link is shown within 1 s");
   assert(LIMITS.staleAfterMs > LIMITS.stalledAfterMs, "a link stalls before its region is stale");

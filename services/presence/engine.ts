@@ -27,7 +27,7 @@ import { PeerAcks } from "./peer-acks.ts";
 import { peersHeard } from "./peers-heard.ts";
 import type { Place } from "./follow.ts";
 import { base, heldLogs, placeIn, rebuild } from "./resync.ts";
-import type { Rebuilt, ResyncOptions } from "./resync.ts";
+import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
@@ -177,6 +177,7 @@ export class Engine {
   /** What the digests say. A record that changed by itself, or another digest than the log has: the logs decide. */
   integrity(effect: IntegrityEffect): void {
     const { logger, name } = this.#options;
+    const { doubts } = this.#snapshots;
     const { region } = effect;
     if (effect.kind === "corrupt") {
       this.stats.corrupt += 1;
@@ -185,10 +186,14 @@ export class Engine {
     } else {
       this.stats.compared += 1;
       const { buckets, at, node } = effect;
-      if (buckets.length === 0) return this.node.matrix.verified(region, this.#options.clock());
+      if (buckets.length === 0) {
+        if (region !== this.#options.region || node !== name) doubts.confirmed(region, at);
+        return this.node.matrix.verified(region, this.#options.clock());
+      }
       this.stats.mismatches += 1;
       logger.error({ event: "digest-mismatch", log: region, at, buckets, digestOf: node, here: name });
     }
+    doubts.contradicted(region);
     this.#distrusted = true;
     this.#resyncSoon(`digest of ${region}`);
   }
@@ -219,11 +224,16 @@ export class Engine {
       progress: (detail) => this.#says(detail),
       stopped: () => this.#stopped,
     });
-    const replica = await base(this.#resyncOptions());
-    if (replica === undefined || this.#stopped) return;
-    this.#options.core.step({ kind: "adopt", replica });
+    const begun = await base(this.#resyncOptions());
+    if (begun === undefined || this.#stopped) return;
+    this.#adopt(begun);
     this.#says("folding what the logs have beyond it");
     this.#follow();
+  }
+
+  #adopt({ replica, from }: Base): void {
+    this.#snapshots.doubts.adopted(from, replica);
+    this.#options.core.step({ kind: "adopt", replica });
   }
 
   #follow(): void {
@@ -300,10 +310,12 @@ export class Engine {
       if (adopt) {
         this.stats.resyncs += 1;
         this.#distrusted = false;
-        core.step({ kind: "adopt", replica: rebuilt.replica });
+        this.#adopt(rebuilt);
       }
     }
     this.#follow();
+    if (adopt && rebuilt !== undefined && rebuilt.differences.length > 0)
+      await this.housekeeping.removeDoubted();
     return rebuilt;
   }
 
@@ -313,6 +325,7 @@ export class Engine {
       regions: this.regions,
       store: this.#options.store,
       snapshots: this.#snapshots,
+      suspect: this.#distrusted,
       progress: (detail) => this.#says(detail),
       stopped: () => this.#stopped,
       wanted: () => this.#options.store.announce(SNAPSHOT_WANTED_TOPIC, new Uint8Array()),

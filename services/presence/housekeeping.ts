@@ -1,6 +1,6 @@
 /**
  * Takes snapshots on schedule and on request, removes old ones, and truncates the logs by what is left. Rule: nothing is truncated that
- * the older of two stored snapshots does not hold, so a damaged newest one costs nothing.
+ * the oldest of the stored snapshots does not hold, so a newest one that is damaged or wrong costs nothing.
  */
 import type { Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
@@ -66,6 +66,14 @@ export class Housekeeping {
       this.#taking = undefined;
     });
     return this.#taking;
+  }
+
+  /** The replica was wrong, and so are the snapshots that say the same: no other node may begin with them. */
+  async removeDoubted(): Promise<void> {
+    const names = await this.#options.snapshots.removeDoubted();
+    if (names.length === 0) return;
+    this.#options.logger.warn({ event: "snapshots-removed", names });
+    this.want();
   }
 
   async stop(): Promise<void> {

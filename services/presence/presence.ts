@@ -54,6 +54,7 @@ import type {
 } from "./service.ts";
 import { Tally } from "./tally.ts";
 import { Waiters } from "./waiters.ts";
+import { Ways } from "./ways.ts";
 
 export interface PresenceOptions {
   readonly region: Region;
@@ -104,8 +105,7 @@ export class Presence implements PresenceService {
   #adoptsUntilMs = Number.NEGATIVE_INFINITY;
   /** Weak opens under way, by user and device: beats that come meanwhile join them. */
   readonly #touching = new Map<string, Promise<Outcome<undefined>>>();
-  /** Where the newest open of a user went that is not folded yet: what follows goes the same way. */
-  readonly #claiming = new Map<UserId, Region>();
+  readonly #ways = new Ways();
   readonly #linkStates = new Map<Region, LinkState | undefined>();
 
   constructor(options: PresenceOptions) {
@@ -177,7 +177,7 @@ export class Presence implements PresenceService {
         return;
       }
       case "opened":
-        this.#claiming.delete(effect.user);
+        this.#ways.done(effect.user, effect.session.session);
         return this.#opened(effect.user, effect.session);
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
@@ -236,7 +236,9 @@ export class Presence implements PresenceService {
     this.#closingInFlight = true;
     const outcome = await this.#options.append(closes.map((close) => this.#towardsHome(close)));
     this.#closingInFlight = false;
-    if (outcome.ok) this.#local.closed(closes);
+    if (!outcome.ok) return;
+    this.#local.closed(closes);
+    for (const { session } of closes) this.#ways.ended(session);
   }
 
   #reopen(missing: readonly Lease[]): void {
@@ -270,10 +272,10 @@ export class Presence implements PresenceService {
     const to = this.#route(open) ?? input.home ?? region;
     const home = known?.home ?? to;
     const lease = this.#leases.open(user, session);
-    this.#claiming.set(user, to);
+    this.#ways.went(user, session.session, to);
     const outcome = await this.#settle([lease], this.#options.append([towards(region, to, open)]));
     if (!outcome.ok) {
-      this.#claiming.delete(user);
+      this.#ways.done(user, session.session);
       this.#local.abandon(lease);
       // Stored and folded all the same, only the answer was lost: it is an orphan already.
       if (isInLog(this.node.replica, lease)) this.#local.orphaned(user, session.session);
@@ -371,6 +373,7 @@ export class Presence implements PresenceService {
     const close: Close = { kind: "close", user: lease.user, session, reason: "logout", by: "" };
     const outcome = await this.#settle([lease], this.#options.append([this.#towardsHome(close)]));
     if (!outcome.ok) return appendFailed(outcome);
+    this.#ways.ended(session);
     this.#local.end(session, "logout", "");
     return { ok: true, value: { token: this.#tokenOf(outcome) } };
   }
@@ -391,6 +394,7 @@ export class Presence implements PresenceService {
     const outcome = await this.#settle(leases, appending);
     if (!outcome.ok) return appendFailed(outcome);
     for (const { session, reason, by } of closes) {
+      this.#ways.ended(session);
       if (this.#leases.get(session) !== undefined) this.#local.end(session, reason, by);
     }
     return { ok: true, value: { ended: closes.length, token: this.#tokenOf(outcome) } };
@@ -436,7 +440,7 @@ export class Presence implements PresenceService {
   }
 
   #route(command: ClientCommand): Region | undefined {
-    return this.#claiming.get(command.user) ?? this.node.replica.route(this.region, command);
+    return this.#ways.of(command) ?? this.node.replica.route(this.region, command);
   }
 
   #tokenOf(outcome: { logId: string; position: Position }): Token {

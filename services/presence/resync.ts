@@ -15,6 +15,13 @@ import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import type { Held, Snapshots } from "./snapshots.ts";
 
+/** What a replica starts from. */
+export interface Base {
+  readonly replica: Replica;
+  /** Name of the snapshot; none where it starts from the logs alone. */
+  readonly from: string | undefined;
+}
+
 /** A record that differs between a replica and the logs. */
 export interface Difference {
   readonly region: Region;
@@ -22,8 +29,7 @@ export interface Difference {
   readonly user: UserId;
 }
 
-export interface Rebuilt {
-  readonly replica: Replica;
+export interface Rebuilt extends Base {
   /** Of the logs that both have at one position. */
   readonly differences: readonly Difference[];
   /** Of how many logs that was. */
@@ -35,6 +41,8 @@ export interface ResyncOptions {
   readonly regions: readonly Region[];
   readonly store: LogStore;
   readonly snapshots: Snapshots;
+  /** The replica of the moment was found wrong. */
+  readonly suspect: boolean;
   /** What it waits for, or how far it is; for people. */
   readonly progress: (detail: string) => void;
   readonly stopped: () => boolean;
@@ -75,8 +83,8 @@ export async function heldLogs({
 }
 
 /** A replica to go on from: the newest snapshot that leads to the logs, or an empty one where these are whole. Waits for as long as there is neither. */
-export async function base(options: ResyncOptions): Promise<Replica | undefined> {
-  const { regions, snapshots, progress, stopped, wanted } = options;
+export async function base(options: ResyncOptions): Promise<Base | undefined> {
+  const { regions, snapshots, suspect, progress, stopped, wanted } = options;
   while (!stopped()) {
     const [all, held] = await Promise.all([snapshots.list(), heldLogs(options)]);
     if (typeof held === "string" || all === undefined) {
@@ -84,15 +92,15 @@ export async function base(options: ResyncOptions): Promise<Replica | undefined>
       await pause(LOOK_EVERY_MS);
       continue;
     }
-    const found = snapshots.fitting(all, held);
+    const found = snapshots.fitting(all, held, suspect);
     if (found !== undefined) {
       const loaded = await snapshots.load(found, (percent) => progress(`loading a snapshot: ${percent} %`));
-      if (loaded.ok) return loaded.replica;
+      if (loaded.ok) return { replica: loaded.replica, from: found.stored.name };
       progress(loaded.detail);
       continue;
     }
     if ([...held.values()].every(({ first }) => first <= 1) && all.every((one) => snapshots.isDamaged(one)))
-      return new Replica(regions);
+      return { replica: new Replica(regions), from: undefined };
     progress("no snapshot leads to the logs that are held here");
     wanted();
     await pause(LOOK_EVERY_MS);
@@ -124,8 +132,9 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt | undefi
 
 async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | undefined> {
   const { regions, present, open, freeze, stopped, progress } = options;
-  const replica = await base(options);
-  if (replica === undefined) return undefined;
+  const begun = await base(options);
+  if (begun === undefined) return undefined;
+  const { replica } = begun;
   let lost = false;
   const making = new Making(replica, present);
   const following = new Following({
@@ -154,7 +163,7 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
   if (stopped()) return undefined;
   if (lost) return "lost";
   const same = regions.filter((region) => isSame(replica, present, region));
-  return { replica, compared: same.length, differences: differencesOf(replica, present, same) };
+  return { ...begun, compared: same.length, differences: differencesOf(replica, present, same) };
 }
 
 /** The replica in the making. Once it holds, it folds nothing that `present` has not folded: they are to meet, though frames go on coming. */

@@ -1,9 +1,11 @@
 /**
  * A node's snapshots: taken of its replica while it goes on, put to its region's store, and loaded again. Rule: of two that would do, the
- * newest whole one is taken; one that is damaged is left out, with its reason, and the one before is used.
+ * newest whole one is taken; one that is damaged is left out, with its reason, and the one before is used. One that is in doubt is used
+ * where nothing else leads on.
  */
 import { defined } from "../../replicator/core/assert.ts";
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
 import type { Token } from "../../replicator/core/token.ts";
@@ -12,6 +14,7 @@ import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import { formatLabel, parseLabel } from "../../replicator/runtime/snapshot-label.ts";
 import type { SnapshotLabel } from "../../replicator/runtime/snapshot-label.ts";
+import { Doubts } from "./doubts.ts";
 
 /** How parts become bytes and bytes parts. */
 export interface SnapshotCodec {
@@ -52,10 +55,15 @@ export type Loaded =
   | { readonly ok: true; readonly replica: Replica }
   | { readonly ok: false; readonly detail: string };
 
-/** Of each region that took some: the newest, and the one before in case the newest is damaged. One brought from a peer outlives what is taken here. */
+/**
+ * Of each region that took some: the newest, the one before in case the newest is damaged, and one so much older that what was wrong with
+ * the replica it was taken of would have been found before the newest was taken. One brought from a peer outlives what is taken here.
+ */
 const KEPT = 2;
+const OLDER_MS = LIMITS.digestMs;
 
 export class Snapshots {
+  readonly doubts = new Doubts();
   readonly #options: SnapshotsOptions;
   #taken = 0;
   /** Names of those found damaged: not tried again. */
@@ -76,6 +84,7 @@ export class Snapshots {
     this.#taken += 1;
     const name = `${region}-${node}-${atMs}-${this.#taken}`.replaceAll(/[^A-Za-z0-9_-]/g, "_");
     const label = formatLabel({ region, node, atMs, vector });
+    this.doubts.taken(name, replica);
     const written = await store.write(name, label, codec.encode(chain(head, parts)));
     // Where writing failed half way, the folds still keep what changes.
     parts.return(undefined);
@@ -97,17 +106,28 @@ export class Snapshots {
   async prune(): Promise<Labelled[] | undefined> {
     const all = await this.list();
     if (all === undefined) return undefined;
-    const kept = all.filter((one, index) => {
-      const newer = all.slice(0, index).filter(({ label }) => label.region === one.label.region);
-      return newer.length < KEPT;
-    });
+    const kept = all.filter((one) => keptOf(all, one.label.region).includes(one));
     for (const one of all) if (!kept.includes(one)) await this.#options.store.remove(one.stored.name);
+    this.doubts.keep(new Set(kept.map(({ stored }) => stored.name)));
     return kept;
   }
 
-  /** The newest from which every log can be followed on; those found damaged are left out. */
-  fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Labelled | undefined {
-    return all.find((one) => !this.isDamaged(one) && fits(one.label, logs, this.#options.region));
+  /** Removes those in doubt: they were found to say what the logs do not. Resolves to their names. */
+  async removeDoubted(): Promise<string[]> {
+    const all = (await this.list()) ?? [];
+    const doubted = all.map(({ stored }) => stored.name).filter((name) => this.doubts.has(name));
+    for (const name of doubted) await this.#options.store.remove(name);
+    return doubted;
+  }
+
+  /**
+   * One from which every log can be followed on, and neither damaged nor in doubt: the newest; for a replica that is `suspect` the oldest,
+   * as others may say what is wrong with it. Where all are in doubt, the oldest.
+   */
+  fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>, suspect: boolean): Labelled | undefined {
+    const fitting = all.filter((one) => !this.isDamaged(one) && fits(one.label, logs, this.#options.region));
+    const sound = fitting.filter(({ stored }) => !this.doubts.has(stored.name));
+    return sound.at(suspect ? -1 : 0) ?? fitting.at(-1);
   }
 
   /** Whether it was found damaged. */
@@ -141,6 +161,16 @@ export class Snapshots {
 function* chain<T>(first: T, rest: Iterable<T>): Generator<T> {
   yield first;
   yield* rest;
+}
+
+/** Of all, newest first, those of one region that are kept. */
+function keptOf(all: readonly Labelled[], region: Region): Labelled[] {
+  const taken = all.filter(({ label }) => label.region === region);
+  const [newest, ...others] = taken;
+  if (newest === undefined || taken.length <= KEPT) return taken;
+  const older = others.slice(KEPT - 1);
+  const oldEnough = older.find(({ label }) => label.atMs <= newest.label.atMs - OLDER_MS);
+  return [...taken.slice(0, KEPT), ...(oldEnough === undefined ? older.slice(-1) : [oldEnough])];
 }
 
 /** What is in it must be what its label says. */

@@ -124,6 +124,25 @@ describe("a node", { timeout: 60_000 }, () => {
     expect(presence.presence("user7").status).toBe("online");
   });
 
+  it("that took a snapshot of such a record, written since and thus unnoticed, is not made anew from that one", async () => {
+    await twoRegions();
+    const { presence, engine } = regions.node("us");
+    await engine.housekeeping.take();
+    const { compared } = engine.stats;
+    await until("another node says the same", () => engine.stats.compared > compared + 2);
+    const fold = presence.node.replica.fold("cn");
+    const record = fold?.homed("user7");
+    if (fold === undefined || record === undefined) throw new Error("user7 is homed in cn");
+    record.sessions = record.sessions.map((session) => ({ ...session, status: "busy" as const }));
+    fold.digest.touch(record);
+    const taken = await engine.housekeeping.take();
+    if (!taken.ok) throw new Error(taken.detail);
+    await until("it is repaired", () => presence.presence("user7").status === "online");
+    expect(regions.logged("record-differs")).toMatchObject([{ region: "cn", user: "user7" }]);
+    await until("nobody can begin with it", () => !regions.server("us").snapshots.has(taken.name));
+    expect(regions.logged("snapshots-removed")).toMatchObject([{ names: [taken.name] }]);
+  });
+
   it("verifies itself at one position of each log, though frames go on coming", async () => {
     await twoRegions();
     const operations = operationsOf(regions.node("us").engine);

@@ -1,6 +1,7 @@
 /** What is on its way to the log while the node looks for what the log lacks: nothing is opened again behind it. */
 import { describe, expect, it } from "vitest";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
+import { open, sessionOf } from "../../core/samples.ts";
 import type { Presence } from "../../../services/presence/presence.ts";
 
 /** Opened and acknowledged, and the node's own log is not folded so far. */
@@ -69,5 +70,36 @@ describe("a beat of weak presence", () => {
     expect(bench.presence.touch("ann", "web")).toBeUndefined();
     expect(await bench.settle()).toMatchObject([{ kind: "open", session: { session } }]);
     expect(bench.presence.liveSessions).toBe(1);
+  });
+});
+
+describe("a command about a session", () => {
+  it("goes to the log that has the session, though a newer one of the user goes elsewhere", async () => {
+    const bench = new Bench().caughtUp();
+    const here = await bench.open("ann");
+    bench.peer("us", open("ann", sessionOf("x", "us", "phone")));
+    const opening = bench.presence.openSession({ user: "ann", device: "phone" });
+    expect(await bench.settle()).toMatchObject([{ kind: "forward", to: "us" }]);
+    valueOf(await opening);
+    const updating = bench.presence.updateSession(here.session, { status: "busy" });
+    expect(await bench.settle()).toMatchObject([{ kind: "update", session: here.session }]);
+    valueOf(await updating);
+  });
+
+  it("goes the way of its open where that is not folded, whatever was opened since", async () => {
+    const bench = new Bench().caughtUp();
+    await bench.settle();
+    const first = bench.presence.openSession({ user: "ann", home: "us" });
+    await bench.settle();
+    const { session } = valueOf(await first);
+    bench.peer("eu", open("ann", "x", "eu"));
+    const second = bench.presence.openSession({ user: "ann" });
+    expect(await bench.settle()).toMatchObject([{ kind: "forward", to: "us" }]);
+    const newest = valueOf(await second).session;
+    for (const one of [session, newest]) {
+      const closing = bench.presence.closeSession(one);
+      expect(await bench.settle()).toMatchObject([{ kind: "forward", to: "us", command: { session: one } }]);
+      valueOf(await closing);
+    }
   });
 });
