@@ -4,7 +4,7 @@ import type { Fold } from "./fold.ts";
 import type { EndedSession, Refusal, UserRecord } from "./record.ts";
 
 export interface FoldListener {
-  /** What users see of where the user is may be another: the record appeared (`appeared`), moved, or changed more than a status. */
+  /** What users see of where the user is may be another: the record appeared or came back (`appeared`), moved, or changed more than a status. */
   changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
   /** A command took effect; `ended` are the sessions it ended. `accepted`: it was forwarded here, not appended by this region for itself. */
   applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean): void;

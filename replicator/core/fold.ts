@@ -252,7 +252,7 @@ export class Fold {
 
   #apply(command: UserCommand, accepted: boolean): void {
     let record = this.table.get(command.user);
-    const appeared = record === undefined;
+    const appeared = record === undefined || (command.kind === "claim" && record.movedTo !== "");
     if (record === undefined) {
       if (command.kind === "update" || command.kind === "close") {
         return this.#listener.refused(this, command, "unknown-user");
