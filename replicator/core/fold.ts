@@ -33,29 +33,14 @@ import type {
 } from "./commands.ts";
 import { FoldDigest } from "./digest.ts";
 import { FoldExport } from "./export.ts";
+import type { FoldListener } from "./fold-listener.ts";
 import { FIRST_EPOCH, compareEpochs, nextEpoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
 import { prefetchFor } from "./prefetch.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
-import type { EndedSession, Refusal } from "./record.ts";
+import type { EndedSession } from "./record.ts";
 import type { FoldState, RecordState, Setting } from "./snapshot.ts";
 import { AHEAD, Table } from "./table.ts";
-
-/** What a fold tells as it goes; the state itself is already changed when it is called. */
-export interface FoldListener {
-  /** What users see of where the user is may be another: the record appeared (`appeared`), moved, or changed more than a status. */
-  changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
-  /** A command took effect; `ended` are the sessions it ended. `accepted`: it was forwarded here, not appended by this region for itself. */
-  applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean): void;
-  forwarded(fold: Fold, to: Region, ordinal: number, command: UserCommand): void;
-  /** Every forward of the lineage towards this fold's region up to `ordinal` is in the record now. */
-  processed(fold: Fold, from: Region, lineage: LogId, ordinal: number): void;
-  refused(fold: Fold, command: Command, refusal: Refusal): void;
-  /** A mark: this is the fold's digest at `version`. */
-  marked(fold: Fold, version: number, sums: Uint8Array): void;
-  /** A digest: `buckets` differ between `node`, which appended it, and this replica, at the mark of version `at`. */
-  compared(fold: Fold, at: number, buckets: readonly number[], node: string): void;
-}
 
 export type FrameRefusal =
   /** Another region's frame: it has no authority over this log. */
@@ -267,7 +252,7 @@ export class Fold {
 
   #apply(command: UserCommand, accepted: boolean): void {
     let record = this.table.get(command.user);
-    const appeared = record === undefined;
+    const appeared = record === undefined || (command.kind === "claim" && record.movedTo !== "");
     if (record === undefined) {
       if (command.kind === "update" || command.kind === "close") {
         return this.#listener.refused(this, command, "unknown-user");

@@ -15,7 +15,8 @@ import type {
   UserId,
 } from "./commands.ts";
 import { Fold } from "./fold.ts";
-import type { FoldListener, FoldResult } from "./fold.ts";
+import type { FoldListener } from "./fold-listener.ts";
+import type { FoldResult } from "./fold.ts";
 import { OnlineIndex } from "./online.ts";
 import type { Seat } from "./online.ts";
 import { Provisional } from "./provisional.ts";

@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { Command, UserCommand } from "../../replicator/core/commands.ts";
 import { Fold } from "../../replicator/core/fold.ts";
-import type { FoldListener } from "../../replicator/core/fold.ts";
+import type { FoldListener } from "../../replicator/core/fold-listener.ts";
 import { frame } from "./samples.ts";
 
 /** Everything a fold told, in its order. */

@@ -50,7 +50,7 @@ describe("the table of commands", () => {
     [claim(2), "nothing", ["appeared ann", "applied claim"]],
     [claim(2), "a record", ["changed ann", "applied claim"]],
     [claim(1), "a record", ["refused claim: lower-epoch"]],
-    [claim(2), "moved", ["changed ann", "applied claim"]],
+    [claim(2), "moved", ["appeared ann", "applied claim"]],
     [claim(1), "moved", ["forward 2 to eu: claim at 1 of 0"]],
   ];
 

@@ -1,0 +1,19 @@
+/** What a fold tells as it goes. Rule: the state itself is already changed when it is called. */
+import type { Command, LogId, Region, UserCommand, UserId } from "./commands.ts";
+import type { Fold } from "./fold.ts";
+import type { EndedSession, Refusal, UserRecord } from "./record.ts";
+
+export interface FoldListener {
+  /** What users see of where the user is may be another: the record appeared or came back (`appeared`), moved, or changed more than a status. */
+  changed(fold: Fold, user: UserId, appeared: boolean, record: UserRecord): void;
+  /** A command took effect; `ended` are the sessions it ended. `accepted`: it was forwarded here, not appended by this region for itself. */
+  applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean): void;
+  forwarded(fold: Fold, to: Region, ordinal: number, command: UserCommand): void;
+  /** Every forward of the lineage towards this fold's region up to `ordinal` is in the record now. */
+  processed(fold: Fold, from: Region, lineage: LogId, ordinal: number): void;
+  refused(fold: Fold, command: Command, refusal: Refusal): void;
+  /** A mark: this is the fold's digest at `version`. */
+  marked(fold: Fold, version: number, sums: Uint8Array): void;
+  /** A digest: `buckets` differ between `node`, which appended it, and this replica, at the mark of version `at`. */
+  compared(fold: Fold, at: number, buckets: readonly number[], node: string): void;
+}
