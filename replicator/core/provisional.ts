@@ -86,7 +86,7 @@ export class Provisional {
       .map((pending) => ({ pending, processed: !this.#isQueued(pending) }));
   }
 
-  /** Takes over what was exported, all of it at once. Only for an overlay without anything. */
+  /** Takes over what was exported, all of it at once, less what nothing pending needs. Only for an overlay without anything. */
   restore(states: readonly PendingState[]): void {
     const waiting: Pending[] = [];
     for (const { pending, processed } of states) {
@@ -95,6 +95,7 @@ export class Provisional {
       if (!processed) waiting.push(pending);
     }
     for (const pending of waiting.toSorted((a, b) => a.ordinal - b.ordinal)) this.#queue(pending);
+    for (const [user, all] of this.#byUser) this.#keep(user, all);
   }
 
   #queue(pending: Pending): void {

@@ -19,15 +19,16 @@ export class Doubts {
     for (const { region, version } of replica.folds) mapOf(this.#shared, region).set(name, version);
   }
 
-  /** That replica takes the place of the one there was; it was made from the snapshot, or from the logs alone. */
-  adopted(name: string | undefined, replica: Replica): void {
+  /** That replica takes the place of the one there was; it was made from the snapshots, or from the logs alone. */
+  adopted(made: readonly string[], replica: Replica): void {
     for (const names of this.#contradicted.values()) for (const one of names.keys()) this.#before.add(one);
     this.#contradicted.clear();
     this.#shared.clear();
-    if (name === undefined) return;
-    // Where it is as wrong as the one before, that is found again.
-    this.#before.delete(name);
-    this.taken(name, replica);
+    for (const name of made) {
+      // Where it is as wrong as the one before, that is found again.
+      this.#before.delete(name);
+      this.taken(name, replica);
+    }
   }
 
   /** Another node says of the log what the replica says, at that version. */

@@ -3,23 +3,26 @@
  * not to be trusted. Rule: the logs are the truth. What is made is compared with what there was, at equal positions, before it takes its
  * place; until then what there was goes on answering.
  */
+import { defined } from "../../replicator/core/assert.ts";
 import type { Frame, Position, Region, UserId } from "../../replicator/core/commands.ts";
 import { bucketOf, differingBuckets } from "../../replicator/core/digest.ts";
+import { composed } from "../../replicator/core/compose.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
+import { ReplicaImport } from "../../replicator/core/transfer.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
 import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
-import type { Held, Snapshots } from "./snapshots.ts";
+import type { Held, Labelled, Snapshots } from "./snapshots.ts";
 
 /** What a replica starts from. */
 export interface Base {
   readonly replica: Replica;
-  /** Name of the snapshot; none where it starts from the logs alone. */
-  readonly from: string | undefined;
+  /** Names of the snapshots; none where it starts from the logs alone. */
+  readonly from: readonly string[];
 }
 
 /** A record that differs between a replica and the logs. */
@@ -82,7 +85,10 @@ export async function heldLogs({
   return held;
 }
 
-/** A replica to go on from: the newest snapshot that leads to the logs, or an empty one where these are whole. Waits for as long as there is neither. */
+/**
+ * A replica to go on from: the newest snapshot that leads to the logs, one put together where several do, or an empty one where the logs
+ * are whole. Waits for as long as there is none of these.
+ */
 export async function base(options: ResyncOptions): Promise<Base | undefined> {
   const { regions, snapshots, suspect, progress, stopped, wanted } = options;
   while (!stopped()) {
@@ -93,19 +99,52 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
       continue;
     }
     const found = snapshots.fitting(all, held, suspect);
-    if (found !== undefined) {
-      const loaded = await snapshots.load(found, (percent) => progress(`loading a snapshot: ${percent} %`));
-      if (loaded.ok) return { replica: loaded.replica, from: found.stored.name };
-      progress(loaded.detail);
+    if (
+      found === undefined &&
+      [...held.values()].every(({ first }) => first <= 1) &&
+      all.every((one) => snapshots.isDamaged(one))
+    )
+      return { replica: new Replica(regions), from: [] };
+    const each = found === undefined ? snapshots.fittingEach(all, held, suspect) : alike(regions, found);
+    if (each !== undefined) {
+      const made = await load(each, options);
+      if (typeof made !== "string") return made;
+      progress(made);
       continue;
     }
-    if ([...held.values()].every(({ first }) => first <= 1) && all.every((one) => snapshots.isDamaged(one)))
-      return { replica: new Replica(regions), from: undefined };
     progress("no snapshot leads to the logs that are held here");
     wanted();
     await pause(LOOK_EVERY_MS);
   }
   return undefined;
+}
+
+function alike<T>(regions: readonly Region[], one: T): Map<Region, T> {
+  return new Map(regions.map((region) => [region, one]));
+}
+
+/** The replica that has each region's fold from the snapshot given for it; or what is wrong with one of them. */
+async function load(
+  chosen: ReadonlyMap<Region, Labelled>,
+  { regions, snapshots, progress }: ResyncOptions,
+): Promise<Base | string> {
+  const replicas = new Map<Labelled, Replica>();
+  for (const one of new Set(chosen.values())) {
+    const loaded = await snapshots.load(one, (percent) => progress(`loading a snapshot: ${percent} %`));
+    if (!loaded.ok) return loaded.detail;
+    replicas.set(one, loaded.replica);
+  }
+  const from = [...replicas.keys()].map(({ stored }) => stored.name);
+  const [only] = replicas.values();
+  if (only !== undefined && replicas.size === 1) return { replica: only, from };
+  const sources = new Map<Region, Replica>();
+  for (const [region, one] of chosen) sources.set(region, defined(replicas.get(one), "it was loaded"));
+  const made = new ReplicaImport(regions);
+  for (const part of composed(sources)) {
+    const fault = made.take(part);
+    if (fault !== undefined) return fault;
+  }
+  return { replica: defined(made.result, "it has an end"), from };
 }
 
 export interface RebuildOptions extends ResyncOptions {

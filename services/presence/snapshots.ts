@@ -125,9 +125,31 @@ export class Snapshots {
    * as others may say what is wrong with it. Where all are in doubt, the oldest.
    */
   fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>, suspect: boolean): Labelled | undefined {
-    const fitting = all.filter((one) => !this.isDamaged(one) && fits(one.label, logs, this.#options.region));
+    const { region } = this.#options;
+    const fitting = all.filter((one) => !this.isDamaged(one) && fits(one.label, logs, region));
+    // A log without frames is begun again with what the snapshot has of it: nobody's is newer than the region's own.
+    if (logs.get(region)?.head === 0)
+      fitting.sort((a, b) => (a.label.region === region ? 0 : 1) - (b.label.region === region ? 0 : 1));
     const sound = fitting.filter(({ stored }) => !this.doubts.has(stored.name));
     return sound.at(suspect ? -1 : 0) ?? fitting.at(-1);
+  }
+
+  /**
+   * Where no single one leads on, because several logs were begun again at the same time: for each region one from which its log can be
+   * followed; `undefined` where one has none.
+   */
+  fittingEach(
+    all: readonly Labelled[],
+    logs: ReadonlyMap<Region, Held>,
+    suspect: boolean,
+  ): Map<Region, Labelled> | undefined {
+    const chosen = new Map<Region, Labelled>();
+    for (const [region, held] of logs) {
+      const found = this.fitting(all, new Map([[region, held]]), suspect);
+      if (found === undefined) return undefined;
+      chosen.set(region, found);
+    }
+    return chosen;
   }
 
   /** Whether it was found damaged. */

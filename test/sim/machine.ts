@@ -18,7 +18,7 @@ interface Event extends Scheduled {
 const TURNS = 20;
 const SETTLED = Promise.resolve();
 const WALL_START_MS = 1_700_000_000_000;
-const RECENT = 400;
+const RECENT = 100_000;
 
 export class Process {
   readonly name: string;

@@ -14,7 +14,7 @@ function replicaAt(position: number): Replica {
 describe("a snapshot", () => {
   it("shares what was found wrong with the replica it was taken of, or that was made from it", () => {
     const doubts = new Doubts();
-    doubts.adopted("base", replicaAt(1));
+    doubts.adopted(["base"], replicaAt(1));
     doubts.taken("taken", replicaAt(2));
     expect(["base", "taken"].map((name) => doubts.has(name))).toEqual([false, false]);
     doubts.contradicted("cn");
@@ -23,7 +23,7 @@ describe("a snapshot", () => {
 
   it("shares nothing that came after another node said the same; of another log that counts for nothing", () => {
     const doubts = new Doubts();
-    doubts.adopted(undefined, replicaAt(1));
+    doubts.adopted([], replicaAt(1));
     doubts.taken("before", replicaAt(2));
     doubts.taken("after", replicaAt(4));
     doubts.confirmed("us", 9);
@@ -40,7 +40,7 @@ describe("a snapshot", () => {
     expect(doubts.has("taken")).toBe(false);
     doubts.taken("spoilt", replicaAt(2));
     doubts.contradicted("cn");
-    doubts.adopted(undefined, replicaAt(2));
+    doubts.adopted([], replicaAt(2));
     doubts.confirmed("cn", 2);
     expect(doubts.has("spoilt")).toBe(true);
   });
@@ -49,7 +49,7 @@ describe("a snapshot", () => {
     const doubts = new Doubts();
     doubts.taken("taken", replicaAt(2));
     doubts.contradicted("cn");
-    doubts.adopted("taken", replicaAt(3));
+    doubts.adopted(["taken"], replicaAt(3));
     expect(doubts.has("taken")).toBe(false);
     doubts.contradicted("cn");
     expect(doubts.has("taken")).toBe(true);
