@@ -5,6 +5,7 @@
  */
 import type { Position, Region } from "./core/commands.ts";
 import type { CopyLog, Entry, Extent, LogStore, OriginLog } from "./log/port.ts";
+import { inspectFrame } from "./wire/codec.ts";
 
 export type TailFinding =
   /** The peer has nothing that this log does not have. */
@@ -71,6 +72,8 @@ function putBack(log: OriginLog, copy: CopyLog, head: Position, last: Position):
     };
     const put = async (entry: Entry): Promise<void> => {
       if (ended || entry.position <= head) return;
+      const inspected = inspectFrame(entry.bytes);
+      if (!inspected.ok) return end(unknown(`frame ${entry.position} came broken: ${inspected.reason}`));
       const result = await log.putBack(entry);
       if (!result.ok) end(unknown(result.detail));
       else if (entry.position === last) end({ kind: "put-back", frames: last - head });

@@ -6,6 +6,7 @@ import { UNPROVEN } from "../../replicator/log/port.ts";
 import type { AppendResult } from "../../replicator/log/port.ts";
 import { TailProver } from "../../replicator/tail-prover.ts";
 import { until } from "../contract/recorder.ts";
+import { frameOf, textIn } from "./frames.ts";
 
 const server = new MemoryServer();
 let servers = { cn: server, us: server, eu: server };
@@ -15,7 +16,7 @@ let nowMs = 0;
 async function append(text: string): Promise<AppendResult> {
   const opened = await new MemoryLogStore(servers.cn).openLog("cn", { create: true });
   if (!opened.ok) throw new Error(opened.detail);
-  return opened.log.append(Buffer.from(text), text);
+  return opened.log.append(frameOf(text, opened.log.logId), text);
 }
 
 /** Copies the log as it is now. */
@@ -74,7 +75,7 @@ async function texts(): Promise<string[]> {
   for (let position = 1; ; position++) {
     const answer = await log.log.entry(position);
     if (!answer.ok || answer.entry === undefined) return found;
-    found.push(Buffer.from(answer.entry.bytes).toString());
+    found.push(textIn(answer.entry.bytes));
   }
 }
 

@@ -1,16 +1,13 @@
 /** The end of a region's own log, proven by a peer's copy: put back where it is lost, given up where something else stands there. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { MemoryLogStore, MemoryServer } from "../../replicator/log/memory.ts";
-import type { OriginLog } from "../../replicator/log/port.ts";
+import type { CopyLog, OriginLog } from "../../replicator/log/port.ts";
 import { proveTail } from "../../replicator/tail.ts";
+import { frameOf, textIn } from "./frames.ts";
 
 let server = new MemoryServer();
 let home = new MemoryLogStore(server);
 let peer = new MemoryLogStore(new MemoryServer());
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString();
-}
 
 async function log(): Promise<OriginLog> {
   const opened = await home.openLog("cn", { create: true });
@@ -21,9 +18,15 @@ async function log(): Promise<OriginLog> {
 async function append(...entries: string[]): Promise<void> {
   const own = await log();
   for (const entry of entries) {
-    const result = await own.append(Buffer.from(entry), `${entry}-${Math.random()}`);
+    const result = await own.append(frameOf(entry, own.logId), `${entry}-${Math.random()}`);
     if (!result.ok) throw new Error(result.detail);
   }
+}
+
+function flipped(bytes: Uint8Array): Uint8Array {
+  const other = bytes.slice();
+  other[9] = (other[9] ?? 0) ^ 1;
+  return other;
 }
 
 /** Copies the log to the peer as it is now, as its replicator does. */
@@ -49,7 +52,7 @@ async function contents(): Promise<string[]> {
   for (let position = 1; ; position++) {
     const answer = await own.entry(position);
     if (!answer.ok || answer.entry === undefined) return texts;
-    texts.push(text(answer.entry.bytes));
+    texts.push(textIn(answer.entry.bytes));
   }
 }
 
@@ -78,6 +81,42 @@ describe("the end of the log", () => {
     expect(await contents()).toEqual(["a", "b", "c", "d"]);
     expect((await log()).logId).toBe(before);
     expect(await proveTail("cn", home, peer)).toEqual({ kind: "proven" });
+  });
+
+  it("is not put back with a frame that came broken, and is when it comes whole", async () => {
+    await append("a", "b", "c");
+    await copy();
+    server.loseTail("LOG_cn", 2);
+    const { logId } = await log();
+    const sound = peer.openCopy.bind(peer);
+    peer.openCopy = async (region, options) => {
+      const opened = await sound(region, options);
+      if (!opened.ok) return opened;
+      const { log: real } = opened;
+      const broken: CopyLog = {
+        region,
+        extent: () => real.extent(),
+        entry: (position) => real.entry(position),
+        checkpoint: () => real.checkpoint(),
+        truncate: (below) => real.truncate(below),
+        append: (entry, fence) => real.append(entry, fence),
+        reset: () => real.reset(),
+        read: (from, handlers) =>
+          real.read(from, {
+            interrupted: (detail) => handlers.interrupted(detail),
+            resumed: () => handlers.resumed(),
+            broken: (reason, detail) => handlers.broken(reason, detail),
+            entry: (entry) =>
+              handlers.entry(entry.position === 3 ? { ...entry, bytes: flipped(entry.bytes) } : entry),
+          }),
+      };
+      return { ok: true, log: broken };
+    };
+    expect(await proveTail("cn", home, peer)).toMatchObject({ kind: "unknown" });
+    expect(await contents()).toEqual(["a", "b"]);
+    peer.openCopy = sound;
+    expect(await proveTail("cn", home, peer)).toEqual({ kind: "put-back", frames: 1 });
+    expect([await contents(), (await log()).logId]).toEqual([["a", "b", "c"], logId]);
   });
 
   it.each([
