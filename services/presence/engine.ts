@@ -58,6 +58,7 @@ export interface EngineOptions {
   readonly logAgeMaxMs?: number;
 }
 
+const UNSETTLED = "waiting until a peer has said what this region's log may have lost";
 /** A replica is made anew at most so often. */
 const RESYNC_SOONEST_MS = 10_000;
 
@@ -137,7 +138,7 @@ export class Engine {
   /** What the node is waiting for before it can answer; empty when it can. */
   get startingWith(): string {
     if (this.node.caughtUp) return "";
-    if (this.#following === undefined)
+    if (this.#following === undefined || this.#following.behind.length === 0)
       return this.#progress === "" ? "looking for a snapshot" : this.#progress;
     return `still folding ${this.#following.behind.join(", ")}`;
   }
@@ -261,6 +262,8 @@ export class Engine {
     const { node } = core;
     if (!node.caughtUp) {
       if (this.#following?.behind.length !== 0) return;
+      this.#ownLog.tick();
+      if (!this.#ownLog.isSettled()) return this.#says(UNSETTLED);
       this.#says("");
       core.step({ kind: "caught-up" });
       logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });

@@ -33,8 +33,8 @@ const RETRY_MS = 500;
 const LOOK_EVERY_MS = 1_000;
 
 export class Follower {
-  /** Where the log ended when it was first opened; unknown until then. */
-  startHead: Position | undefined;
+  /** The log as it was when it was first opened, and where it ended then; unknown until then. */
+  #start: { readonly logId: LogId; readonly head: Position } | undefined;
   readonly #options: FollowOptions;
   #reader: Reader | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -52,7 +52,9 @@ export class Follower {
 
   /** Whether all that the log had when it was first opened is folded. */
   get caughtUp(): boolean {
-    return this.startHead !== undefined && this.#options.at().position >= this.startHead;
+    if (this.#start === undefined) return false;
+    const { logId, position } = this.#options.at();
+    return this.#start.head === 0 || (logId === this.#start.logId && position >= this.#start.head);
   }
 
   start(): void {
@@ -71,14 +73,14 @@ export class Follower {
     if (this.#stopped) return;
     if (!opened.ok) {
       // A peer's copy is made by the replicator: until then there is nothing to wait for at start.
-      if (opened.reason === "absent") this.startHead ??= 0;
+      if (opened.reason === "absent") this.#start ??= { logId: "", head: 0 };
       return this.#again(`${opened.reason}: ${opened.detail}`);
     }
     const answer = await opened.log.extent();
     if (this.#stopped) return;
     if (!answer.ok) return this.#again(`${answer.reason}: ${answer.detail}`);
     const { extent } = answer;
-    this.startHead ??= extent.head;
+    if (this.#start?.logId !== extent.logId) this.#start = extent;
     const needed = this.#needed(extent);
     if (extent.first > needed) {
       const detail = `position ${needed} is needed, the first held is ${extent.first}`;

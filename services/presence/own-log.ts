@@ -29,6 +29,8 @@ const ABSENT_MS = 1_500;
 const PUT_BACK_MS = 5_000;
 /** So long a node that lived through the server's stop has to say that the log has its end: a reconnect. */
 const VOUCH_MS = 2_000;
+/** So long a node that starts waits for word of the log's end before it answers: a region cut off from all its peers has to go on. */
+const SETTLED_MS = 30_000;
 
 export class OwnLog {
   readonly #options: OwnLogOptions;
@@ -41,6 +43,8 @@ export class OwnLog {
   #asking = false;
   /** Since when nobody is known to have more of the log, and nobody vouches for its end either. */
   #comparedSinceMs: number | undefined;
+  /** When it was asked first. */
+  #askedAtMs: number | undefined;
 
   constructor(options: OwnLogOptions) {
     this.#options = options;
@@ -50,10 +54,17 @@ export class OwnLog {
     });
   }
 
-  /** Called all the time, of a node that has caught up. */
+  /** The log has its end, as far as can be told; or nobody has told for so long that the node answers with what it has. */
+  isSettled(): boolean {
+    if (!this.#unproven) return true;
+    return this.#askedAtMs !== undefined && this.#options.clock().monoMs - this.#askedAtMs >= SETTLED_MS;
+  }
+
+  /** Called all the time, of a node that has folded what there is. */
   tick(): void {
     if (this.#log === undefined || !this.#unproven || this.#asking) return;
     this.#asking = true;
+    this.#askedAtMs ??= this.#options.clock().monoMs;
     void this.#ask(this.#log);
   }
 
