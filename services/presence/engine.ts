@@ -83,6 +83,8 @@ export class Engine {
   #resyncing: Promise<Rebuilt | undefined> | undefined;
   /** A digest or a record says that the replica is wrong, and it was not made anew yet. */
   #distrusted = false;
+  /** The replica says of a log what that never had. */
+  #astray = false;
   /** Why a resync is due, until it is done. */
   #resyncFor: string | undefined;
   #resyncAtMs = Number.NEGATIVE_INFINITY;
@@ -113,7 +115,7 @@ export class Engine {
       snapshots: this.#snapshots,
       retention: this.retention,
       replica: () => this.node.replica,
-      suspect: () => this.#distrusted,
+      suspect: () => this.#distrusted || this.#astray,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
     this.#ownLog = new OwnLog({
@@ -235,6 +237,7 @@ export class Engine {
   #adopt({ replica, from }: Base): void {
     this.#snapshots.doubts.adopted(from, replica);
     this.#options.core.step({ kind: "adopt", replica });
+    this.#astray = false;
   }
 
   #follow(): void {
@@ -246,7 +249,10 @@ export class Engine {
         fold: (region, position, frame) => this.#options.core.folded(region, position, frame),
       },
       trouble: (region, detail) => this.#trouble(region, detail),
-      lost: (region, detail) => this.#resyncSoon(`log of ${region}: ${detail}`),
+      lost: (region, detail, astray) => {
+        this.#astray ||= astray;
+        this.#resyncSoon(`log of ${region}: ${detail}`);
+      },
     });
     this.#following.start();
   }

@@ -24,8 +24,8 @@ export interface FollowOptions {
   readonly fold: (position: Position, frame: Frame) => void;
   /** Something stands in the way; an empty detail means that it is over. */
   readonly trouble: (detail: string) => void;
-  /** The log cannot be followed from where the fold stands. Said again at each try. */
-  readonly lost: (detail: string) => void;
+  /** The log cannot be followed from where the fold stands; `astray`: it never had the fold's frames. Said again at each try. */
+  readonly lost: (detail: string, astray: boolean) => void;
 }
 
 const RETRY_MS = 500;
@@ -84,7 +84,7 @@ export class Follower {
     const needed = this.#needed(extent);
     if (extent.first > needed) {
       const detail = `position ${needed} is needed, the first held is ${extent.first}`;
-      this.#options.lost(detail);
+      this.#options.lost(detail, false);
       return this.#again(detail);
     }
     const { first, head } = extent;
@@ -111,7 +111,7 @@ export class Follower {
         if (isFork(before, entry.position, decoded.frame)) {
           refused = true;
           const detail = `log ${before.logId} has another frame at ${before.position} than the one folded`;
-          this.#options.lost(detail);
+          this.#options.lost(detail, true);
           return this.#restart(detail);
         }
         this.#options.fold(entry.position, decoded.frame);
@@ -121,7 +121,7 @@ export class Follower {
         const detail = `frame ${entry.position} of log ${decoded.frame.logId} was refused by the fold`;
         // Of a log that nothing is folded of, a later frame is a gap; only a first one that is refused leads nowhere.
         if (at.logId !== decoded.frame.logId && (at.logId !== "" || entry.position === 1))
-          this.#options.lost(detail);
+          this.#options.lost(detail, false);
         this.#restart(detail);
       },
       interrupted: (detail) => {

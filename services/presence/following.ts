@@ -17,7 +17,7 @@ export interface FollowingOptions {
   readonly open: (region: Region) => Promise<Opened<ReadableLog>>;
   readonly sink: Sink;
   readonly trouble: (region: Region, detail: string) => void;
-  readonly lost: (region: Region, detail: string) => void;
+  readonly lost: (region: Region, detail: string, astray: boolean) => void;
 }
 
 export class Following {
@@ -32,7 +32,7 @@ export class Following {
           at: () => sink.at(region),
           fold: (position, frame) => sink.fold(region, position, frame),
           trouble: (detail) => trouble(region, detail),
-          lost: (detail) => lost(region, detail),
+          lost: (detail, astray) => lost(region, detail, astray),
         }),
     );
   }

@@ -118,6 +118,7 @@ export class OwnLog {
     }
     this.#log = log;
     use(log);
+    this.tick();
     return { ok: true, log };
   }
 

@@ -102,7 +102,7 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
     if (
       found === undefined &&
       [...held.values()].every(({ first }) => first <= 1) &&
-      all.every((one) => snapshots.isDamaged(one))
+      all.every((one) => snapshots.isUseless(one, regions))
     )
       return { replica: new Replica(regions), from: [] };
     const each = found === undefined ? snapshots.fittingEach(all, held, suspect) : alike(regions, found);
@@ -170,7 +170,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt | undefi
 }
 
 async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | undefined> {
-  const { regions, present, open, freeze, stopped, progress } = options;
+  const { regions, snapshots, present, open, freeze, stopped, progress } = options;
   const begun = await base(options);
   if (begun === undefined) return undefined;
   const { replica } = begun;
@@ -181,7 +181,8 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
     open,
     sink: making,
     trouble: () => undefined,
-    lost: (region, detail) => {
+    lost: (region, detail, astray) => {
+      if (astray) snapshots.astray(region, begun.from);
       progress(`log of ${region}: ${detail}`);
       lost = true;
     },

@@ -68,6 +68,8 @@ export class Snapshots {
   #taken = 0;
   /** Names of those found damaged: not tried again. */
   readonly #damaged = new Set<string>();
+  /** By region: names of those that say what its log never had, which lost its end and went on otherwise. */
+  readonly #astray = new Map<Region, Set<string>>();
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
@@ -126,7 +128,7 @@ export class Snapshots {
    */
   fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>, suspect: boolean): Labelled | undefined {
     const { region } = this.#options;
-    const fitting = all.filter((one) => !this.isDamaged(one) && fits(one.label, logs, region));
+    const fitting = all.filter((one) => !this.isUseless(one, logs.keys()) && fits(one.label, logs, region));
     // A log without frames is begun again with what the snapshot has of it: nobody's is newer than the region's own.
     if (logs.get(region)?.head === 0)
       fitting.sort((a, b) => (a.label.region === region ? 0 : 1) - (b.label.region === region ? 0 : 1));
@@ -152,9 +154,15 @@ export class Snapshots {
     return chosen;
   }
 
-  /** Whether it was found damaged. */
-  isDamaged({ stored }: Labelled): boolean {
-    return this.#damaged.has(stored.name);
+  /** One of them, at least, says what the region's log never had. */
+  astray(region: Region, names: readonly string[]): void {
+    this.#astray.set(region, new Set([...(this.#astray.get(region) ?? []), ...names]));
+  }
+
+  /** Whether it is known to be damaged, or not to lead to one of these logs. */
+  isUseless({ stored }: Labelled, regions: Iterable<Region>): boolean {
+    if (this.#damaged.has(stored.name)) return true;
+    return [...regions].some((region) => this.#astray.get(region)?.has(stored.name) === true);
   }
 
   async load({ stored, label }: Labelled, progress: (percent: number) => void): Promise<Loaded> {
