@@ -11,8 +11,9 @@ import type { Fold } from "../../replicator/core/fold.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { ReplicaImport } from "../../replicator/core/transfer.ts";
-import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
+import type { Entry, LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
+import { decodeFrame } from "../../replicator/wire/codec.ts";
 import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
@@ -80,9 +81,24 @@ export async function heldLogs({
     if (!opened.ok) return opened.detail;
     const answer = await opened.log.extent();
     if (!answer.ok) return `the log of ${origin} cannot be read: ${answer.detail}`;
-    held.set(origin, answer.extent);
+    const { extent } = answer;
+    const begun = extent.first === 1 && extent.head > 0 ? await opened.log.entry(1) : undefined;
+    if (begun?.ok === false) return `the log of ${origin} cannot be read: ${begun.detail}`;
+    held.set(origin, { ...extent, base: baseIn(begun?.entry) });
   }
   return held;
+}
+
+/** Where the log goes on from that begins with this entry. */
+function baseIn(first: Entry | undefined): Held["base"] {
+  const decoded = first === undefined ? undefined : decodeFrame(first.bytes);
+  const begins = decoded?.ok === true ? decoded.frame.commands[0] : undefined;
+  return begins?.kind === "renewed" ? begins : undefined;
+}
+
+/** Whether it can be folded by who has nothing. */
+function isWhole({ first, base: from }: Held): boolean {
+  return first <= 1 && from === undefined;
 }
 
 /**
@@ -101,7 +117,7 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
     const found = snapshots.fitting(all, held, suspect);
     if (
       found === undefined &&
-      [...held.values()].every(({ first }) => first <= 1) &&
+      [...held.values()].every(isWhole) &&
       all.every((one) => snapshots.isUseless(one, regions))
     )
       return { replica: new Replica(regions), from: [] };

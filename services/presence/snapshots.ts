@@ -40,6 +40,8 @@ export interface Held {
   readonly logId: LogId;
   readonly first: Position;
   readonly head: Position;
+  /** Where it goes on from, of a log that is held from its beginning and has one before it. */
+  readonly base?: { readonly logId: LogId; readonly position: Position } | undefined;
 }
 
 export interface Labelled {
@@ -214,10 +216,19 @@ function misnamed(replica: Replica | undefined, { vector }: SnapshotLabel): stri
 
 /** This region's own log, empty, is begun again with whatever state there is; every other must go on where the snapshot ends. */
 function fits({ vector }: SnapshotLabel, logs: ReadonlyMap<Region, Held>, own: Region): boolean {
-  for (const [region, { logId, first, head }] of logs) {
-    if (head === 0 && (region === own || logId === "")) continue;
-    const at = vector.get(region);
-    if (at === undefined ? first > 1 : at.logId !== logId || first > at.position + 1) return false;
+  for (const [region, held] of logs) {
+    if (held.head === 0 && (region === own || held.logId === "")) continue;
+    if (!leadsTo(vector.get(region), held)) return false;
   }
   return true;
+}
+
+/** Whether a fold that stands there can fold the log that is held; one that stands nowhere, only a log without a past. */
+function leadsTo(
+  at: { readonly logId: LogId; readonly position: Position } | undefined,
+  { logId, first, base }: Held,
+): boolean {
+  if (at?.logId === logId) return first <= at.position + 1;
+  if (base !== undefined) return at?.logId === base.logId && at.position === base.position;
+  return at === undefined && first <= 1;
 }
