@@ -308,7 +308,10 @@ export class Engine {
       present: core.node.replica,
       open: (origin) =>
         origin === region ? store.openLog(region, { create: false }) : this.#openCopy(origin),
-      freeze: async () => this.#following?.stop(),
+      freeze: async () => {
+        await this.#following?.stop();
+        return () => this.#follow();
+      },
     });
     this.#says("");
     if (this.#stopped) return undefined;

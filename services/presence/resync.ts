@@ -58,6 +58,8 @@ const LOOK_EVERY_MS = 500;
 const CATCH_UP_EVERY_MS = 20;
 /** So long the replica in the making waits for the present one, which folds the same logs a moment later. */
 const MEET_MS = 1_000;
+/** So long it waits for what `present` had folded already. */
+const SHORT_MS = 2_000;
 const SCRUBBED_AT_ONCE = 2_000;
 /** Differences named at most. */
 export const DIFFERENCES_MAX = 100;
@@ -167,8 +169,8 @@ export interface RebuildOptions extends ResyncOptions {
   /** The replica of the moment. */
   readonly present: Replica;
   readonly open: (region: Region) => Promise<Opened<ReadableLog>>;
-  /** Folds nothing more into `present` from when it resolves. */
-  readonly freeze: () => Promise<void>;
+  /** Folds nothing more into `present` from when it resolves, until what it resolves to is called. */
+  readonly freeze: () => Promise<() => void>;
 }
 
 /**
@@ -213,11 +215,18 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
   making.hold();
   for (let waitedMs = 0; waitedMs < MEET_MS && goesOn() && making.isAhead; waitedMs += CATCH_UP_EVERY_MS)
     await pause(CATCH_UP_EVERY_MS);
-  if (goesOn()) await freeze();
-  while (goesOn() && making.isShort) await pause(CATCH_UP_EVERY_MS);
+  const thaw = goesOn() ? await freeze() : undefined;
+  for (let waitedMs = 0; goesOn() && making.isShort; waitedMs += CATCH_UP_EVERY_MS) {
+    await pause(CATCH_UP_EVERY_MS);
+    // Of a log that lost its end `present` has more than there is: it is needed for mending that.
+    if (waitedMs >= SHORT_MS) lost = true;
+  }
   await following.stop();
   if (stopped()) return undefined;
-  if (lost) return "lost";
+  if (lost) {
+    thaw?.();
+    return "lost";
+  }
   const same = regions.filter((region) => isSame(replica, present, region));
   return { ...begun, compared: same.length, differences: differencesOf(replica, present, same) };
 }
