@@ -16,6 +16,8 @@ const RETRANSMIT_MS = 200;
 export interface Peer {
   readonly region: Region;
   up: boolean;
+  /** How often it was stopped: what was on its way to it then never arrives. */
+  readonly stops: number;
   pausedUntilMs: number;
   /** What reached it while it was paused. */
   readonly held: (() => void)[];
@@ -151,7 +153,9 @@ export class Network {
       settled = true;
     };
     const timeOut = (): void => machine.schedule(process, timeoutAtMs, "no answer", () => settle(undefined));
-    const cutOff = (): boolean => this.isCut(process.region, server.region) || !server.up;
+    const { stops } = server;
+    const cutOff = (): boolean =>
+      this.isCut(process.region, server.region) || !server.up || server.stops !== stops;
     if (cutOff()) return timeOut();
     if (requestLost) {
       this.fired.add("request-lost");

@@ -129,6 +129,7 @@ export class Server implements Peer {
   readonly region: Region;
   readonly snapshots = new SnapshotShelf();
   up = true;
+  stops = 0;
   /** What is known of the logs' ends since it was started. */
   readonly proofs = new Map<LogId, Proof>();
   pausedUntilMs = 0;
@@ -171,6 +172,7 @@ export class Server implements Peer {
   /** Requests that it had not served are gone with it. */
   stop(): void {
     this.up = false;
+    this.stops += 1;
     this.held.length = 0;
     this.proofs.clear();
   }
