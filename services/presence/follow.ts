@@ -5,7 +5,6 @@
  * again after each interruption; if the log holds another one there, it lost its end and went on, and the fold is not of this log.
  */
 import type { Frame, LogId, Position, Region } from "../../replicator/core/commands.ts";
-import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Extent, Opened, ReadableLog, Reader } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 
@@ -28,7 +27,7 @@ export interface FollowOptions {
   readonly lost: (detail: string, astray: boolean) => void;
 }
 
-const RETRY_MS = 500;
+const RETRY_MS = 300;
 /** While a reader stands still, the log is looked at so often: it may be another one now, or have to be made anew. */
 const LOOK_EVERY_MS = 1_000;
 
@@ -169,7 +168,7 @@ export class Follower {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#running = this.#running.then(() => this.#open());
-    }, RETRY_MS + LIMITS.tickMs);
+    }, RETRY_MS);
   }
 }
 
