@@ -24,6 +24,7 @@ const TOP = [
   "replicator/replicator.ts",
   "replicator/snapshot-fetch.ts",
   "replicator/tail.ts",
+  "replicator/tail-prover.ts",
   "replicator/env.ts",
 ];
 

@@ -36,6 +36,7 @@ const SNAPSHOT_FROM_BYTES = 16 * 1024 * 1024;
 /** So often a snapshot is asked for before a whole log is read from its beginning. */
 const FETCHES_MAX = 20;
 
+type Sound = Extract<Inspection, { readonly ok: true }>;
 type Phase = "idle" | "opening" | "fetching" | "reading" | "halted";
 
 export class Link {
@@ -226,12 +227,16 @@ export class Link {
       if (entry.position < this.#received) this.#count("duplicate");
       return [];
     }
+    if (!inspection.ok) {
+      const detail = `${this.#frame(entry)} is broken: ${inspection.reason}`;
+      return this.#halt("blocked", detail, inspection.reason, now);
+    }
     const refusal = this.#refusal(entry, inspection);
     if (refusal !== undefined) return this.#halt("blocked", refusal.detail, refusal.reason, now);
-    if (entry.position === 1 && inspection.ok && inspection.goesOn === true)
+    if (entry.position === 1 && inspection.goesOn === true)
       return [{ kind: "stop" }, ...this.#fetch("the log goes on from another", "snapshotting", now)];
     this.#received = entry.position;
-    this.#checksum = inspection.ok ? inspection.checksum : 0;
+    this.#checksum = inspection.checksum;
     this.#head = Math.max(this.#head, entry.position);
     this.#progressAtMs = now.monoMs;
     this.#inFlight += 1;
@@ -251,9 +256,12 @@ export class Link {
     return inspection.ok && inspection.logId === this.#logId && inspection.checksum !== this.#checksum;
   }
 
-  #refusal(entry: LinkEntry, inspection: Inspection): { reason: string; detail: string } | undefined {
-    const at = `frame ${entry.position} of ${this.origin}`;
-    if (!inspection.ok) return { reason: inspection.reason, detail: `${at} is broken: ${inspection.reason}` };
+  #frame({ position }: LinkEntry): string {
+    return `frame ${position} of ${this.origin}`;
+  }
+
+  #refusal(entry: LinkEntry, inspection: Sound): { reason: string; detail: string } | undefined {
+    const at = this.#frame(entry);
     if (inspection.region !== this.origin)
       return { reason: "authority", detail: `${at} claims to be of ${inspection.region}` };
     if (inspection.logId !== this.#logId) {

@@ -89,6 +89,14 @@ describe("the table of commands", () => {
     expect(give(DROP)).toEqual(["forward 1 to us: open s2", "changed ann"]);
   });
 
+  it("a digest of a position without a mark is compared with nothing", () => {
+    const { fold, give } = recorded();
+    give(open("ann", "s1"));
+    expect(give({ kind: "digest", at: 1, sums: fold.sums() })).toEqual([]);
+    expect(give({ kind: "mark" })).toEqual(["marked 3"]);
+    expect(give({ kind: "digest", at: 3, sums: fold.sums() })).toEqual(["compared at 3: "]);
+  });
+
   it("a drop to this very region is refused", () => {
     const { give } = recorded();
     give(OPEN);

@@ -117,6 +117,22 @@ describe("reading", () => {
     },
   );
 
+  it("what is compared is the frame received last, not the one that the copy ended with", () => {
+    const bench = new Bench();
+    bench.open(10, 4);
+    expect(bench.entry(5, OTHER)).toMatchObject([{ kind: "append" }]);
+    expect(bench.entry(5, OTHER)).toEqual([]);
+    expect(bench.entry(5, GOOD)).toEqual([{ kind: "stop" }]);
+    expect(bench.link.report().errors).toEqual({ forked: 1 });
+  });
+
+  it("a frame of another log at that position is no fork of this one: whoever reads both says so", () => {
+    const bench = new Bench();
+    bench.open(10, 4);
+    expect(bench.entry(4, { ...OTHER, logId: "other" })).toEqual([]);
+    expect(bench.link.report().errors).toEqual({});
+  });
+
   it("a frame garbled on the way is no other frame", () => {
     const bench = new Bench();
     bench.open(10, 4);

@@ -1,24 +1,32 @@
 /** Which of a region's snapshots are kept, and which of them a node goes on from. */
 import { describe, expect, it } from "vitest";
 import { Snapshots } from "../../../services/presence/snapshots.ts";
+import type { Held } from "../../../services/presence/snapshots.ts";
 import { Replica } from "../../../replicator/core/replica.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import type { LogPosition } from "../../../replicator/core/token.ts";
 import { formatLabel } from "../../../replicator/runtime/snapshot-label.ts";
 import { SIM_CODEC } from "../../sim/snapshot-codec.ts";
 
 const LATER = LIMITS.digestMs;
 
-/** The snapshots of a region that holds some by name: who took them and when, newest first. */
+interface Taken {
+  readonly region?: string;
+  readonly atMs: number;
+  readonly at?: Readonly<Record<string, LogPosition>>;
+}
+
+/** The snapshots of a region that holds some by name: who took them and when, and where their folds stand; newest first. */
 class Shelf {
   readonly names: string[];
   readonly snapshots: Snapshots;
 
-  constructor(taken: Readonly<Record<string, { region?: string; atMs: number }>>) {
+  constructor(taken: Readonly<Record<string, Taken>>) {
     this.names = Object.keys(taken);
-    const stored = this.names.map((name) => ({
+    const stored = Object.entries(taken).map(([name, { region = "cn", atMs, at = {} }]) => ({
       name,
       bytes: 1,
-      label: formatLabel({ region: "cn", node: "cn-1", vector: new Map(), atMs: 0, ...taken[name] }),
+      label: formatLabel({ region, node: "cn-1", vector: new Map(Object.entries(at)), atMs }),
     }));
     this.snapshots = new Snapshots({
       region: "cn",
@@ -43,8 +51,19 @@ class Shelf {
     return this.names;
   }
 
-  async chosen(suspect: boolean): Promise<string | undefined> {
-    return this.snapshots.fitting((await this.snapshots.list()) ?? [], new Map(), suspect)?.stored.name;
+  async chosen(suspect: boolean, logs: ReadonlyMap<string, Held> = new Map()): Promise<string | undefined> {
+    return this.snapshots.fitting((await this.snapshots.list()) ?? [], logs, suspect)?.stored.name;
+  }
+
+  /** For each log the one it is followed on from; nothing where one of them has none. */
+  async chosenEach(
+    suspect: boolean,
+    logs: ReadonlyMap<string, Held>,
+  ): Promise<Record<string, string> | undefined> {
+    const each = this.snapshots.fittingEach((await this.snapshots.list()) ?? [], logs, suspect);
+    return (
+      each && Object.fromEntries([...each].map(([region, { stored }]) => [region, stored.name] as const))
+    );
   }
 }
 
@@ -84,5 +103,75 @@ describe("of a region's snapshots", () => {
     expect([await shelf.chosen(false), await shelf.chosen(true)]).toEqual(["a", "a"]);
     expect(await shelf.snapshots.removeDoubted()).toEqual(["c", "b", "a"]);
     expect(shelf.names).toEqual([]);
+  });
+});
+
+function held(logs: Readonly<Record<string, Partial<Held>>>): Map<string, Held> {
+  return new Map(
+    Object.entries(logs).map(([region, one]) => [
+      region,
+      { logId: `${region}-1`, first: 1, head: 9, bytes: 0, ...one },
+    ]),
+  );
+}
+
+function point(logId: string, position: number): LogPosition {
+  return { logId, position };
+}
+
+/** cn and us have begun their logs again while they were cut off: each has a snapshot of its own new log and of the other's old one. */
+const CROSSED = {
+  ours: { atMs: 3, at: { cn: point("cn-2", 1), us: point("us-1", 9) } },
+  theirs: { atMs: 2, region: "us", at: { cn: point("cn-1", 9), us: point("us-2", 1) } },
+  older: { atMs: 1, region: "us", at: { cn: point("cn-1", 8), us: point("us-2", 1) } },
+};
+const BOTH_NEW = held({ cn: { logId: "cn-2" }, us: { logId: "us-2" } });
+
+describe("where logs were begun again", () => {
+  it("at the same time, none leads to all of them, but each is followed on from the newest that leads to it", async () => {
+    const shelf = new Shelf(CROSSED);
+    expect(await shelf.chosen(false, BOTH_NEW)).toBeUndefined();
+    expect(await shelf.chosenEach(false, BOTH_NEW)).toEqual({ cn: "ours", us: "theirs" });
+    expect(await shelf.chosenEach(true, BOTH_NEW)).toEqual({ cn: "ours", us: "older" });
+  });
+
+  it("and one of them is led to by none, there is nothing to put together", async () => {
+    const { ours } = CROSSED;
+    expect(await new Shelf({ ours }).chosenEach(false, BOTH_NEW)).toBeUndefined();
+    const beyond = held({ cn: { logId: "cn-2", first: 3 }, us: { logId: "us-2" } });
+    expect(await new Shelf(CROSSED).chosenEach(false, beyond)).toBeUndefined();
+  });
+
+  it("those in doubt are left out for each log by itself, unless no other leads to it", async () => {
+    const shelf = new Shelf(CROSSED);
+    const { doubts } = shelf.snapshots;
+    for (const name of ["ours", "theirs"]) doubts.taken(name, new Replica(["cn", "us"]));
+    doubts.contradicted("cn");
+    expect(await shelf.chosenEach(false, BOTH_NEW)).toEqual({ cn: "ours", us: "older" });
+  });
+
+  it("the region's own goes before a newer one of a peer while its own log has no frames: it knows most of what was there", async () => {
+    const taken = {
+      peers: { atMs: 3, region: "us", at: { cn: point("cn-1", 5), us: point("us-1", 9) } },
+      own: { atMs: 2, at: { cn: point("cn-1", 8), us: point("us-1", 7) } },
+      before: { atMs: 1, at: { cn: point("cn-1", 6), us: point("us-1", 7) } },
+    };
+    const shelf = new Shelf(taken);
+    const empty = held({ cn: { logId: "cn-2", head: 0 }, us: {} });
+    expect(await shelf.chosen(false, empty)).toBe("own");
+    expect(await shelf.chosenEach(false, empty)).toEqual({ cn: "own", us: "peers" });
+    const { peers } = taken;
+    expect(await new Shelf({ peers }).chosen(false, empty)).toBe("peers");
+  });
+
+  it("any other log is followed on from the newest, whoever took it", async () => {
+    const taken = {
+      peers: { atMs: 3, region: "us", at: { cn: point("cn-1", 5), us: point("us-1", 9) } },
+      own: { atMs: 2, at: { cn: point("cn-1", 8), us: point("us-1", 7) } },
+    };
+    expect(await new Shelf(taken).chosen(false, held({ cn: {}, us: {} }))).toBe("peers");
+    expect(await new Shelf(taken).chosen(false, held({ cn: {}, us: { logId: "", head: 0 } }))).toBe("peers");
+    const foreign = held({ cn: {}, us: { logId: "us-2", head: 0 } });
+    expect(await new Shelf(taken).chosen(false, foreign)).toBeUndefined();
   });
 });
