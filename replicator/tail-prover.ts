@@ -37,6 +37,8 @@ export class TailProver {
   /** The log was told since the server started. */
   #told = false;
   #telling = false;
+  /** Counts the connections to the region's server: what was asked over an earlier one says nothing of this one. */
+  #connects = 0;
 
   constructor(options: TailProverOptions) {
     this.#options = options;
@@ -53,6 +55,7 @@ export class TailProver {
       for (const peer of this.#peers) peer.proven = false;
       this.#sinceMs = options.clock().monoMs;
       this.#told = false;
+      this.#connects += 1;
     });
   }
 
@@ -74,9 +77,10 @@ export class TailProver {
   async #ask(peer: Peer): Promise<void> {
     const { region, local, clock, logger } = this.#options;
     peer.asking = true;
+    const connects = this.#connects;
     const finding = await proveTail(region, local, peer.store);
     peer.asking = false;
-    peer.proven = finding.kind !== "unknown";
+    peer.proven = finding.kind !== "unknown" && connects === this.#connects;
     peer.askAtMs = clock().monoMs + ASK_AGAIN_MS;
     if (finding.kind === "put-back")
       logger.warn({ event: "tail-put-back", peer: peer.region, frames: finding.frames });
@@ -87,10 +91,12 @@ export class TailProver {
   async #tell(): Promise<void> {
     const { region, local } = this.#options;
     this.#telling = true;
+    const connects = this.#connects;
     const opened = await local.openLog(region, { create: false });
-    const done = opened.ok ? await opened.log.compared() : opened;
+    // Not across a restart: what is said then would be of a server that may have lost more.
+    const done = opened.ok && connects === this.#connects ? await opened.log.compared() : opened;
     this.#telling = false;
-    this.#told = done.ok;
+    this.#told = done.ok && connects === this.#connects;
   }
 }
 

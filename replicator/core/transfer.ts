@@ -94,7 +94,8 @@ export class ReplicaImport {
   /** What is shown of a user on the way here was never true: going offline on that way counts for nothing. */
   #restore(region: Region, record: RecordState): void {
     this.#replica.restore(region, record);
-    this.#replica.online.seat(record.user).lastSeenMs = record.lastSeenMs;
+    const seat = this.#replica.online.seat(record.user);
+    seat.lastSeenMs = Math.max(seat.lastSeenMs, record.lastSeenMs);
   }
 
   #restorePendings(): void {

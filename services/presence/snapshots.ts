@@ -131,9 +131,9 @@ export class Snapshots {
   fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>, suspect: boolean): Labelled | undefined {
     const { region } = this.#options;
     const fitting = all.filter((one) => !this.isUseless(one, logs.keys()) && fits(one.label, logs, region));
-    // A log without frames is begun again with what the snapshot has of it: nobody's is newer than the region's own.
-    if (logs.get(region)?.head === 0)
-      fitting.sort((a, b) => (a.label.region === region ? 0 : 1) - (b.label.region === region ? 0 : 1));
+    // A log without frames is begun again with what the snapshot has of it: nobody's has more than the region's own newest.
+    const newest = fitting.find(({ label }) => label.region === region);
+    if (logs.get(region)?.head === 0 && newest !== undefined) return newest;
     const sound = fitting.filter(({ stored }) => !this.doubts.has(stored.name));
     return sound.at(suspect ? -1 : 0) ?? fitting.at(-1);
   }

@@ -1,8 +1,9 @@
 /**
  * Row 16: power loss: cn's nats-server comes back with an older copy of its store. First with its peers in reach; then with all links of cn
- * cut, so that nobody can put the lost end back, and clients that write meanwhile; last with the node gone as well, so that it goes on
- * from the older state and the log forks. Rule: with peers in reach the end is put back and the log keeps its identity; else the log gets
- * a new one and everybody a snapshot. No live session is lost, nor anything that was acknowledged with ack=peer.
+ * cut, so that nobody can put the lost end back, and clients that write meanwhile; last with the node gone as well, so that nobody is left
+ * who knows of the lost end. Rule: with peers in reach the end is put back and the log keeps its identity; cut off, a node that knows
+ * more than the log goes on with that in a new one, and one that knows nothing appends nothing before a peer was heard. No live session is
+ * lost, nor anything that was acknowledged with ack=peer.
  */
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -21,17 +22,17 @@ import type { Stage } from "../stage.ts";
 const LOST_MS = { quick: 2_000, full: 5_000 };
 /** From when the node is still until the peers have all of its log: a few round trips. */
 const COPIED_MS = 400;
-/** How long a node goes on from the older state before it hears of anybody. */
-const FORK_MS = 1_000;
+/** How long a node that knows nothing is left alone with the older state. */
+const ALONE_MS = 5_000;
 const CONFIRMED = 10;
 const MENDED_MS_MAX = 60_000;
 const PATIENCE_MS = 60_000;
 const PEERS = ["eu", "us"];
 
-type Case = "peers in reach" | "cut off" | "forked";
+type Case = "peers in reach" | "cut off" | "nobody left";
 const CASES: { quick: readonly Case[]; full: readonly Case[] } = {
   quick: ["peers in reach", "cut off"],
-  full: ["peers in reach", "cut off", "forked"],
+  full: ["peers in reach", "cut off", "nobody left"],
 };
 
 export const row: Row = {
@@ -85,9 +86,12 @@ async function lose({ stage, name, lostMs, say }: Loss): Promise<Outcome> {
   const release = await clients.hold();
   const restoredMs = await losePower(stage, { node, name, copy });
   release();
-  const writtenMs = (await clients.untilAcknowledged("cn", performance.now(), PATIENCE_MS)) - restoredMs;
+  const early = name === "nobody left" ? await clients.loginWithPeer("cn") : undefined;
+  const written = (): Promise<number> => clients.untilAcknowledged("cn", performance.now(), PATIENCE_MS);
+  const cutOffWrittenMs = name === "nobody left" ? undefined : (await written()) - restoredMs;
   const healedMs = performance.now();
   for (const peer of PEERS) stage.wan("cn", peer).heal();
+  const writtenMs = cutOffWrittenMs ?? (await written()) - healedMs;
   await untilAgreed(stage);
   const mendedMs = performance.now() - (name === "peers in reach" ? restoredMs : healedMs);
   await clients.quiet();
@@ -102,6 +106,7 @@ async function lose({ stage, name, lostMs, say }: Loss): Promise<Outcome> {
     name === "peers in reach"
       ? atLeast("ends put back", count(events, "tail-put-back"), 1)
       : atLeast("logs renewed", count(events, "log-renewed"), 1),
+    exactly("acknowledged while nobody could tell", early === undefined ? 0 : 1, 0),
     atMost("writes acknowledged again after ms", Math.round(writtenMs), MENDED_MS_MAX),
     atMost("mended after ms", Math.round(mendedMs), MENDED_MS_MAX),
     atLeast("logins with ack=peer", confirmed.length, CONFIRMED),
@@ -121,15 +126,15 @@ async function losePower(
   node.pause();
   await pause(COPIED_MS, stage.signal);
   if (name !== "peers in reach") for (const peer of PEERS) stage.wan("cn", peer).cut();
-  if (name === "forked") await node.kill9();
+  if (name === "nobody left") await node.kill9();
   await nats.kill9();
   node.resume();
   restoreStore(nats, copy);
   const restoredMs = performance.now();
   await nats.restart();
-  if (name === "forked") {
+  if (name === "nobody left") {
     await node.restart();
-    await pause(FORK_MS, stage.signal);
+    await pause(ALONE_MS, stage.signal);
   }
   return restoredMs;
 }

@@ -54,6 +54,11 @@ async function crossed() {
   const theirs = later(US_2, "us", 1, open("bob", "s5", "us"));
   await log.log.putBack({ position: 1, logId, bytes: encodeFrame(own) });
   await copy.log.append({ position: 1, logId: US_2, bytes: encodeFrame(theirs) }, 0);
+  // Both are held from their second frame on: who stands where they were begun cannot go on.
+  const mark = (region: string, of: string): Frame => ({ ...frame(region, { kind: "mark" }), logId: of });
+  await log.log.putBack({ position: 2, logId, bytes: encodeFrame(mark("cn", logId)) });
+  await copy.log.append({ position: 2, logId: US_2, bytes: encodeFrame(mark("us", US_2)) }, 1);
+  for (const one of [log.log, copy.log]) await one.truncate(2);
   const snapshotsOf = (region: string): Snapshots =>
     new Snapshots({
       region,
@@ -77,7 +82,7 @@ async function crossed() {
       stopped: () => said.progress.at(-1)?.startsWith("no snapshot leads") === true,
       wanted: () => (said.wanted += 1),
     });
-  return { server, own, theirs, snapshots, peers: snapshotsOf("us"), made, said };
+  return { server, store, own, theirs, snapshots, peers: snapshotsOf("us"), made, said };
 }
 
 describe("a replica to go on from", () => {
@@ -115,6 +120,18 @@ describe("a replica to go on from", () => {
     const begun = await made();
     expect(begun?.from.toSorted()).toEqual(names.toSorted());
     expect(said.progress).toContainEqual(expect.stringContaining(`${damaged} is damaged`));
+  });
+
+  it("is of a snapshot that ends where a log held from its beginning goes on", async () => {
+    const { store, own, theirs, snapshots, peers, made } = await crossed();
+    const copy = await store.openCopy("us", { create: false });
+    if (!copy.ok) throw new Error(copy.detail);
+    await copy.log.reset();
+    await copy.log.append({ position: 1, logId: US_2, bytes: encodeFrame(theirs) }, 2);
+    await take(peers, replicaOf(US, CN, frame("us", open("dan", "s9", "us")), own));
+    const name = await take(snapshots, replicaOf(US, CN, own));
+    await take(peers, replicaOf(CN, own));
+    expect(await made()).toMatchObject({ from: [name] });
   });
 
   it("is waited for, and wanted of whoever could take a snapshot, where a log is led to by none", async () => {
