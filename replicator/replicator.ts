@@ -13,7 +13,8 @@ import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
 import { TailProver } from "./tail-prover.ts";
-import { decodeFrame, inspectFrame } from "./wire/codec.ts";
+import { inspectFrame } from "./wire/codec.ts";
+import { goesOn } from "./wire/goes-on.ts";
 
 export interface ReplicatorOptions {
   readonly region: Region;
@@ -238,10 +239,11 @@ class LinkDriver {
     const now = await copy.checkpoint();
     if (!now.ok) return failed(now.detail);
     if (now.sequence !== this.#sequence) return failed("another replicator writes the copy");
-    const reset = await copy.reset();
+    const reset = await copy.reset(now.sequence);
     if (!reset.ok) return failed(reset.detail);
     const checkpoint = await copy.checkpoint();
     if (!checkpoint.ok) return failed(checkpoint.detail);
+    if (checkpoint.sequence !== now.sequence) return failed("another replicator writes the copy");
     return { kind: "fetched", attempt, position: fetched.position, sequence: checkpoint.sequence };
   }
 
@@ -276,12 +278,6 @@ class LinkDriver {
       };
     });
   }
-}
-
-/** Whether the log whose first frame this is goes on where another ended. */
-function goesOn(bytes: Uint8Array): boolean {
-  const decoded = decodeFrame(bytes);
-  return decoded.ok && decoded.frame.commands[0]?.kind === "renewed";
 }
 
 function openFailed(reason: string, detail: string): LinkEvent {
