@@ -317,7 +317,9 @@ export class Fold {
     this.#give(record, release.to);
   }
 
+  /** What is given is written to another log: it is looked at once more before. */
   #give(record: UserRecord, to: Region): void {
+    if (!this.digest.isIntact(record)) this.#listener.corrupt(this, record.user);
     const { user, sessions, preferred, preferredUntilMs: untilMs } = record;
     const epoch = nextEpoch(record.epoch);
     this.#forward(to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
