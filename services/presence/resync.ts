@@ -16,7 +16,8 @@ import { pause } from "../../replicator/runtime/pause.ts";
 import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
-import type { Held, Labelled, Snapshots } from "./snapshots.ts";
+import { heldLogs, withBeginnings } from "./held-logs.ts";
+import type { Labelled, Snapshots } from "./snapshots.ts";
 
 /** What a replica starts from. */
 export interface Base {
@@ -61,30 +62,6 @@ const SCRUBBED_AT_ONCE = 2_000;
 /** Differences named at most. */
 export const DIFFERENCES_MAX = 100;
 
-/** Where the logs stand that this region holds, or why one of them does not say. */
-export async function heldLogs({
-  region,
-  regions,
-  store,
-}: ResyncOptions): Promise<Map<Region, Held> | string> {
-  const held = new Map<Region, Held>();
-  for (const origin of regions) {
-    const opened: Opened<ReadableLog> =
-      origin === region
-        ? await store.openLog(origin, { create: false })
-        : await store.openCopy(origin, { create: false });
-    if (!opened.ok && opened.reason === "absent") {
-      held.set(origin, { logId: "", first: 1, head: 0 });
-      continue;
-    }
-    if (!opened.ok) return opened.detail;
-    const answer = await opened.log.extent();
-    if (!answer.ok) return `the log of ${origin} cannot be read: ${answer.detail}`;
-    held.set(origin, answer.extent);
-  }
-  return held;
-}
-
 /**
  * A replica to go on from: the newest snapshot that leads to the logs, one put together where several do, or an empty one where the logs
  * are whole. Waits for as long as there is none of these.
@@ -92,7 +69,8 @@ export async function heldLogs({
 export async function base(options: ResyncOptions): Promise<Base | undefined> {
   const { regions, snapshots, suspect, progress, stopped, wanted } = options;
   while (!stopped()) {
-    const [all, held] = await Promise.all([snapshots.list(), heldLogs(options)]);
+    const [all, extents] = await Promise.all([snapshots.list(), heldLogs(options)]);
+    const held = typeof extents === "string" ? extents : await withBeginnings(options, extents);
     if (typeof held === "string" || all === undefined) {
       progress(typeof held === "string" ? held : "the region's snapshots cannot be listed");
       await pause(LOOK_EVERY_MS);
@@ -101,7 +79,7 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
     const found = snapshots.fitting(all, held, suspect);
     if (
       found === undefined &&
-      [...held.values()].every(({ first }) => first <= 1) &&
+      [...held.values()].every(({ first, goesOn: isLater }) => first <= 1 && isLater !== true) &&
       all.every((one) => snapshots.isDamaged(one))
     )
       return { replica: new Replica(regions), from: [] };

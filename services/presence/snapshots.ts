@@ -40,6 +40,8 @@ export interface Held {
   readonly logId: LogId;
   readonly first: Position;
   readonly head: Position;
+  /** It goes on where another ended, and its first frame, which says so, is held: who has nothing of it cannot begin there. */
+  readonly goesOn?: boolean;
 }
 
 export interface Labelled {
@@ -206,10 +208,10 @@ function misnamed(replica: Replica | undefined, { vector }: SnapshotLabel): stri
 
 /** This region's own log, empty, is begun again with whatever state there is; every other must go on where the snapshot ends. */
 function fits({ vector }: SnapshotLabel, logs: ReadonlyMap<Region, Held>, own: Region): boolean {
-  for (const [region, { logId, first, head }] of logs) {
+  for (const [region, { logId, first, head, goesOn = false }] of logs) {
     if (head === 0 && (region === own || logId === "")) continue;
     const at = vector.get(region);
-    if (at === undefined ? first > 1 : at.logId !== logId || first > at.position + 1) return false;
+    if (at === undefined ? first > 1 || goesOn : at.logId !== logId || first > at.position + 1) return false;
   }
   return true;
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Snapshots } from "../../../services/presence/snapshots.ts";
 import { Replica } from "../../../replicator/core/replica.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import type { Token } from "../../../replicator/core/token.ts";
 import { formatLabel } from "../../../replicator/runtime/snapshot-label.ts";
 import { SIM_CODEC } from "../../sim/snapshot-codec.ts";
 
@@ -13,7 +14,7 @@ class Shelf {
   readonly names: string[];
   readonly snapshots: Snapshots;
 
-  constructor(taken: Readonly<Record<string, { region?: string; atMs: number }>>) {
+  constructor(taken: Readonly<Record<string, { region?: string; atMs: number; vector?: Token }>>) {
     this.names = Object.keys(taken);
     const stored = this.names.map((name) => ({
       name,
@@ -47,6 +48,25 @@ class Shelf {
     return this.snapshots.fitting((await this.snapshots.list()) ?? [], new Map(), suspect)?.stored.name;
   }
 }
+
+const logs = (goesOn: boolean) => new Map([["us", { logId: "us-2", first: 1, head: 9, goesOn }]]);
+
+describe("a log that goes on from another", () => {
+  it("is followed on only from a snapshot that has it; one that begins by itself also from one that has nothing of it", async () => {
+    const shelf = new Shelf({ without: { atMs: 1 } });
+    const all = (await shelf.snapshots.list()) ?? [];
+    expect(shelf.snapshots.fitting(all, logs(true), true)).toBeUndefined();
+    expect(shelf.snapshots.fitting(all, logs(false), true)?.stored.name).toBe("without");
+  });
+
+  it("is followed on from its first frame on", async () => {
+    const shelf = new Shelf({
+      having: { atMs: 1, vector: new Map([["us", { logId: "us-2", position: 1 }]]) },
+    });
+    const all = (await shelf.snapshots.list()) ?? [];
+    expect(shelf.snapshots.fitting(all, logs(true), false)?.stored.name).toBe("having");
+  });
+});
 
 describe("of a region's snapshots", () => {
   it("the two newest are kept, and the newest from before a digest could show what is wrong with these", async () => {
