@@ -37,6 +37,14 @@ describe("accepting", () => {
     expect(accepted).toMatchObject([[{ kind: "accept", command: { kind: "claim", untilMs: 0 } }]]);
   });
 
+  it("a record that changed by itself is found before a command writes it, after which nothing would show it", () => {
+    const bench = new Bench().fold("us", OPEN).tick();
+    const held = bench.node.replica.fold("us")?.table.get("ann");
+    if (held !== undefined) held.preferredUntilMs = 7;
+    bench.fold("us", open("ann", "s2", "us"));
+    expect(bench.told).toContainEqual({ kind: "corrupt", region: "us", user: "ann" });
+  });
+
   it("nothing is accepted while another node's digest says that the replica is wrong", () => {
     const bench = new Bench().fold("us", { kind: "mark" });
     bench.fold("us", { kind: "digest", at: 1, sums: new Uint8Array(DIGEST_BYTES) });
