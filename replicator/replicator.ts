@@ -13,7 +13,8 @@ import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
 import { TailProver } from "./tail-prover.ts";
-import { decodeFrame, inspectFrame } from "./wire/codec.ts";
+import { inspectFrame } from "./wire/codec.ts";
+import { baseIn } from "./wire/base-in.ts";
 
 export interface ReplicatorOptions {
   readonly region: Region;
@@ -238,10 +239,11 @@ class LinkDriver {
     const now = await copy.checkpoint();
     if (!now.ok) return failed(now.detail);
     if (now.sequence !== this.#sequence) return failed("another replicator writes the copy");
-    const reset = await copy.reset();
+    const reset = await copy.reset(now.sequence);
     if (!reset.ok) return failed(reset.detail);
     const checkpoint = await copy.checkpoint();
     if (!checkpoint.ok) return failed(checkpoint.detail);
+    if (checkpoint.sequence !== now.sequence) return failed("another replicator writes the copy");
     return { kind: "fetched", attempt, position: fetched.position, sequence: checkpoint.sequence };
   }
 
@@ -255,7 +257,7 @@ class LinkDriver {
               region: inspected.header.region,
               logId: inspected.header.logId,
               checksum: inspected.header.checksum,
-              goesOn: position === 1 && goesOn(bytes),
+              goesOn: position === 1 && baseIn(bytes) !== undefined,
             }
           : { ok: false as const, reason: inspected.reason };
         this.dispatch({ kind: "entry", entry: { position, bytes }, inspection });
@@ -276,12 +278,6 @@ class LinkDriver {
       };
     });
   }
-}
-
-/** Whether the log whose first frame this is goes on where another ended. */
-function goesOn(bytes: Uint8Array): boolean {
-  const decoded = decodeFrame(bytes);
-  return decoded.ok && decoded.frame.commands[0]?.kind === "renewed";
 }
 
 function openFailed(reason: string, detail: string): LinkEvent {

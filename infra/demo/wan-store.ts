@@ -113,7 +113,7 @@ export class WanLogStore implements LogStore {
       entry: (position) => this.ask(() => log.entry(position)),
       checkpoint: () => this.ask(() => log.checkpoint()),
       truncate: (below) => this.ask(() => log.truncate(below)),
-      reset: () => this.ask(() => log.reset()),
+      reset: (through) => this.ask(() => log.reset(through)),
       append: (entry, fence) => this.ask(() => log.append(entry, fence), entry.bytes.length),
       read: (from, handlers) => this.follow(log, from, handlers),
     };

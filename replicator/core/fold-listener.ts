@@ -11,6 +11,8 @@ export interface FoldListener {
   forwarded(fold: Fold, to: Region, ordinal: number, command: UserCommand): void;
   /** Every forward of the lineage towards this fold's region up to `ordinal` is in the record now. */
   processed(fold: Fold, from: Region, lineage: LogId, ordinal: number): void;
+  /** The record was found to say what no command made of it, when something was to be made out of it. */
+  corrupt(fold: Fold, user: UserId): void;
   refused(fold: Fold, command: Command, refusal: Refusal): void;
   /** A mark: this is the fold's digest at `version`. */
   marked(fold: Fold, version: number, sums: Uint8Array): void;

@@ -252,6 +252,7 @@ export class Fold {
 
   #apply(command: UserCommand, accepted: boolean): void {
     let record = this.table.get(command.user);
+    if (record !== undefined) this.#look(record);
     const appeared = record === undefined || (command.kind === "claim" && record.movedTo !== "");
     if (record === undefined) {
       if (command.kind === "update" || command.kind === "close") {
@@ -298,6 +299,7 @@ export class Fold {
 
   #drop(drop: Drop): void {
     const record = this.homed(drop.user);
+    if (record !== undefined) this.#look(record);
     if (record === undefined || drop.to === this.region)
       return this.#listener.refused(this, drop, "not-homed");
     // Given at a claim, which the drop may not have known: what was given is given on, or it would be nobody's.
@@ -312,6 +314,7 @@ export class Fold {
 
   #release(release: Release): void {
     const record = this.homed(release.user);
+    if (record !== undefined) this.#look(record);
     if (record === undefined || release.to === this.region)
       return this.#listener.refused(this, release, "not-homed");
     this.#give(record, release.to);
@@ -322,6 +325,11 @@ export class Fold {
     const epoch = nextEpoch(record.epoch);
     this.#forward(to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
     this.#moved(record, to);
+  }
+
+  /** Once a record is written, no look of this node's own shows any more that it had changed by itself. */
+  #look(record: UserRecord): void {
+    if (!this.digest.isIntact(record)) this.#listener.corrupt(this, record.user);
   }
 
   #moved(record: UserRecord, to: Region): void {

@@ -57,6 +57,8 @@ export class Link {
   #fence = 0;
   #head: Position = 0;
   #inFlight = 0;
+  /** The copy has nothing yet. */
+  #begins = false;
   #progressAtMs = Number.NEGATIVE_INFINITY;
   #state: LinkState = "disconnected";
   #reason = "not connected yet";
@@ -69,9 +71,12 @@ export class Link {
     this.origin = origin;
   }
 
-  /** True when the reader should wait: enough appends are under way. */
+  /**
+   * True when the reader should wait: enough appends are under way. The first entry of an empty copy goes alone: of two
+   * replicators, each may begin behind a snapshot of its own, and until one has won they do not agree on what belongs where.
+   */
   get saturated(): boolean {
-    return this.#inFlight >= IN_FLIGHT_MAX;
+    return this.#inFlight >= (this.#begins ? 1 : IN_FLIGHT_MAX);
   }
 
   report(): LinkReport {
@@ -146,6 +151,7 @@ export class Link {
     this.#logId = origin.logId;
     this.#first = origin.first;
     this.#sequence = copy.sequence;
+    this.#begins = copy.position === 0;
     if (copy.logId !== "" && copy.logId !== origin.logId) {
       const change = `the copy is of log ${copy.logId}, the origin has ${origin.logId}`;
       this.#count("identity");
@@ -205,6 +211,7 @@ export class Link {
 
   #fetched(position: Position, sequence: number, now: Now): LinkEffect[] {
     this.#fetchesFailed = 0;
+    this.#begins = true;
     return this.#readFrom(position, sequence, now);
   }
 
@@ -274,6 +281,7 @@ export class Link {
 
   #appended(position: Position, bytes: number, now: Now): void {
     this.#inFlight -= 1;
+    this.#begins = false;
     this.#copied = position;
     this.#framesCopied += 1;
     this.#bytesCopied += bytes;

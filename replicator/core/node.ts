@@ -83,6 +83,8 @@ export class PresenceNode {
   readonly matrix: LinkMatrix;
   #replica: Replica;
   #caughtUp = false;
+  /** The replica was found wrong, and no other took its place yet: nothing it says is to be written to a log. */
+  #suspect = false;
   #effects: NodeEffect[] = [];
   #watermarkInFlight = false;
   #watermarkAtMs = Number.NEGATIVE_INFINITY;
@@ -163,7 +165,12 @@ export class PresenceNode {
       marked: (log, version, sums) => {
         if (log === region && this.#caughtUp) this.#digests.push({ kind: "digest", at: version, sums });
       },
+      corrupt: (log, user) => {
+        this.#suspect = true;
+        this.#effects.push({ kind: "corrupt", region: log, user });
+      },
       compared: (log, at, buckets, node) => {
+        this.#suspect ||= buckets.length > 0;
         this.#effects.push({ kind: "compared", region: log, at, buckets, node });
       },
     };
@@ -172,6 +179,7 @@ export class PresenceNode {
   /** What the old replica led to is forgotten; what it would have led to, the new one leads to again. */
   #adopt(replica: Replica, now: Now): void {
     this.#replica = replica;
+    this.#suspect = false;
     replica.listener = this.#listener();
     this.matrix.adopted();
     this.#accepting.clear();
@@ -256,7 +264,7 @@ export class PresenceNode {
           this.#scrubs.delete(region);
           break;
         }
-        if (!digest.isIntact(record)) this.#effects.push({ kind: "corrupt", region, user: record.user });
+        if (!digest.isIntact(record)) this.#replica.listener.corrupt(region, record.user);
       }
     }
   }
@@ -277,7 +285,7 @@ export class PresenceNode {
   #accept(from: Region, now: Now): void {
     const origin = this.replica.fold(from);
     const own = this.replica.fold(this.region);
-    if (!this.#caughtUp || origin === undefined || own === undefined) return;
+    if (!this.#caughtUp || this.#suspect || origin === undefined || own === undefined) return;
     const state = this.#accepting.get(from) ?? { cursor: 0, inFlight: false, sinceMs: now.monoMs };
     this.#accepting.set(from, state);
     const done = own.processedOf(origin.lineage);

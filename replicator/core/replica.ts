@@ -33,6 +33,8 @@ export interface ReplicaListener {
   /** The user's home ended the session: final, unlike a forward that asks for it. */
   ended(user: UserId, ended: EndedSession): void;
   preferred(user: UserId, log: Region, untilMs: number): void;
+  /** The user's record in that log is not what commands made of it. */
+  corrupt(log: Region, user: UserId): void;
   /** The log's fold has this digest at the mark of that version. */
   marked(log: Region, version: number, sums: Uint8Array): void;
   /** The digest at `at` that `node` appended differs from this replica's in these buckets; in none when all is well. */
@@ -44,6 +46,7 @@ const NOBODY: ReplicaListener = {
   opened: () => undefined,
   ended: () => undefined,
   preferred: () => undefined,
+  corrupt: () => undefined,
   marked: () => undefined,
   compared: () => undefined,
 };
@@ -132,6 +135,7 @@ export class Replica {
       refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
       },
+      corrupt: (fold: Fold, user: UserId) => this.listener.corrupt(fold.region, user),
       marked: (fold: Fold, version: number, sums: Uint8Array) => {
         this.listener.marked(fold.region, version, sums);
       },

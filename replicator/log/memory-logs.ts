@@ -217,10 +217,10 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
     return { ok: true };
   }
 
-  async reset(): ReturnType<port.CopyLog["reset"]> {
+  async reset(through: number): ReturnType<port.CopyLog["reset"]> {
     const found = this.stream();
     if (!found.ok) return found;
-    this.server.truncate(this.name, found.stream.lastSequence + 1);
+    this.server.truncate(this.name, Math.min(through, found.stream.lastSequence) + 1);
     return { ok: true };
   }
 }

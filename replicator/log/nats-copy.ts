@@ -98,8 +98,8 @@ export class NatsCopyLog implements port.CopyLog {
     return purge(this.#shared.connection, this.#kind, Math.min(placed.sequence, placed.last));
   }
 
-  reset(): ReturnType<port.CopyLog["reset"]> {
-    return purge(this.#shared.connection, this.#kind);
+  reset(through: number): ReturnType<port.CopyLog["reset"]> {
+    return purge(this.#shared.connection, this.#kind, through + 1);
   }
 
   /** Where in the stream the entry at `position` is if it is held, and where the last one is. A copy has no gaps, so one message tells. */

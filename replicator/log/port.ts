@@ -143,8 +143,12 @@ export interface CopyLog extends ReadableLog {
    * reload the checkpoint.
    */
   append(entry: Entry, fence: number): Promise<AppendResult>;
-  /** Drops all entries; the next append may be of any position and identity. Readers are told `identity-changed` or `missing`, some only with that append. */
-  reset(): Promise<Done<object>>;
+  /**
+   * Drops all entries up to the one with that sequence of this stream: where another writer has put some behind it meanwhile, they stay.
+   * Into an empty copy the next append may be of any position and identity. Readers are told `identity-changed` or `missing`, some only
+   * with that append.
+   */
+  reset(through: number): Promise<Done<object>>;
 }
 
 /** Of UTF-8. */

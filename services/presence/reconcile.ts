@@ -5,6 +5,7 @@
  */
 import type { Region, Session, UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { isAbout } from "../../replicator/core/provisional.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { Lease, Leases } from "./leases.ts";
 
@@ -90,5 +91,7 @@ export function isInLog(replica: Replica, lease: Lease): boolean {
   }
   return replica.provisional
     .of(lease.user)
-    .some(({ command }) => command.kind === "open" && command.session.session === session);
+    .some(
+      ({ command }) => (command.kind === "open" || command.kind === "claim") && isAbout(command, session),
+    );
 }

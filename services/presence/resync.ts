@@ -11,13 +11,13 @@ import type { Fold } from "../../replicator/core/fold.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { ReplicaImport } from "../../replicator/core/transfer.ts";
-import type { Entry, LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
+import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
-import { decodeFrame } from "../../replicator/wire/codec.ts";
 import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
-import type { Held, Labelled, Snapshots } from "./snapshots.ts";
+import { heldLogs, isWhole } from "./held-logs.ts";
+import type { Labelled, Snapshots } from "./snapshots.ts";
 
 /** What a replica starts from. */
 export interface Base {
@@ -63,45 +63,6 @@ const SHORT_MS = 2_000;
 const SCRUBBED_AT_ONCE = 2_000;
 /** Differences named at most. */
 export const DIFFERENCES_MAX = 100;
-
-/** Where the logs stand that this region holds, or why one of them does not say. */
-export async function heldLogs({
-  region,
-  regions,
-  store,
-}: ResyncOptions): Promise<Map<Region, Held> | string> {
-  const held = new Map<Region, Held>();
-  for (const origin of regions) {
-    const opened: Opened<ReadableLog> =
-      origin === region
-        ? await store.openLog(origin, { create: false })
-        : await store.openCopy(origin, { create: false });
-    if (!opened.ok && opened.reason === "absent") {
-      held.set(origin, { logId: "", first: 1, head: 0 });
-      continue;
-    }
-    if (!opened.ok) return opened.detail;
-    const answer = await opened.log.extent();
-    if (!answer.ok) return `the log of ${origin} cannot be read: ${answer.detail}`;
-    const { extent } = answer;
-    const begun = extent.first === 1 && extent.head > 0 ? await opened.log.entry(1) : undefined;
-    if (begun?.ok === false) return `the log of ${origin} cannot be read: ${begun.detail}`;
-    held.set(origin, { ...extent, base: baseIn(begun?.entry) });
-  }
-  return held;
-}
-
-/** Where the log goes on from that begins with this entry. */
-function baseIn(first: Entry | undefined): Held["base"] {
-  const decoded = first === undefined ? undefined : decodeFrame(first.bytes);
-  const begins = decoded?.ok === true ? decoded.frame.commands[0] : undefined;
-  return begins?.kind === "renewed" ? begins : undefined;
-}
-
-/** Whether it can be folded by who has nothing. */
-function isWhole({ first, base: from }: Held): boolean {
-  return first <= 1 && from === undefined;
-}
 
 /**
  * A replica to go on from: the newest snapshot that leads to the logs, one put together where several do, or an empty one where the logs

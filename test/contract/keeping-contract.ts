@@ -83,7 +83,7 @@ export function keepingContract(name: string, harness: () => Harness): void {
         expect(await gone.entry(1)).toMatchObject({ ok: false, reason: "absent" });
         expect(await gone.truncate(5)).toMatchObject({ ok: false, reason: "absent" });
       }
-      expect(await copy.reset()).toMatchObject({ ok: false, reason: "absent" });
+      expect(await copy.reset(1)).toMatchObject({ ok: false, reason: "absent" });
     });
   });
 
@@ -141,7 +141,7 @@ export function keepingContract(name: string, harness: () => Harness): void {
       await fillCopy(copy, "identity-a", 41, 50);
       const reader = await new Recorder(copy, 41).read(10);
       const ahead = new Recorder(copy, 900);
-      expect(await copy.reset()).toEqual({ ok: true });
+      expect(await copy.reset(10)).toEqual({ ok: true });
       expect(await extentOf(copy)).toEqual({ first: 1, head: 0, bytes: 0 });
       expect(await copy.checkpoint()).toEqual({ ok: true, logId: "", position: 0, sequence: 10 });
       expect(reasonOf(await copy.append(copyEntry(51), 0))).toBe("fenced");
@@ -152,6 +152,17 @@ export function keepingContract(name: string, harness: () => Harness): void {
       expect(["identity-changed", "missing"]).toContain(await reader.breaks());
       expect(ahead.broken).toBeUndefined();
       expect((await new Recorder(copy, 3).read(1)).texts).toEqual(["c3"]);
+    });
+
+    it("leaves what another writer has put behind that sequence meanwhile", async () => {
+      const copy = await createCopy(await harness().store(), freshRegion());
+      await fillCopy(copy, "identity-a", 41, 50);
+      expect(await copy.reset(10)).toEqual({ ok: true });
+      const entry = { position: 3, logId: "identity-b", bytes: bytesOf("c3") };
+      expect(await copy.append(entry, 10)).toMatchObject({ ok: true, position: 11 });
+      expect(await copy.reset(10)).toEqual({ ok: true });
+      expect(await copy.checkpoint()).toEqual({ ok: true, logId: "identity-b", position: 3, sequence: 11 });
+      expect(await textsAt(copy, [3])).toEqual(["c3"]);
     });
   });
 

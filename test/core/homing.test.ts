@@ -20,6 +20,7 @@ const SILENT = {
   applied: ignore,
   forwarded: ignore,
   processed: ignore,
+  corrupt: ignore,
   refused: ignore,
   marked: ignore,
   compared: ignore,

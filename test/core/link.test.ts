@@ -270,13 +270,35 @@ describe("reading", () => {
 describe("in-flight bookkeeping", () => {
   it("is saturated with 256 appends under way, and not with 255", () => {
     const bench = new Bench();
-    bench.open(1_000);
-    for (let position = 1; position <= IN_FLIGHT_MAX; position++) {
+    bench.open(1_000, 1);
+    for (let position = 2; position <= IN_FLIGHT_MAX + 1; position++) {
       expect(bench.link.saturated).toBe(false);
       bench.entry(position);
     }
     expect(bench.link.saturated).toBe(true);
+    bench.appended(2);
+    expect(bench.link.saturated).toBe(false);
+  });
+
+  it("the first entry of an empty copy goes alone: another replicator may begin elsewhere", () => {
+    const bench = new Bench();
+    bench.open(10);
+    expect(bench.link.saturated).toBe(false);
+    bench.entry(1);
+    expect(bench.link.saturated).toBe(true);
     bench.appended(1);
+    bench.entry(2);
+    expect(bench.link.saturated).toBe(false);
+  });
+
+  it("the first entry behind a snapshot goes alone, too", () => {
+    const bench = new Bench();
+    bench.give(TICK);
+    bench.give(opened({ first: 5, head: 9 }, { logId: ID, position: 3, sequence: 3 }));
+    bench.give({ kind: "fetched", attempt: 1, position: 7, sequence: 3 });
+    bench.entry(8);
+    expect(bench.link.saturated).toBe(true);
+    bench.appended(8);
     expect(bench.link.saturated).toBe(false);
   });
 

@@ -1,9 +1,11 @@
 /** The duties of a node: accept, drop, watermark, ending of preferences. Each may be repeated, none is forgotten. */
 import { describe, expect, it } from "vitest";
 import type { Command } from "../../replicator/core/commands.ts";
+import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { Duty } from "../../replicator/core/node.ts";
+import { Replica } from "../../replicator/core/replica.ts";
 import { Bench } from "./node-bench.ts";
 import { REGIONS, accept, close, drop, forward, frame, frameAt, open, prefer, sessionOf } from "./samples.ts";
 
@@ -18,6 +20,36 @@ describe("accepting", () => {
 
   it("a forward to another region is not accepted", () => {
     expect(new Bench().fold("us", forward("eu", OPEN)).tick(60_000).take("accept")).toEqual([]);
+  });
+
+  it("nothing is accepted by a replica that was found wrong, until another takes its place", () => {
+    const bench = new Bench().fold("us", OPEN);
+    const held = bench.node.replica.fold("us")?.table.get("ann");
+    bench.tick();
+    if (held !== undefined) held.preferredUntilMs = 7;
+    bench.fold("us", { kind: "release", user: "ann", to: "cn" });
+    expect(bench.told).toContainEqual({ kind: "corrupt", region: "us", user: "ann" });
+    expect(bench.tick(60_000).take("accept")).toEqual([]);
+    const sound = new Replica(REGIONS.toSorted());
+    sound.apply("us", 1, frame("us", OPEN));
+    sound.apply("us", 2, frame("us", { kind: "release", user: "ann", to: "cn" }));
+    const accepted = bench.give({ kind: "adopt", replica: sound }).take("accept");
+    expect(accepted).toMatchObject([[{ kind: "accept", command: { kind: "claim", untilMs: 0 } }]]);
+  });
+
+  it("a record that changed by itself is found before a command writes it, after which nothing would show it", () => {
+    const bench = new Bench().fold("us", OPEN).tick();
+    const held = bench.node.replica.fold("us")?.table.get("ann");
+    if (held !== undefined) held.preferredUntilMs = 7;
+    bench.fold("us", open("ann", "s2", "us"));
+    expect(bench.told).toContainEqual({ kind: "corrupt", region: "us", user: "ann" });
+  });
+
+  it("nothing is accepted while another node's digest says that the replica is wrong", () => {
+    const bench = new Bench().fold("us", { kind: "mark" });
+    bench.fold("us", { kind: "digest", at: 1, sums: new Uint8Array(DIGEST_BYTES) });
+    expect(bench.told).toMatchObject([{ kind: "compared", region: "us" }]);
+    expect(bench.fold("us", forward("cn", OPEN)).tick(60_000).take("accept")).toEqual([]);
   });
 
   it("nothing is accepted before the node has caught up, and everything at once then", () => {

@@ -17,6 +17,7 @@ export function recorded(): { fold: Fold; told: string[]; give: (...commands: Co
     forwarded: (_fold, to, ordinal, command) =>
       void told.push(`forward ${ordinal} to ${to}: ${about(command)}`),
     processed: (_fold, from, logId, ordinal) => void told.push(`processed ${ordinal} of ${from} ${logId}`),
+    corrupt: (_fold, user) => void told.push(`corrupt ${user}`),
     refused: (_fold, command, refusal) => void told.push(`refused ${command.kind}: ${refusal}`),
     marked: (_fold, position) => void told.push(`marked ${position}`),
     compared: (_fold, at, buckets) => void told.push(`compared at ${at}: ${buckets.join()}`),

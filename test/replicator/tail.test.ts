@@ -100,7 +100,7 @@ describe("the end of the log", () => {
         checkpoint: () => real.checkpoint(),
         truncate: (below) => real.truncate(below),
         append: (entry, fence) => real.append(entry, fence),
-        reset: () => real.reset(),
+        reset: (through) => real.reset(through),
         read: (from, handlers) =>
           real.read(from, {
             interrupted: (detail) => handlers.interrupted(detail),

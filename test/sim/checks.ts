@@ -116,6 +116,7 @@ export class Checks implements Observer {
 
   begun(region: Region, from: Place | undefined): void {
     this.#losses.begun(region, from);
+    this.#lags.begun(region);
   }
 
   folded(host: NodeHost, place: Place): void {

@@ -101,6 +101,11 @@ export class LagChecks {
     }
   }
 
+  /** A log goes on as another: who waits for its next frame needs a snapshot first. */
+  begun(region: Region): void {
+    for (const [key, { origin }] of this.#waiting) if (origin === region) this.#waiting.delete(key);
+  }
+
   folded(host: NodeHost, place: Place): void {
     if (this.#waiting.size === 0) return;
     const key = `${host.name} ${place.strand.region}`;

@@ -39,8 +39,8 @@ export const WEAK_DEVICE = "web";
 export class Ledger {
   readonly accounts = new Map<SessionId, Account>();
   readonly #byUser = new Map<UserId, Account[]>();
-  /** Where the acknowledged moves of each user to another home stand. */
-  readonly moves = new Map<UserId, Place[]>();
+  /** The acknowledged moves of each user to another home, and where they stand. */
+  readonly moves = new Map<UserId, { readonly to: Region; readonly place: Place }[]>();
 
   opening(
     id: SessionId,
@@ -74,8 +74,8 @@ export class Ledger {
     return account;
   }
 
-  moved(user: UserId, place: Place): void {
-    this.moves.set(user, [...(this.moves.get(user) ?? []), place]);
+  moved(user: UserId, to: Region, place: Place): void {
+    this.moves.set(user, [...(this.moves.get(user) ?? []), { to, place }]);
   }
 
   of(user: UserId): readonly Account[] {

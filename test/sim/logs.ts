@@ -255,9 +255,10 @@ export class SimCopyLog extends SimLog implements CopyLog {
     });
   }
 
-  reset(): Promise<Done<object>> {
+  reset(through: number): Promise<Done<object>> {
     return this.found((stream) => {
-      stream.purge();
+      if (through < stream.last) stream.truncate(through + 1);
+      else stream.purge();
       return { ok: true };
     });
   }

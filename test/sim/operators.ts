@@ -2,7 +2,7 @@
  * Operators: now and then they give a user another home. Rule: they ask as the API has it, mostly where a replica says that the home is;
  * what they were told goes into the ledger, and a refusal must be one that the API names.
  */
-import type { UserId } from "../../replicator/core/commands.ts";
+import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { ProblemName } from "../../services/presence/service.ts";
 import type { Place } from "./history.ts";
@@ -38,14 +38,14 @@ export class Operators {
   /** Nobody is moved any more. */
   readonly #quiet: () => boolean;
   /** What the token of a write about the user in a region speaks of. */
-  readonly #told: (written: { readonly token: Token }, region: string, user: UserId) => Place | undefined;
+  readonly #told: (written: { readonly token: Token }, region: Region, user: UserId) => Place | undefined;
   readonly counts = { moves: 0, movesRefused: 0, unsettled: 0 };
 
   constructor(
     world: World,
     ledger: Ledger,
     quiet: () => boolean,
-    told: (written: { readonly token: Token }, region: string, user: UserId) => Place | undefined,
+    told: (written: { readonly token: Token }, region: Region, user: UserId) => Place | undefined,
   ) {
     this.#world = world;
     this.#ledger = ledger;
@@ -66,7 +66,7 @@ export class Operators {
     });
   }
 
-  async #move(user: UserId, reader: NodeHost, to: string, astray: boolean, tries: number): Promise<void> {
+  async #move(user: UserId, reader: NodeHost, to: Region, astray: boolean, tries: number): Promise<void> {
     const { machine } = this.#world;
     const home = reader.presence?.presence(user).home;
     if (this.#quiet() || !reader.ready || home === undefined || home === to) return;
@@ -85,7 +85,7 @@ export class Operators {
       );
     this.counts.moves += 1;
     const place = this.#told(outcome.value, host.region, user);
-    if (place !== undefined) this.#ledger.moved(user, place);
+    if (place !== undefined) this.#ledger.moved(user, to, place);
     machine.trace(() => `move of ${user} to ${to} acknowledged by ${host.name}`);
   }
 

@@ -34,7 +34,13 @@ export const INCIDENTS = [
 export type Incident = (typeof INCIDENTS)[number];
 
 /** Those that the system does not always heal yet: only when asked for (`--with`). */
-const UNMENDED: readonly Incident[] = ["overrun", "log-recreated", "memory-flip"];
+const UNMENDED: readonly Incident[] = ["log-recreated"];
+
+/** Tried so many times as often as the others: there is seldom anything that it could befall. */
+const TRIES: ReadonlyMap<Incident, number> = new Map([
+  ["overrun", 12],
+  ["memory-flip", 2],
+]);
 
 /** Faults of single messages, by probability. */
 export const MISHAPS = [
@@ -110,7 +116,7 @@ export function draw({ seed, also = [], without = [], users = USERS }: Scenario)
   const incidents = new Map<Incident, number>();
   for (const incident of INCIDENTS) {
     const drawn = random.chance(0.6);
-    const everyMs = random.between(600, 8_000);
+    const everyMs = random.between(600, 8_000) / (TRIES.get(incident) ?? 1);
     if (drawn && !calm && isOn(incident) && !UNMENDED.includes(incident)) incidents.set(incident, everyMs);
   }
   for (const kind of also) incidents.set(kind, ALSO_EVERY_MS);

@@ -126,7 +126,7 @@ describe("a copy", () => {
     await after(copy.append(entryAt(1), 0));
     const reader = reading(copy, 1);
     await after(Promise.resolve());
-    await after(copy.reset());
+    await after(copy.reset(1));
     expect(await after(copy.append(entryAt(9, "b"), 0))).toMatchObject({ reason: "fenced" });
     expect(await after(copy.append(entryAt(9, "b"), 1))).toMatchObject({ ok: true, position: 2 });
     expect(await after(copy.checkpoint())).toMatchObject({ logId: "b", position: 9, sequence: 2 });

@@ -27,7 +27,7 @@ function observedCopy(copy: CopyLog, folded: (entry: Entry) => void): CopyLog {
     append: (entry, fence) => copy.append(entry, fence),
     entry: (position) => copy.entry(position),
     truncate: (below) => copy.truncate(below),
-    reset: () => copy.reset(),
+    reset: (through) => copy.reset(through),
     read: (from, handlers) =>
       copy.read(from, {
         entry: (entry) => {

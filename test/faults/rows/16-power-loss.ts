@@ -133,7 +133,7 @@ async function losePower(
   const restoredMs = performance.now();
   await nats.restart();
   if (name === "nobody left") {
-    await node.restart();
+    await node.start();
     await pause(ALONE_MS, stage.signal);
   }
   return restoredMs;

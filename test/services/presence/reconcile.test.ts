@@ -46,6 +46,12 @@ describe("missing", () => {
     expect(new Bench().lease("ann", "s1").missing(0)).toEqual(["s1"]);
   });
 
+  it("not one that is handed over, and the new home has not taken yet", () => {
+    const bench = new Bench().lease("ann", "s1").fold("us", open("ann", "s1"));
+    bench.fold("us", { kind: "release", user: "ann", to: "cn" });
+    expect(bench.missing(0)).toEqual([]);
+  });
+
   it("not one in its home's record, whichever region that is", () => {
     expect(new Bench().lease("ann", "s1").fold("us", open("ann", "s1")).missing(0)).toEqual([]);
   });

@@ -126,7 +126,7 @@ describe("a replica to go on from", () => {
     const { store, own, theirs, snapshots, peers, made } = await crossed();
     const copy = await store.openCopy("us", { create: false });
     if (!copy.ok) throw new Error(copy.detail);
-    await copy.log.reset();
+    await copy.log.reset(2);
     await copy.log.append({ position: 1, logId: US_2, bytes: encodeFrame(theirs) }, 2);
     await take(peers, replicaOf(US, CN, frame("us", open("dan", "s9", "us")), own));
     const name = await take(snapshots, replicaOf(US, CN, own));
