@@ -130,6 +130,12 @@ export class Engine {
         const settings = this.node.replica.fold(region)?.settings;
         return peers.every((peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF);
       },
+      keep: async () => {
+        const taken = await this.housekeeping.take();
+        const { logId, position } = this.#at(region);
+        // One that was under way already may be of an older state.
+        return taken.ok && (logId === "" || taken.vector.get(region)?.position === position);
+      },
       use: (log) => appender.use(log),
     });
   }

@@ -19,6 +19,8 @@ export interface OwnLogOptions {
   readonly at: () => Place;
   /** No peer is to be waited for: there is none, or all are written off. */
   readonly alone: () => boolean;
+  /** Stores this node's state as it is: what a new log goes on from must not be in one node's memory alone. Resolves to whether it is. */
+  readonly keep: () => Promise<boolean>;
   /** The log may be appended to. */
   readonly use: (log: OriginLog) => void;
 }
@@ -75,22 +77,22 @@ export class OwnLog {
   async #ask(log: OriginLog): Promise<void> {
     const { alone, clock } = this.#options;
     const answer = await log.proof();
-    this.#asking = false;
-    if (!answer.ok) return;
-    if (answer.proof === "proven") this.#unproven = false;
-    else if (answer.proof === "compared" || alone()) {
+    if (answer.ok && answer.proof === "proven") this.#unproven = false;
+    else if (answer.ok && (answer.proof === "compared" || alone())) {
       const nowMs = clock().monoMs;
       this.#comparedSinceMs ??= nowMs;
       if (nowMs - this.#comparedSinceMs >= VOUCH_MS) await this.#goOnAsAnother(log);
     }
+    this.#asking = false;
   }
 
   async #goOnAsAnother(log: OriginLog): Promise<void> {
-    const { region, store, at, logger } = this.#options;
+    const { region, store, at, keep, logger } = this.#options;
     const answer = await log.extent();
     const { logId, position } = at();
     if (!answer.ok || answer.extent.logId !== log.logId || answer.extent.head !== position) return;
     if (logId !== log.logId && position > 0) return;
+    if (!(await keep())) return;
     this.#comparedSinceMs = undefined;
     logger.warn({ event: "log-renewed", log: region, detail: `nobody vouches for its end at ${position}` });
     await store.renewLog(region, log.logId);
@@ -146,7 +148,8 @@ export class OwnLog {
 
   /** The first frame of a log that goes on where another ended; what stood in the way, if something did. */
   async #begin(log: OriginLog, { logId, position, checksum }: Place): Promise<string | undefined> {
-    const { region, node, clock, logger } = this.#options;
+    const { region, node, clock, keep, logger } = this.#options;
+    if (!(await keep())) return "the state that it goes on from could not be stored";
     const bytes = encodeFrame({
       region,
       logId: log.logId,

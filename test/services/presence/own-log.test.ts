@@ -36,6 +36,7 @@ async function folded() {
     clock: () => now,
     logger: pino({ level: "silent" }),
     at: () => place.at,
+    keep: async () => true,
     alone: () => place.alone,
     use: (one) => used.push(one),
   });
