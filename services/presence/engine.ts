@@ -131,6 +131,7 @@ export class Engine {
         return peers.every((peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF);
       },
       keep: async () => {
+        if (this.#astray) return false;
         const taken = await this.housekeeping.take();
         const { logId, position } = this.#at(region);
         // One that was under way already may be of an older state.

@@ -188,7 +188,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
       return { ok: false, reason: "unavailable", detail: UNPROVEN };
     }
     const { world, connection } = this.store;
-    this.#appendsAtMs = world.machine.nowMs;
+    if (!unproven) this.#appendsAtMs = world.machine.nowMs;
     const requestLost = world.drawn("request-lost");
     const late = world.drawn("append-late");
     const answerLost = world.drawn("ack-lost");
