@@ -28,8 +28,11 @@ export type NodeEvent =
   /** All logs are folded up to where they stood when the node started. Duties begin. */
   | { readonly kind: "caught-up" }
   | { readonly kind: "link"; readonly report: LinkReport }
-  /** Another replica takes the place of the present one: one that was made of a snapshot, and has what this one has, or better. */
-  | { readonly kind: "adopt"; readonly replica: Replica }
+  /**
+   * Another replica takes the place of the present one: one that was made of a snapshot, and has what this one has, or better. `astray`: this
+   * one has what a log never had, so what the other has not did not end.
+   */
+  | { readonly kind: "adopt"; readonly replica: Replica; readonly astray?: boolean }
   /** An append effect is acknowledged, or given up. */
   | { readonly kind: "settled"; readonly duty: Duty; readonly ok: boolean }
   | { readonly kind: "tick" };

@@ -84,8 +84,8 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
   readonly logId: LogId;
   /** The newest position that was acknowledged to this handle or read by it. */
   #known: Position = 0;
-  /** When it was to append last, by the monotonic clock. */
-  #appendsAtMs = Number.NEGATIVE_INFINITY;
+  /** When an append was acknowledged last, by the monotonic clock. */
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the server stopped, so it knows the end. */
   #vouches = false;
   readonly #unhook: () => void;
@@ -94,7 +94,7 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
     super(server, logStream(region), region, readers);
     this.logId = logId;
     this.#unhook = server.onConnection((running) => {
-      if (!running) this.#vouches = performance.now() - this.#appendsAtMs < port.VOUCHES_MS;
+      if (!running) this.#vouches = performance.now() - this.#ackedAtMs < port.VOUCHES_MS;
     });
   }
 
@@ -123,7 +123,7 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
       return { ...DOWN, detail: port.lostTail(stream.lastSequence, this.#known) };
     if (this.#vouches) this.server.proofs.set(this.logId, "proven");
     if (this.server.proofs.get(this.logId) !== "proven") return { ...DOWN, detail: port.UNPROVEN };
-    this.#appendsAtMs = performance.now();
+    this.#ackedAtMs = performance.now();
     const earlier = this.server.duplicateOf(stream, messageId);
     if (earlier !== undefined) return { ok: true, position: earlier, duplicate: true };
     const position = this.server.store(stream, bytes);

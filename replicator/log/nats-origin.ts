@@ -56,8 +56,8 @@ export class NatsOriginLog implements port.OriginLog {
   #proving = false;
   /** The newest position that was acknowledged to this handle or read by it. */
   #known: Position = 0;
-  /** When it was to append last, by the monotonic clock. */
-  #appendsAtMs = Number.NEGATIVE_INFINITY;
+  /** When an append was acknowledged last, by the monotonic clock. */
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the connection was lost, so it knows the end. */
   #vouches = false;
 
@@ -75,7 +75,7 @@ export class NatsOriginLog implements port.OriginLog {
     };
     this.#unhook = shared.connection.onChange((connected) => {
       if (connected) this.#doubt("the log's identity is being checked after a reconnect");
-      else this.#vouches = performance.now() - this.#appendsAtMs < port.VOUCHES_MS;
+      else this.#vouches = performance.now() - this.#ackedAtMs < port.VOUCHES_MS;
     });
     if (!proven) this.#doubt(port.UNPROVEN);
   }
@@ -106,11 +106,12 @@ export class NatsOriginLog implements port.OriginLog {
 
   async append(bytes: Uint8Array, messageId: string): Promise<port.AppendResult> {
     if (this.#barred !== undefined) return { ok: false, ...this.#barred };
-    this.#appendsAtMs = performance.now();
     const heads = headers();
     // The server remembers the ids of the log that the stream held before, too.
     heads.set("Nats-Msg-Id", `${this.logId}.${messageId}`);
-    return this.#append(bytes, heads);
+    const result = await this.#append(bytes, heads);
+    if (result.ok) this.#ackedAtMs = performance.now();
+    return result;
   }
 
   /** Needs no proof of the identity: the subject names it. */

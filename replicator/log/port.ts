@@ -125,8 +125,8 @@ export type Proof = "none" | "compared" | "proven";
 
 /** What a writer is told until the end is proven. */
 export const UNPROVEN = "the server was started, and nobody has proven yet that the log did not lose its end";
-/** A handle that appended so shortly before the server stopped knows the log's end. */
-export const VOUCHES_MS = 1_000;
+/** A handle that was acknowledged an append so shortly before the server stopped knows the log's end. */
+export const VOUCHES_MS = 350;
 
 /** A copy of a peer's log. Its last message is the replicator's checkpoint. */
 export interface CopyLog extends ReadableLog {

@@ -61,7 +61,7 @@ export interface EngineOptions {
 
 const UNSETTLED = "waiting until a peer has said what this region's log may have lost";
 /** A replica is made anew at most so often. */
-const RESYNC_SOONEST_MS = 10_000;
+const RESYNC_SOONEST_MS = 5_000;
 
 export class Engine {
   readonly retention: Retention;
@@ -244,7 +244,7 @@ export class Engine {
 
   #adopt({ replica, from }: Base): void {
     this.#snapshots.doubts.adopted(from, replica);
-    this.#options.core.step({ kind: "adopt", replica });
+    this.#options.core.step({ kind: "adopt", replica, astray: this.#astray });
     this.#astray = false;
   }
 

@@ -28,7 +28,7 @@ export interface OwnLogOptions {
 /** So long a log that this node has folded must be gone before it is made anew: a server that starts may not know its streams yet. */
 const ABSENT_MS = 1_500;
 /** So long a peer's replicator may take to put back the next of what the log lost: a reconnect, and the way of a frame. */
-const PUT_BACK_MS = 5_000;
+const PUT_BACK_MS = 3_000;
 /** So long a node that lived through the server's stop has to say that the log has its end: a reconnect. */
 const VOUCH_MS = 2_000;
 /** So long a node that starts waits for word of the log's end before it answers: a region cut off from all its peers has to go on. */

@@ -164,7 +164,7 @@ export class Presence implements PresenceService {
     const before = this.node.replica;
     for (const effect of this.node.step(event, this.#options.clock())) this.#carryOut(effect);
     if (event.kind !== "caught-up" && event.kind !== "adopt") return;
-    if (event.kind === "adopt") this.#endThose(before);
+    if (event.kind === "adopt" && event.astray !== true) this.#endThose(before);
     this.#reconcile.request();
     this.#adoptsUntilMs = this.#options.clock().monoMs + (this.#options.ttlMs ?? LIMITS.ttlMs);
   }

@@ -85,7 +85,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
   #known: Position = 0;
   #provenAt: number;
   #proving = false;
-  #appendsAtMs = Number.NEGATIVE_INFINITY;
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the server stopped, so it knows the end. */
   #vouches = false;
   /** Found to be another log: nothing goes there any more. */
@@ -139,7 +139,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
   }
 
   disconnected(): void {
-    this.#vouches = this.store.world.machine.nowMs - this.#appendsAtMs < VOUCHES_MS;
+    this.#vouches = this.store.world.machine.nowMs - this.#ackedAtMs < VOUCHES_MS;
   }
 
   async proof(): Promise<Done<{ readonly proof: Proof }>> {
@@ -188,7 +188,6 @@ export class SimOriginLog extends SimLog implements OriginLog {
       return { ok: false, reason: "unavailable", detail: UNPROVEN };
     }
     const { world, connection } = this.store;
-    if (!unproven) this.#appendsAtMs = world.machine.nowMs;
     const requestLost = world.drawn("request-lost");
     const late = world.drawn("append-late");
     const answerLost = world.drawn("ack-lost");
@@ -201,7 +200,10 @@ export class SimOriginLog extends SimLog implements OriginLog {
       const extraMs = late ? APPEND_LATE_MS : 0;
       world.network.request(connection, serve, resolve, { extraMs, answerLost, requestLost });
     });
-    if (result?.ok === true) this.#known = Math.max(this.#known, result.position);
+    if (result?.ok === true) {
+      this.#known = Math.max(this.#known, result.position);
+      if (!unproven) this.#ackedAtMs = world.machine.nowMs;
+    }
     return result ?? UNANSWERED;
   }
 
