@@ -9,6 +9,8 @@ export const LINKS_TOPIC = "links";
 export const SNAPSHOT_WANTED_TOPIC = "snapshot-wanted";
 /** How a peer's replicator tells the origin's nodes how far it has copied their log. */
 export const COPIED_TOPIC = "copied";
+/** Nodes of one region, of how far each has folded the region's log. */
+export const STANDING_TOPIC = "standing";
 
 export interface Copied {
   /** The region that has the copy. */
@@ -34,6 +36,33 @@ function isCopied(value: unknown): value is Copied {
     typeof copied.region === "string" &&
     typeof copied.logId === "string" &&
     Number.isSafeInteger(copied.position)
+  );
+}
+
+/** Where a node stands in its region's log; without identity where it has folded nothing of it. */
+export interface Standing {
+  readonly node: string;
+  readonly logId: LogId;
+  readonly position: Position;
+}
+
+export function encodeStanding(standing: Standing): Uint8Array {
+  return Buffer.from(JSON.stringify(standing));
+}
+
+/** The announcement's meaning; `undefined` when it has none. */
+export function decodeStanding(payload: Uint8Array): Standing | undefined {
+  const value = parseJson(payload);
+  return isStanding(value) ? value : undefined;
+}
+
+function isStanding(value: unknown): value is Standing {
+  if (typeof value !== "object" || value === null) return false;
+  const standing = value as Partial<Record<keyof Standing, unknown>>;
+  return (
+    typeof standing.node === "string" &&
+    typeof standing.logId === "string" &&
+    Number.isSafeInteger(standing.position)
   );
 }
 

@@ -32,6 +32,7 @@ import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
+import { Standing } from "./standing.ts";
 import { WRITTEN_OFF, peerKey } from "./switches.ts";
 
 /** What the engine drives. */
@@ -75,6 +76,7 @@ export class Engine {
   /** This region first. */
   readonly regions: readonly [Region, ...Region[]];
   readonly #snapshots: Snapshots;
+  readonly #standing: Standing;
   readonly #ownLog: OwnLog;
   readonly #unlisten: (() => void)[] = [];
   #following: Following | undefined;
@@ -119,6 +121,11 @@ export class Engine {
       suspect: () => this.#distrusted || this.#astray,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
+    this.#standing = new Standing({
+      node: name,
+      store,
+      at: () => (this.#astray ? undefined : this.#at(region)),
+    });
     this.#ownLog = new OwnLog({
       region,
       node: name,
@@ -130,6 +137,7 @@ export class Engine {
         const settings = this.node.replica.fold(region)?.settings;
         return peers.every((peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF);
       },
+      further: () => this.#standing.further(),
       keep: async () => {
         if (this.#astray) return false;
         const taken = await this.housekeeping.take();
@@ -179,6 +187,7 @@ export class Engine {
     this.#stopped = true;
     clearInterval(this.#timer);
     for (const unlisten of this.#unlisten) unlisten();
+    this.#standing.stop();
     await this.#running;
     await this.#resyncing;
     await this.#following?.stop();

@@ -19,6 +19,8 @@ export interface OwnLogOptions {
   readonly at: () => Place;
   /** No peer is to be waited for: there is none, or all are written off. */
   readonly alone: () => boolean;
+  /** The node of this region that has folded more of the log than this one, if one is heard. */
+  readonly further: () => Promise<string | undefined>;
   /** Stores this node's state as it is: what a new log goes on from must not be in one node's memory alone. Resolves to whether it is. */
   readonly keep: () => Promise<boolean>;
   /** The log may be appended to. */
@@ -87,20 +89,25 @@ export class OwnLog {
   }
 
   async #goOnAsAnother(log: OriginLog): Promise<void> {
-    const { region, store, at, keep, logger } = this.#options;
+    const { region, store, at, further, keep, logger } = this.#options;
     const answer = await log.extent();
     const { logId, position } = at();
     if (!answer.ok || answer.extent.logId !== log.logId || answer.extent.head !== position) return;
     if (logId !== log.logId && position > 0) return;
-    if (!(await keep())) return;
+    if ((await further()) !== undefined || !(await keep())) return;
     this.#comparedSinceMs = undefined;
     logger.warn({ event: "log-renewed", log: region, detail: `nobody vouches for its end at ${position}` });
     await store.renewLog(region, log.logId);
   }
 
   async open(): Promise<Opened<OriginLog>> {
-    const { region, store, at, use } = this.#options;
-    const opened = await store.openLog(region, { create: this.#mayCreate() });
+    const { region, store, at, use, further } = this.#options;
+    const create = this.#mayCreate();
+    // One that is not there yet, or not any more, is made by whoever has most of it.
+    const there = create ? await store.openLog(region, { create: false }) : undefined;
+    const maker = there?.ok === false && there.reason === "absent" ? await further() : undefined;
+    if (maker !== undefined) return leftTo(maker);
+    const opened = await store.openLog(region, { create });
     if (!opened.ok) {
       if (opened.reason === "absent") this.#absentSinceMs ??= this.#options.clock().monoMs;
       return opened;
@@ -132,11 +139,13 @@ export class OwnLog {
 
   /** As long as the end is on its way back it is waited for, however long it is. */
   async #waitForEnd(log: OriginLog, head: Position, position: Position): Promise<Opened<OriginLog>> {
-    const { region, store, clock, logger } = this.#options;
+    const { region, store, clock, logger, further } = this.#options;
     const nowMs = clock().monoMs;
     if (this.#lost === undefined || head > this.#lost.head) this.#lost = { head, sinceMs: nowMs };
     const detail = `the log ends at ${head}, ${position} was folded: its end is lost`;
     if (nowMs - this.#lost.sinceMs < PUT_BACK_MS) return { ok: false, reason: "unavailable", detail };
+    const heard = await further();
+    if (heard !== undefined) return leftTo(heard);
     this.#lost = undefined;
     logger.error({ event: "log-renewed", log: region, detail });
     return store
@@ -148,7 +157,9 @@ export class OwnLog {
 
   /** The first frame of a log that goes on where another ended; what stood in the way, if something did. */
   async #begin(log: OriginLog, { logId, position, checksum }: Place): Promise<string | undefined> {
-    const { region, node, clock, keep, logger } = this.#options;
+    const { region, node, clock, further, keep, logger } = this.#options;
+    const heard = await further();
+    if (heard !== undefined) return leftTo(heard).detail;
     if (!(await keep())) return "the state that it goes on from could not be stored";
     const bytes = encodeFrame({
       region,
@@ -162,4 +173,12 @@ export class OwnLog {
     logger.warn({ event: "log-begun-again", log: region, logId: log.logId, from: logId, position });
     return undefined;
   }
+}
+
+function leftTo(node: string): {
+  readonly ok: false;
+  readonly reason: "unavailable";
+  readonly detail: string;
+} {
+  return { ok: false, reason: "unavailable", detail: `${node} has more of the log, and mends it` };
 }

@@ -90,7 +90,9 @@ export class StreamReader implements Reader, Watcher {
       } else if (flows && this.#interrupted) {
         this.#interrupted = false;
         this.#again();
-        this.#handlers.resumed();
+        // Of a stream that is not there nothing flows until it is.
+        this.#absent = !this.#current().exists;
+        if (!this.#absent) this.#handlers.resumed();
         this.wake();
       }
     });

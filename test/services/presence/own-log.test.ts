@@ -36,6 +36,7 @@ async function folded() {
     clock: () => now,
     logger: pino({ level: "silent" }),
     at: () => place.at,
+    further: async () => undefined,
     keep: async () => true,
     alone: () => place.alone,
     use: (one) => used.push(one),
@@ -102,7 +103,7 @@ describe("a log that lost its end", () => {
     const { now, logId, ownLog, used, identity, putBack } = await lostEnd();
     for (let i = 0; i < LOST; i++) {
       expect(await ownLog.open()).toMatchObject({ ok: false, reason: "unavailable" });
-      now.monoMs += 3_000;
+      now.monoMs += 2_500;
       await putBack();
     }
     expect(await ownLog.open()).toMatchObject({ ok: true });
@@ -113,10 +114,10 @@ describe("a log that lost its end", () => {
   it("is begun again when nothing more of the end comes back", async () => {
     const { now, logId, ownLog, used, identity, putBack } = await lostEnd();
     await ownLog.open();
-    now.monoMs += 3_000;
+    now.monoMs += 2_500;
     await putBack();
     await ownLog.open();
-    now.monoMs += 4_900;
+    now.monoMs += 2_900;
     await ownLog.open();
     expect(await identity()).toBe(logId);
     now.monoMs += 200;
