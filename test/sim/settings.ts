@@ -34,22 +34,13 @@ export const INCIDENTS = [
 export type Incident = (typeof INCIDENTS)[number];
 
 /** Those that the system does not always heal yet: only when asked for (`--with`). */
-const UNMENDED: readonly Incident[] = ["log-recreated"];
+const UNMENDED: readonly Incident[] = ["tail-lost", "log-recreated"];
 
 /** Tried so many times as often as the others: there is seldom anything that it could befall. */
 const TRIES: ReadonlyMap<Incident, number> = new Map([
   ["overrun", 18],
   ["memory-flip", 2],
-  ["tail-lost", 4],
 ]);
-/** This share of the seeds that are not calm draw an incident. Mending a log takes long, so few draw what breaks one. */
-const DRAWN = 0.6;
-const DRAWN_SELDOM: ReadonlyMap<Incident, number> = new Map([["tail-lost", 0.15]]);
-/**
- * Never drawn together. A record that changed by itself is found by comparing with other replicas and the log; where the log is begun again
- * from that replica before, there is nothing left to compare with.
- */
-const APART: readonly [Incident, Incident] = ["tail-lost", "memory-flip"];
 
 /** Faults of single messages, by probability. */
 export const MISHAPS = [
@@ -124,12 +115,10 @@ export function draw({ seed, also = [], without = [], users = USERS }: Scenario)
   const isOn = (kind: FaultKind): boolean => !without.includes(kind);
   const incidents = new Map<Incident, number>();
   for (const incident of INCIDENTS) {
-    const drawn = random.chance(DRAWN_SELDOM.get(incident) ?? DRAWN);
+    const drawn = random.chance(0.6);
     const everyMs = random.between(600, 8_000) / (TRIES.get(incident) ?? 1);
     if (drawn && !calm && isOn(incident) && !UNMENDED.includes(incident)) incidents.set(incident, everyMs);
   }
-  const [first, second] = APART;
-  if (incidents.has(first)) incidents.delete(second);
   for (const kind of also) incidents.set(kind, ALSO_EVERY_MS);
   const mishap = (kind: Mishap): number => {
     const drawn = random.chance(0.7);
