@@ -97,7 +97,12 @@ export async function sweep(
   let next = 0;
   const workers = Array.from(
     { length: Math.min(threads, scenarios.length) },
-    () => new Worker(new URL(import.meta.url), { workerData: { sweep: true } }),
+    () =>
+      new Worker(new URL(import.meta.url), {
+        workerData: { sweep: true },
+        // What a run makes is soon gone: room for it costs fewer collections.
+        resourceLimits: { maxYoungGenerationSizeMb: 128 },
+      }),
   );
   const runs = workers.map(
     (worker) =>
