@@ -25,7 +25,8 @@ describe("simulation", () => {
         addVerdict(totals, await judge({ seed, events: EVENTS }), { seed, events: EVENTS });
       }
       expect(totals.violations).toEqual([]);
-      expect(tooSeldom(totals)).toEqual([]);
+      // A log is overrun when two snapshots hold enough of it, which takes longer than these runs.
+      expect(tooSeldom(totals, ["overrun"])).toEqual([]);
       expect(totals.counts.get("moves")).toBeGreaterThan(SEEDS / 4);
     },
     PATIENCE_MS,
