@@ -22,6 +22,10 @@ function later(logId: string, region: string, position: number, ...commands: Com
 const US = frame("us", forward("cn", open("ann", "s1", "us")), open("bob", "s2", "us"));
 const CN = frame("cn", accept("us", 0, 1, open("ann", "s1", "us")), open("cleo", "s3"));
 
+function mark(region: string, logId: string): Frame {
+  return { ...frame(region, { kind: "mark" }), logId };
+}
+
 function replicaOf(...frames: Frame[]): Replica {
   const replica = new Replica(REGIONS);
   for (const one of frames) {
@@ -55,7 +59,6 @@ async function crossed() {
   await log.log.putBack({ position: 1, logId, bytes: encodeFrame(own) });
   await copy.log.append({ position: 1, logId: US_2, bytes: encodeFrame(theirs) }, 0);
   // Both are held from their second frame on: who stands where they were begun cannot go on.
-  const mark = (region: string, of: string): Frame => ({ ...frame(region, { kind: "mark" }), logId: of });
   await log.log.putBack({ position: 2, logId, bytes: encodeFrame(mark("cn", logId)) });
   await copy.log.append({ position: 2, logId: US_2, bytes: encodeFrame(mark("us", US_2)) }, 1);
   for (const one of [log.log, copy.log]) await one.truncate(2);
