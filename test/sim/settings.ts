@@ -37,7 +37,7 @@ export type Incident = (typeof INCIDENTS)[number];
 const UNMENDED: readonly Incident[] = ["tail-lost", "log-recreated", "memory-flip"];
 
 /** Tried so many times as often as the others: there is seldom anything that it could befall. */
-const TRIES: ReadonlyMap<Incident, number> = new Map([["overrun", 14]]);
+const TRIES: ReadonlyMap<Incident, number> = new Map([["overrun", 18]]);
 
 /** Faults of single messages, by probability. */
 export const MISHAPS = [
