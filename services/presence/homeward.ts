@@ -1,0 +1,45 @@
+/**
+ * The way of clients' commands to the log of their user's home: in this region's log by themselves, else as forwards. Rule: what is said
+ * of a session that no log has yet goes the way of its open, and reconcile leaves a session alone while an append about it is under way.
+ */
+import type { ClientCommand, Command, Region } from "../../replicator/core/commands.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
+import type { AppendOutcome } from "./appender.ts";
+import type { Lease } from "./leases.ts";
+import { Ways } from "./ways.ts";
+
+export interface HomewardOptions {
+  readonly region: Region;
+  /** The replica of the moment. */
+  readonly replica: () => Replica;
+  /** Appends next to each other to the region's own log. */
+  readonly append: (commands: readonly Command[]) => Promise<AppendOutcome>;
+}
+
+export class Homeward {
+  readonly ways = new Ways();
+  readonly #options: HomewardOptions;
+
+  constructor(options: HomewardOptions) {
+    this.#options = options;
+  }
+
+  /** The region whose log decides about the command; undefined for a user that no log has. */
+  route(command: ClientCommand): Region | undefined {
+    const { region, replica } = this.#options;
+    return this.ways.of(command) ?? replica().route(region, command);
+  }
+
+  /** The command as this region appends it; to its own log where no log has the user. */
+  address(command: ClientCommand, to: Region = this.route(command) ?? this.#options.region): Command {
+    return to === this.#options.region ? command : { kind: "forward", to, command };
+  }
+
+  /** Appends; until that settles, reconcile leaves these leases alone. */
+  async append(commands: readonly Command[], about: readonly Lease[] = []): Promise<AppendOutcome> {
+    for (const lease of about) lease.settling += 1;
+    const outcome = await this.#options.append(commands);
+    for (const lease of about) lease.settling -= 1;
+    return outcome;
+  }
+}
