@@ -4,9 +4,9 @@
  * logs, snapshots or this node's memory, it goes on answering with what it has, says what is wrong, and mends it.
  */
 import type { Region } from "../../replicator/core/commands.ts";
-import { bucketOf } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
-import type { IntegrityEffect, NodeEvent, PresenceNode } from "../../replicator/core/node.ts";
+import type { PresenceNode } from "../../replicator/core/node.ts";
+import type { NodeEvent } from "../../replicator/core/node-events.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import {
   COPIED_TOPIC,
@@ -34,6 +34,7 @@ import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
 import { Standing } from "./standing.ts";
 import { WRITTEN_OFF, peerKey } from "./switches.ts";
+import { Trust } from "./trust.ts";
 
 /** What the engine drives. */
 export interface Core {
@@ -61,8 +62,6 @@ export interface EngineOptions {
 }
 
 const UNSETTLED = "waiting until a peer has said what this region's log may have lost";
-/** A replica is made anew at most so often. */
-const RESYNC_SOONEST_MS = 5_000;
 
 export class Engine {
   readonly retention: Retention;
@@ -70,8 +69,7 @@ export class Engine {
   readonly housekeeping: Housekeeping;
   /** What each log is in trouble with; absent when it is not. */
   readonly troubles = new Map<Region, string>();
-  /** What the digests have shown, and how often the replica was made anew. */
-  readonly stats = { compared: 0, mismatches: 0, corrupt: 0, resyncs: 0 };
+  readonly trust: Trust;
   readonly #options: EngineOptions;
   /** This region first. */
   readonly regions: readonly [Region, ...Region[]];
@@ -84,13 +82,6 @@ export class Engine {
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
   #resyncing: Promise<Rebuilt | undefined> | undefined;
-  /** A digest or a record says that the replica is wrong, and it was not made anew yet. */
-  #distrusted = false;
-  /** The replica says of a log what that never had. */
-  #astray = false;
-  /** Why a resync is due, until it is done. */
-  #resyncFor: string | undefined;
-  #resyncAtMs = Number.NEGATIVE_INFINITY;
   #progress = "";
 
   constructor(options: EngineOptions) {
@@ -110,6 +101,9 @@ export class Engine {
       codec,
       clock,
     });
+    const { doubts } = this.#snapshots;
+    const { matrix } = this.node;
+    this.trust = new Trust({ region, name, doubts, matrix, clock, logger });
     this.housekeeping = new Housekeeping({
       region,
       store,
@@ -118,13 +112,13 @@ export class Engine {
       snapshots: this.#snapshots,
       retention: this.retention,
       replica: () => this.node.replica,
-      suspect: () => this.#distrusted || this.#astray,
+      suspect: () => this.trust.isDistrusted || this.trust.isAstray,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
     this.#standing = new Standing({
       node: name,
       store,
-      at: () => (this.#astray ? undefined : this.#at(region)),
+      at: () => (this.trust.isAstray ? undefined : this.#at(region)),
     });
     this.#ownLog = new OwnLog({
       region,
@@ -139,7 +133,7 @@ export class Engine {
       },
       further: () => this.#standing.further(),
       keep: async () => {
-        if (this.#astray) return false;
+        if (this.trust.isAstray) return false;
         const taken = await this.housekeeping.take();
         const { logId, position } = this.#at(region);
         // One that was under way already may be of an older state.
@@ -194,30 +188,6 @@ export class Engine {
     await this.housekeeping.stop();
   }
 
-  /** What the digests say. A record that changed by itself, or another digest than the log has: the logs decide. */
-  integrity(effect: IntegrityEffect): void {
-    const { logger, name } = this.#options;
-    const { doubts } = this.#snapshots;
-    const { region } = effect;
-    if (effect.kind === "corrupt") {
-      this.stats.corrupt += 1;
-      const { user } = effect;
-      logger.error({ event: "record-corrupt", log: region, bucket: bucketOf(user), user });
-    } else {
-      this.stats.compared += 1;
-      const { buckets, at, node } = effect;
-      if (buckets.length === 0) {
-        if (region !== this.#options.region || node !== name) doubts.confirmed(region, at);
-        return this.node.matrix.verified(region, this.#options.clock());
-      }
-      this.stats.mismatches += 1;
-      logger.error({ event: "digest-mismatch", log: region, at, buckets, digestOf: node, here: name });
-    }
-    doubts.contradicted(region);
-    this.#distrusted = true;
-    this.#resyncSoon(`digest of ${region}`);
-  }
-
   /** Makes the replica anew from snapshot and logs, says how it differs from the one there is, and with `repair` puts it in its place. */
   async verify(repair: boolean): Promise<Rebuilt | undefined> {
     await this.#resyncing;
@@ -246,15 +216,14 @@ export class Engine {
     });
     const begun = await base(this.#resyncOptions());
     if (begun === undefined || this.#stopped) return;
-    this.#adopt(begun);
+    this.#adopt(begun, false);
     this.#says("folding what the logs have beyond it");
     this.#follow();
   }
 
-  #adopt({ replica, from }: Base): void {
+  #adopt({ replica, from }: Base, astray: boolean): void {
     this.#snapshots.doubts.adopted(from, replica);
-    this.#options.core.step({ kind: "adopt", replica, astray: this.#astray });
-    this.#astray = false;
+    this.#options.core.step({ kind: "adopt", replica, astray });
   }
 
   #follow(): void {
@@ -266,10 +235,7 @@ export class Engine {
         fold: (region, position, frame) => this.#options.core.folded(region, position, frame),
       },
       trouble: (region, detail) => this.#trouble(region, detail),
-      lost: (region, detail, astray) => {
-        this.#astray ||= astray;
-        this.#resyncSoon(`log of ${region}: ${detail}`);
-      },
+      lost: (region, detail, astray) => this.trust.lost(region, detail, astray),
     });
     this.#following.start();
   }
@@ -295,23 +261,16 @@ export class Engine {
     this.housekeeping.tick();
   }
 
-  /** At the next tick that allows it; once, however often it is asked for until then. */
-  #resyncSoon(why: string): void {
-    if (this.#resyncing === undefined) this.#resyncFor ??= why;
-  }
-
   #resyncIfDue(): void {
-    const why = this.#resyncFor;
-    const sinceMs = this.#options.clock().monoMs - this.#resyncAtMs;
-    if (why === undefined || this.#resyncing !== undefined || sinceMs < RESYNC_SOONEST_MS) return;
-    void this.#resync(true, why);
+    const why = this.trust.due;
+    if (why !== undefined && this.#resyncing === undefined) void this.#resync(true, why);
   }
 
   #resync(adopt: boolean, why: string): Promise<Rebuilt | undefined> {
-    this.#resyncAtMs = this.#options.clock().monoMs;
+    this.trust.begun();
     this.#options.logger.warn({ event: "resync", why });
     const resyncing = this.#rebuild(adopt).finally(() => {
-      if (adopt) this.#resyncFor = undefined;
+      if (adopt) this.trust.done();
       this.#resyncing = undefined;
     });
     this.#resyncing = resyncing;
@@ -337,9 +296,9 @@ export class Engine {
       for (const difference of differences) logger.error({ event: "record-differs", ...difference });
       logger.warn({ event: "resynced", adopted: adopt, compared, differences: differences.length });
       if (adopt) {
-        this.stats.resyncs += 1;
-        this.#distrusted = false;
-        this.#adopt(rebuilt);
+        const { isAstray } = this.trust;
+        this.trust.renewed();
+        this.#adopt(rebuilt, isAstray);
       }
     }
     this.#follow();
@@ -354,7 +313,7 @@ export class Engine {
       regions: this.regions,
       store: this.#options.store,
       snapshots: this.#snapshots,
-      suspect: this.#distrusted,
+      suspect: this.trust.isDistrusted,
       progress: (detail) => this.#says(detail),
       stopped: () => this.#stopped,
       wanted: () => this.#options.store.announce(SNAPSHOT_WANTED_TOPIC, new Uint8Array()),

@@ -65,7 +65,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
     recheck: () => engine.recheck(),
     capacity: new Capacity(options.sessionsMax, heap),
-    integrity: (effect) => engine.integrity(effect),
+    integrity: (effect) => engine.trust.heard(effect),
     mintSession: () => randomBytes(9).toString("base64url"),
     random: Math.random,
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
@@ -147,7 +147,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       refusedFrames: tally.refusedFrames,
       pendingForwards: presence.node.replica.provisional.size,
       reconciled: tally.reconciled,
-      integrity: engine.stats,
+      integrity: engine.trust.stats,
       snapshots: engine.housekeeping.stats,
     };
   }

@@ -15,7 +15,7 @@ import type {
 } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { IntegrityEffect, NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { IntegrityEffect, NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { AppendOutcome } from "./appender.ts";

@@ -4,7 +4,7 @@ import type { Command, Region } from "../../replicator/core/commands.ts";
 import { BUCKETS, REST_BUCKET, bucketOf } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { Duty } from "../../replicator/core/node.ts";
+import type { Duty } from "../../replicator/core/node-events.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { Bench } from "./node-bench.ts";

@@ -12,7 +12,7 @@ import type {
   UserId,
 } from "../../replicator/core/commands.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { Duty } from "../../replicator/core/node.ts";
+import type { Duty } from "../../replicator/core/node-events.ts";
 import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
 import type { Stand } from "./logs.ts";
 import { REGIONS } from "./samples.ts";

@@ -1,7 +1,7 @@
 /** One node of cn for tests: it is given events at a clock of its own, and what it wants done is kept by duty. */
 import type { Command, Frame, Region } from "../../replicator/core/commands.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { Duty, NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { Duty, NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
 import { REGIONS, frame } from "./samples.ts";
 
 type AppendEffect = Extract<NodeEffect, { kind: "append" }>;

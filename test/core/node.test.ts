@@ -4,7 +4,7 @@ import type { Command } from "../../replicator/core/commands.ts";
 import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { Duty } from "../../replicator/core/node.ts";
+import type { Duty } from "../../replicator/core/node-events.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { Bench } from "./node-bench.ts";
 import { REGIONS, accept, close, drop, forward, frame, frameAt, open, prefer, sessionOf } from "./samples.ts";

@@ -19,7 +19,7 @@ import type {
 } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { NodeEffect, NodeEvent } from "../../replicator/core/node.ts";
+import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import { Logs } from "./logs.ts";
 import type { Stand } from "./logs.ts";

@@ -81,5 +81,5 @@ export class Flips {
 
 /** How often the node found something wrong with its memory, in this life. */
 function foundBy({ engine }: NodeHost): number {
-  return (engine?.stats.corrupt ?? 0) + (engine?.stats.mismatches ?? 0);
+  return (engine?.trust.stats.corrupt ?? 0) + (engine?.trust.stats.mismatches ?? 0);
 }

@@ -5,7 +5,7 @@
 import type { Frame, Position, Region, SessionId } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { NodeEvent } from "../../replicator/core/node.ts";
+import type { NodeEvent } from "../../replicator/core/node-events.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import { Appender } from "../../services/presence/appender.ts";
@@ -132,7 +132,7 @@ export class NodeHost {
         if (effect.kind === "append") {
           const { duty } = effect;
           void appender.append(effect.commands).then(({ ok }) => step({ kind: "settled", duty, ok }));
-        } else if (effect.kind === "compared" || effect.kind === "corrupt") this.engine?.integrity(effect);
+        } else if (effect.kind === "compared" || effect.kind === "corrupt") this.engine?.trust.heard(effect);
       }
     };
     return {
@@ -155,7 +155,7 @@ export class NodeHost {
       clock: this.process.clock,
       append: (commands) => appender.append(commands),
       canAppend: () => store.connected() && appender.failingMs() === 0,
-      integrity: (effect) => this.engine?.integrity(effect),
+      integrity: (effect) => this.engine?.trust.heard(effect),
       recheck: async () => this.engine?.recheck(),
       mintSession: () => {
         world.sessionsMinted += 1;

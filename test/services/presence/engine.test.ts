@@ -27,8 +27,8 @@ describe("a log", { timeout: 60_000 }, () => {
     await until("us sees all", () => regions.online("us") === USERS.length + MORE.length);
     expect(regions.online("cn")).toBe(USERS.length + MORE.length);
     expect(regions.logged("log-begun-again")).toHaveLength(1);
-    await until("digests were compared", () => regions.node("us").engine.stats.compared > 2);
-    expect(regions.node("us").engine.stats.mismatches).toBe(0);
+    await until("digests were compared", () => regions.node("us").engine.trust.stats.compared > 2);
+    expect(regions.node("us").engine.trust.stats.mismatches).toBe(0);
   });
 
   it("that lost its end gets it back from a peer's copy, frame by frame, and keeps its identity", async () => {
@@ -113,12 +113,12 @@ describe("a node", { timeout: 60_000 }, () => {
   it("names the user whose record changed without a command, and repairs it from snapshot and log", async () => {
     await twoRegions();
     const { presence, engine } = regions.node("us");
-    await until("all records are hashed", () => engine.stats.compared > 2);
+    await until("all records are hashed", () => engine.trust.stats.compared > 2);
     const record = presence.node.replica.fold("cn")?.homed("user7");
     if (record === undefined) throw new Error("user7 is homed in cn");
     record.sessions = record.sessions.map((session) => ({ ...session, status: "busy" as const }));
     await until("it is named", () => regions.logged("record-corrupt").length > 0);
-    await until("it is repaired", () => engine.stats.resyncs > 0);
+    await until("it is repaired", () => engine.trust.stats.resyncs > 0);
     expect(regions.logged("record-corrupt")).toMatchObject([{ log: "cn", user: "user7" }]);
     expect(regions.logged("record-differs")).toMatchObject([{ region: "cn", user: "user7" }]);
     expect(presence.presence("user7").status).toBe("online");
@@ -128,8 +128,8 @@ describe("a node", { timeout: 60_000 }, () => {
     await twoRegions();
     const { presence, engine } = regions.node("us");
     await engine.housekeeping.take();
-    const { compared } = engine.stats;
-    await until("another node says the same", () => engine.stats.compared > compared + 2);
+    const { compared } = engine.trust.stats;
+    await until("another node says the same", () => engine.trust.stats.compared > compared + 2);
     const fold = presence.node.replica.fold("cn");
     const record = fold?.homed("user7");
     if (fold === undefined || record === undefined) throw new Error("user7 is homed in cn");

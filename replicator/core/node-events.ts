@@ -1,0 +1,55 @@
+/** What the node's step takes and gives: events of the driver, and effects that the driver carries out, in their order. */
+import type { Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
+import type { FoldResult } from "./fold.ts";
+import type { LinkReport } from "./link-events.ts";
+import type { EndedSession } from "./record.ts";
+import type { Replica } from "./replica.ts";
+
+/** What an append is for; handed back with its outcome. */
+export type Duty =
+  | { readonly kind: "watermark" }
+  | { readonly kind: "accept"; readonly from: Region }
+  | { readonly kind: "drop" }
+  | { readonly kind: "automatic" }
+  | { readonly kind: "digest" };
+
+export type NodeEvent =
+  | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }
+  /** All logs are folded up to where they stood when the node started. Duties begin. */
+  | { readonly kind: "caught-up" }
+  | { readonly kind: "link"; readonly report: LinkReport }
+  /**
+   * Another replica takes the place of the present one: one that was made of a snapshot, and has what this one has, or better. `astray`: this
+   * one has what a log never had, so what the other has not did not end.
+   */
+  | { readonly kind: "adopt"; readonly replica: Replica; readonly astray?: boolean }
+  /** An append effect is acknowledged, or given up. */
+  | { readonly kind: "settled"; readonly duty: Duty; readonly ok: boolean }
+  | { readonly kind: "tick" };
+
+export type NodeEffect =
+  | { readonly kind: "append"; readonly duty: Duty; readonly commands: readonly Command[] }
+  /** A session connected to this region is in a log. */
+  | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
+  /** The home ended a session connected to this region. */
+  | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
+  /** The digest that the log carries was compared at the mark of version `at`; these buckets differ here. */
+  | {
+      readonly kind: "compared";
+      readonly region: Region;
+      readonly at: number;
+      readonly buckets: readonly number[];
+      /** The node whose digest it is. */
+      readonly node: string;
+    }
+  /** The user's record in the fold of that region is not what commands made of it. */
+  | { readonly kind: "corrupt"; readonly region: Region; readonly user: UserId }
+  /** A frame changed nothing and never will; a `duplicate` is no refusal. */
+  | {
+      readonly kind: "refused";
+      readonly region: Region;
+      readonly position: Position;
+      readonly reason: FoldResult;
+    };
+
+export type IntegrityEffect = Extract<NodeEffect, { kind: "compared" | "corrupt" }>;
