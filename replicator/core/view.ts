@@ -142,8 +142,8 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 /**
  * What counts of the forwards about the user, in the order in which it counts.
  *
- * A log that holds the user carries nothing along: what it did before it took the user back is in its record, and pending only where a
- * replica lags behind the region between.
+ * A log that holds the user carries nothing along where the replica lags behind a region between: what that log did before it took the
+ * user back is in its record then, and only seems to be pending.
  *
  * What a region says of its own sessions is later than what others carry along of them, out of a record or on the way of a relay: it sends
  * nothing another way before that has arrived. An end is the last that is said of a session, whoever says it. Besides, a forward to a
@@ -159,7 +159,9 @@ function overlayOf(
   if (all.length === 0) return all;
   const carried = carriedOf(all, base);
   const holders = folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
-  const pending = all.filter((one) => !carried.has(one) || !holders.includes(one.from));
+  const pending = all.filter(
+    (one) => !carried.has(one) || !holders.includes(one.from) || !lags(folds, one.from),
+  );
   const placed: { one: Pending; turn: number; place: number }[] = [];
   for (const one of pending) {
     let place = hops(folds, user, one.to, pending);
@@ -172,6 +174,16 @@ function overlayOf(
     placed.push({ one, turn, place });
   }
   return placed.toSorted((a, b) => a.turn - b.turn || a.place - b.place).map(({ one }) => one);
+}
+
+/** Whether one of the logs has processed more of another, `but` excepted, than is folded of that. */
+function lags(folds: readonly Fold[], but: Region): boolean {
+  return folds.some(({ region, processed }) =>
+    [...processed].some(([lineage, ordinal]) => {
+      const source = folds.find((fold) => fold.lineage === lineage);
+      return source?.region !== but && ordinal > (source?.sent.get(region) ?? 0);
+    }),
+  );
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */

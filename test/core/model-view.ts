@@ -26,7 +26,7 @@ export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
  * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
  * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
  * is void. What its own log has overtaken with a command for itself counts no more. What others carry along of a session comes before what its
- * own region says, and ends come last; a log that holds the user carries nothing. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
+ * own region says, and ends come last; a log that holds the user carries nothing while another log is known to have sent more than is read of it. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
  * already, and no forward of a log overtakes an older one about the same thing.
  */
 export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
@@ -55,11 +55,25 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
             .some((older) => waiting.includes(older) && share(older.command, one.command))),
     );
   });
-  const all = counting.filter((one) => !isCarried(one) || !holders.includes(one.from));
+  const all = counting.filter((one) => !isCarried(one) || !holders.includes(one.from) || !isUnread(one.from));
   const turns = [isCarried, isWord, isEnd];
   return turns.flatMap((_, turn) =>
     [0, 1, 2].flatMap((way) => all.filter((one) => lastTurn(one) === turn && longestWay(one) === way)),
   );
+
+  /** Some log but this one was processed further than it was read. */
+  function isUnread(but: Region): boolean {
+    const read = logs.flatMap(({ region, lineage, forwards }) =>
+      forwards.map(({ to, ordinal }) => ({ region, lineage, to, ordinal })),
+    );
+    const known = logs.find(({ region }) => region === but)?.lineage;
+    return logs.some(({ region, processed }) =>
+      [...processed].some(([lineage, done]) => {
+        if (lineage === known) return false;
+        return !read.some((one) => one.lineage === lineage && one.to === region && one.ordinal >= done);
+      }),
+    );
+  }
 
   function lastTurn(one: ModelForward): number {
     const group = one.command.kind === "claim" ? [one] : [...alikeBefore(one), one];

@@ -164,6 +164,15 @@ describe("a replica", () => {
     expect([here.provisional.of("ann").length, shown(here)]).toEqual([1, []]);
   });
 
+  it("shows what a log gave up to a region that had given the user to it by then", () => {
+    const here = into(new Replica(REGIONS), "eu", S1, release("us"));
+    into(here, "cn", forward("us", open("ann", "s2", "cn")));
+    into(here, "us", accept("cn", 0, 1, open("ann", "s2", "cn")), drop("ann", "eu"));
+    into(here, "us", accept("eu", 0, 1, claim(2, [S1.session])));
+    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
+    expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online"]);
+  });
+
   it("that has still to hear that a record was given up does not show it beside the later claims", () => {
     const here = into(new Replica(REGIONS), "us", accept("cn", 0, 1, S1));
     into(here, "eu", accept("us", 0, 1, claim(2, [S1.session])));
