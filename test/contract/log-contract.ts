@@ -9,6 +9,7 @@ import { copyStream, logStream } from "../../replicator/wire/subjects.ts";
 import { copyContract } from "./copy-contract.ts";
 import { createCopy, createLog, fill, freshRegion, reasonOf, type Harness } from "./harness.ts";
 import { keepingContract } from "./keeping-contract.ts";
+import { lostEndContract } from "./lost-end-contract.ts";
 import { readingContract } from "./reading-contract.ts";
 import { Recorder, bytesOf, range, textOf, until } from "./recorder.ts";
 import { snapshotContract } from "./snapshot-contract.ts";
@@ -204,6 +205,7 @@ export function logContract(name: string, harness: () => Harness): void {
 
   copyContract(name, harness);
   keepingContract(name, harness);
+  lostEndContract(name, harness);
   snapshotContract(name, harness);
   readingContract(name, harness);
 }
