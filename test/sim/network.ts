@@ -52,8 +52,8 @@ export class Network {
   readonly machine: Machine;
   readonly settings: Settings;
   readonly fired: Fired;
-  /** Directed: "cn>us" means that nothing of cn reaches us. Counted, as cuts may overlap. */
-  readonly #cuts = new Map<string, number>();
+  /** Directed, from → to: nothing of the one reaches the other. Counted, as cuts may overlap. */
+  readonly #cuts = new Map<Region, Map<Region, number>>();
   readonly #random: Random;
   /** Nothing is lost any more, nor slow. */
   healed = false;
@@ -68,11 +68,12 @@ export class Network {
   }
 
   cut(from: Region, to: Region): () => void {
-    const key = `${from}>${to}`;
-    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
+    const cuts = this.#cuts.get(from) ?? new Map<Region, number>();
+    this.#cuts.set(from, cuts);
+    cuts.set(to, (cuts.get(to) ?? 0) + 1);
     this.changed();
     return () => {
-      this.#cuts.set(key, (this.#cuts.get(key) ?? 0) - 1);
+      cuts.set(to, (cuts.get(to) ?? 0) - 1);
       this.changed();
     };
   }
@@ -91,7 +92,7 @@ export class Network {
   }
 
   isCut(from: Region, to: Region): boolean {
-    return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0;
+    return (this.#cuts.get(from)?.get(to) ?? 0) > 0;
   }
 
   /** Whether bytes flow both ways and the server serves. */
