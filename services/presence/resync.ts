@@ -134,9 +134,7 @@ async function load(
     if (fault !== undefined) return fault;
   }
   const replica = defined(made.result, "it has an end");
-  const stands = [...replicas.values()].flatMap((one) =>
-    regions.map((region) => ({ region, place: placeIn(one, region) })),
-  );
+  const stands = [...replicas.values()].flatMap((one) => standsOf(one));
   return { replica, from, wholeFrom: stands.filter((one) => isBehind(replica, one)) };
 }
 
@@ -168,6 +166,7 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
   if (begun === undefined) return undefined;
   const { replica, wholeFrom } = begun;
   let lost = false;
+  const goals = [...wholeFrom, ...standsOf(present)];
   const making = new Making(replica, present);
   const following = new Following({
     regions,
@@ -182,12 +181,13 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
   });
   following.start();
   const goesOn = (): boolean => !stopped() && !lost;
-  const missing = (): Region[] => [
-    ...following.behind,
-    ...wholeFrom.filter((one) => isBehind(replica, one)).map(({ region }) => region),
-  ];
+  // A copy that was lost or is made anew ends before what there was: nothing is given up for that.
+  const missing = (): Region[] => {
+    const short = goals.filter((one) => isBehind(replica, one)).map(({ region }) => region);
+    return regions.filter((region) => short.includes(region) || following.behind.includes(region));
+  };
   while (goesOn() && missing().length > 0) {
-    progress(`folding ${[...new Set(missing())].join(", ")}`);
+    progress(`folding ${missing().join(", ")}`);
     await pause(CATCH_UP_EVERY_MS);
   }
   if (goesOn()) await scrub(present);
@@ -246,10 +246,11 @@ class Making implements Sink {
 
   /** Whether it has more than `present` of a log that both have. */
   get isAhead(): boolean {
-    return this.#replica.regions.some((region) => isShort(this.#present, this.#replica, region));
+    const shared = this.#replica.regions.filter((region) => placeIn(this.#present, region).logId !== "");
+    return shared.some((region) => isShort(this.#present, this.#replica, region));
   }
 
-  /** Whether `present` has more of such a log, also after what is held is folded as far as that. */
+  /** Whether `present` has more of one, also after what is held is folded as far as that. */
   get isShort(): boolean {
     for (const [region, held] of this.#held) {
       while (isShort(this.#replica, this.#present, region)) {
@@ -268,15 +269,18 @@ export function placeIn(replica: Replica, region: Region): Place {
   return { logId, position, checksum };
 }
 
-/** Whether the other has more of the very log that the replica has. */
+function standsOf(replica: Replica): Stand[] {
+  return replica.regions.map((region) => ({ region, place: placeIn(replica, region) }));
+}
+
 function isShort(replica: Replica, other: Replica, region: Region): boolean {
   return isBehind(replica, { region, place: placeIn(other, region) });
 }
 
-/** Whether the replica has that log, and not as far. */
+/** Whether the replica has that log not as far, or no log of the region at all. */
 function isBehind(replica: Replica, { region, place }: Stand): boolean {
   const { logId, position } = placeIn(replica, region);
-  return logId === place.logId && position < place.position;
+  return (logId === place.logId || logId === "") && position < place.position;
 }
 
 function isSame(replica: Replica, present: Replica, region: Region): boolean {

@@ -5,7 +5,7 @@ import { Replica } from "../../../replicator/core/replica.ts";
 import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts";
 import { decodeFrame, encodeFrame } from "../../../replicator/wire/codec.ts";
 import { base, rebuild } from "../../../services/presence/resync.ts";
-import type { Base, ResyncOptions } from "../../../services/presence/resync.ts";
+import type { Base, RebuildOptions, ResyncOptions } from "../../../services/presence/resync.ts";
 import { Snapshots } from "../../../services/presence/snapshots.ts";
 import { canonical, digestOf } from "../../core/observed.ts";
 import { REGIONS, accept, forward, frame, open } from "../../core/samples.ts";
@@ -167,7 +167,7 @@ function stored(one: Frame): Frame {
  * The region eu, whose own log was begun again as cn's was, and which has had one frame of us: no snapshot leads to both new logs, but both
  * lead to that of us. One is taken of all that cn has; the other of as much of us' log as is here.
  */
-async function behind() {
+async function behind(copied: readonly Frame[] = US_BOTH.slice(0, 1)) {
   const store = new MemoryLogStore(new MemoryServer());
   const log = await store.openLog("eu", { create: true });
   const copies = [await store.openCopy("cn", { create: true }), await store.openCopy("us", { create: true })];
@@ -181,7 +181,8 @@ async function behind() {
   for (const [index, next] of [CN_2, mark("cn", CN_2.logId)].entries())
     await cn.append({ position: index + 1, logId: CN_2.logId, bytes: encodeFrame(next) }, index);
   for (const each of [log.log, cn]) await each.truncate(2);
-  await us.append({ position: 1, logId: "log-us", bytes: encodeFrame(one) }, 0);
+  for (const [index, next] of copied.entries())
+    await us.append({ position: index + 1, logId: "log-us", bytes: encodeFrame(next) }, index);
   const snapshots = new Snapshots({
     region: "eu",
     regions: REGIONS,
@@ -192,6 +193,7 @@ async function behind() {
   });
   const ofAll = replicaOf(BEGUN, BEFORE, CN_2, ...US_BOTH);
   const ofOne = replicaOf(BEGUN, BEFORE, { ...EU_2, logId }, one);
+  const ofNone = replicaOf(BEGUN, BEFORE, CN_2, { ...EU_2, logId });
   const said: string[] = [];
   const options = (suspect: boolean): ResyncOptions => ({
     region: "eu",
@@ -203,7 +205,16 @@ async function behind() {
     stopped: () => false,
     wanted: () => undefined,
   });
-  return { store, us, snapshots, ofAll, ofOne, options, said };
+  return { store, us, snapshots, ofAll, ofOne, ofNone, options, said };
+}
+
+/** How eu opens its logs, and a node that folds nothing meanwhile. */
+function opened(store: MemoryLogStore): Pick<RebuildOptions, "open" | "freeze"> {
+  return {
+    open: (region) =>
+      region === "eu" ? store.openLog(region, { create: false }) : store.openCopy(region, { create: false }),
+    freeze: async () => () => undefined,
+  };
 }
 
 describe("a replica put together, of whose snapshots one knows that a forward was processed,", () => {
@@ -223,19 +234,23 @@ describe("a replica put together, of whose snapshots one knows that a forward wa
     await take(snapshots, ofAll);
     const begun = await base(options(true));
     expect([begun?.wholeFrom, begun?.replica.view("ann")]).toMatchObject([[{ region: "us" }], undefined]);
-    const making = rebuild({
-      ...options(true),
-      present: new Replica(REGIONS),
-      open: (region) =>
-        region === "eu"
-          ? store.openLog(region, { create: false })
-          : store.openCopy(region, { create: false }),
-      freeze: async () => () => undefined,
-    });
+    const making = rebuild({ ...options(true), ...opened(store), present: new Replica(REGIONS) });
     await expect.poll(() => said.at(-1)).toBe("folding us");
     const [, second] = US_BOTH;
     if (second === undefined) throw new Error("there are two");
     await us.append({ position: 2, logId: "log-us", bytes: encodeFrame(second) }, 1);
     expect((await making)?.replica.view("ann")?.sessions).toHaveLength(1);
+  });
+});
+
+describe("a replica made anew", () => {
+  it("is not used before it has of each log what there was, though the copy be made anew and the snapshot know nothing of it", async () => {
+    const { store, us, snapshots, ofNone, options, said } = await behind([]);
+    await take(snapshots, ofNone);
+    const making = rebuild({ ...options(false), ...opened(store), present: replicaOf(...US_BOTH) });
+    await expect.poll(() => said.at(-1)).toBe("folding us");
+    for (const [index, next] of US_BOTH.entries())
+      await us.append({ position: index + 1, logId: "log-us", bytes: encodeFrame(next) }, index);
+    expect((await making)?.replica.fold("us")?.position).toBe(2);
   });
 });
