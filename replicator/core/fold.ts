@@ -294,7 +294,7 @@ export class Fold {
     if (accept.after > done) return this.#listener.refused(this, accept, "out-of-order");
     this.processed.set(accept.lineage, accept.at);
     this.#apply(accept.command, true);
-    this.#listener.processed(this, accept.from, accept.lineage, accept.at);
+    this.#listener.processed(this, accept.from, accept.lineage, accept.at, accept.command);
   }
 
   #drop(drop: Drop): void {

@@ -17,6 +17,7 @@
  * A region sends a command to its own log only once its older forwards about the same thing are processed (`route.ts`). So where a
  * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it.
  */
+import { Ahead } from "./ahead.ts";
 import type { ClientCommand, Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
 import { compareEpochs } from "./homing.ts";
 import type { PendingState } from "./snapshot.ts";
@@ -26,7 +27,7 @@ export interface Pending {
   readonly to: Region;
   readonly ordinal: number;
   readonly command: UserCommand;
-  /** Position in the log of `from`. */
+  /** Position in the log of `from`; 0 while this replica has not heard of it: {@link Ahead}. */
   readonly position: Position;
 }
 
@@ -37,6 +38,7 @@ export class Provisional {
   /** from → to → ordinal → pending; the inner maps keep ordinal order because ordinals only grow. */
   readonly #queues = new Map<Region, Map<Region, Map<number, Pending>>>();
   readonly #byUser = new Map<UserId, readonly Pending[]>();
+  readonly ahead = new Ahead();
   #size = 0;
 
   get size(): number {
@@ -81,16 +83,22 @@ export class Provisional {
 
   /** Everything in the overlay, user by user. */
   export(): PendingState[] {
-    return [...this.#byUser.values()]
-      .flat()
-      .map((pending) => ({ pending, processed: !this.#isQueued(pending) }));
+    return [...[...this.#byUser.values()].flat(), ...this.ahead.export()].map((pending) => ({
+      pending,
+      processed: !this.#isQueued(pending),
+    }));
   }
 
   /** Takes over what was exported, all of it at once, less what nothing pending needs. Only for an overlay without anything. */
   restore(states: readonly PendingState[]): void {
     const waiting: Pending[] = [];
     for (const { pending, processed } of states) {
-      const { user } = pending.command;
+      const { from, to, ordinal, command, position } = pending;
+      if (position === 0) {
+        this.ahead.add(from, to, ordinal, command);
+        continue;
+      }
+      const { user } = command;
       this.#byUser.set(user, [...this.of(user), pending]);
       if (!processed) waiting.push(pending);
     }

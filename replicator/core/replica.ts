@@ -125,12 +125,16 @@ export class Replica {
         const pending = { from: fold.region, to, ordinal, command, position: fold.position };
         const processed = home !== undefined && ordinal <= home.processedOf(fold.lineage);
         this.provisional.add(pending, processed);
+        for (const one of this.provisional.ahead.heard(fold.region, to, ordinal)) this.show(one);
         if (command.kind === "open" && !processed) this.listener.opened(command.user, command.session);
         this.show(command.user);
       },
-      processed: (fold: Fold, from: Region, lineage: LogId, ordinal: number) => {
-        if (this.#byRegion.get(from)?.lineage !== lineage) return;
+      processed: (fold: Fold, from: Region, lineage: LogId, ordinal: number, command: UserCommand) => {
+        const origin = this.#byRegion.get(from);
+        if (origin === undefined || (origin.lineage !== lineage && origin.lineage !== "")) return;
         for (const user of this.provisional.settle(from, fold.region, ordinal)) this.show(user);
+        if (ordinal <= (origin.sent.get(fold.region) ?? 0)) return;
+        if (this.provisional.ahead.add(from, fold.region, ordinal, command)) this.show(command.user);
       },
       refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
