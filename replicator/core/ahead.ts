@@ -12,12 +12,11 @@ const NONE: readonly Pending[] = [];
 export class Ahead {
   readonly #byUser = new Map<UserId, readonly Pending[]>();
 
-  /** Takes what was accepted; whether it is remembered. */
-  add(from: Region, to: Region, ordinal: number, command: UserCommand): boolean {
-    if (command.kind !== "open" || command.session.region === from) return false;
+  /** Takes what was accepted, if it is to be remembered. */
+  add(from: Region, to: Region, ordinal: number, command: UserCommand): void {
+    if (command.kind !== "open" || command.session.region === from) return;
     const { user } = command;
     this.#byUser.set(user, [...this.#of(user), { from, to, ordinal, command, position: 0 }]);
-    return true;
   }
 
   /** What `from` has sent to `to` is heard of up to `ordinal`. Returns the users concerned. */
