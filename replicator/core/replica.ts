@@ -4,10 +4,10 @@
  */
 import { defined } from "./assert.ts";
 import type {
+  Accept,
   ClientCommand,
   Command,
   Frame,
-  LogId,
   Position,
   Region,
   Session,
@@ -125,12 +125,22 @@ export class Replica {
         const pending = { from: fold.region, to, ordinal, command, position: fold.position };
         const processed = home !== undefined && ordinal <= home.processedOf(fold.lineage);
         this.provisional.add(pending, processed);
+        for (const one of this.provisional.ahead.heard(fold.region, to, ordinal)) this.show(one);
         if (command.kind === "open" && !processed) this.listener.opened(command.user, command.session);
         this.show(command.user);
       },
-      processed: (fold: Fold, from: Region, lineage: LogId, ordinal: number) => {
-        if (this.#byRegion.get(from)?.lineage !== lineage) return;
-        for (const user of this.provisional.settle(from, fold.region, ordinal)) this.show(user);
+      accepting: ({ region }: Fold, { from, lineage, at, command }: Accept) => {
+        for (const session of broughtBy(command))
+          this.provisional.cameBack(region, from, command.user, session);
+        const sender = this.#byRegion.get(from);
+        const isSame = sender?.lineage === lineage || sender?.lineage === "";
+        if (isSame && at > (sender.sent.get(region) ?? 0))
+          this.provisional.ahead.add(from, region, at, command);
+      },
+      processed: (fold: Fold, { from, lineage, at, command }: Accept) => {
+        const isSame = this.#byRegion.get(from)?.lineage === lineage;
+        const users = isSame ? this.provisional.settle(from, fold.region, at) : [];
+        for (const user of new Set([...users, command.user])) this.show(user);
       },
       refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
@@ -182,4 +192,10 @@ export class Replica {
     const regions = shown.map((session) => session.region);
     this.online.place(seat, regions, this.#atMs);
   }
+}
+
+/** The sessions that somebody says are there, on their way out of a record or to one. */
+function broughtBy(command: UserCommand): readonly Session[] {
+  if (command.kind === "claim") return command.sessions;
+  return command.kind === "open" ? [command.session] : [];
 }

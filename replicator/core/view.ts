@@ -73,7 +73,7 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 /** `undefined` for a user that no log has ever spoken of. */
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
-  const base = union(claimed);
+  const base = union(claimed, provisional);
   const pending = overlayOf(folds, user, provisional.of(user), base);
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
@@ -94,7 +94,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
-  const base = union(claimants(folds, user));
+  const base = union(claimants(folds, user), provisional);
   const pending = overlayOf(folds, user, provisional.of(user), base);
   return pending.length === 0 ? base : overlaid(base, pending);
 }
@@ -112,17 +112,21 @@ function isSame(a: Session, b: Session): boolean {
   return a === b || (a.session === b.session && a.status === b.status && a.state === b.state);
 }
 
-/** The winner's record, and what the others will forward to it when they are given up. */
-function union(claimed: { winner: Homed; equals: Homed[] } | undefined): PresenceState {
+/** The winner's record, and what the others will forward to it when they are given up; not what they have, as is known by what became of it. */
+function union(
+  claimed: { winner: Homed; equals: Homed[] } | undefined,
+  { ahead }: Provisional,
+): PresenceState {
   if (claimed === undefined) return EMPTY_STATE;
   const { winner, equals } = claimed;
   if (equals.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
   let { preferred, preferredUntilMs } = winner.record;
-  for (const { record } of equals) {
+  for (const { region, record } of equals) {
     if (record.preferred !== "automatic") ({ preferred, preferredUntilMs } = record);
     for (const session of record.sessions) {
-      if (!sessions.some((held) => held.session === session.session)) sessions.push(session);
+      const held = sessions.some((one) => one.session === session.session);
+      if (!held && !ahead.has(region, record.user, session.session)) sessions.push(session);
     }
   }
   return { sessions, preferred, preferredUntilMs };

@@ -19,6 +19,7 @@ const SILENT = {
   changed: ignore,
   applied: ignore,
   forwarded: ignore,
+  accepting: ignore,
   processed: ignore,
   corrupt: ignore,
   refused: ignore,

@@ -1,5 +1,5 @@
 /** The slow model of what several logs mean together: what is pending, who wins a user, what a replica that has folded them shows. */
-import type { Position, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Position, Region, Session, UserId } from "../../replicator/core/commands.ts";
 import { rank } from "../../replicator/core/homing.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import { NOTHING, changed, isHigher, share } from "./model.ts";
@@ -161,13 +161,14 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   const sessions = [...state.sessions];
   let { preferred, untilMs } = state;
   const losers = claims.slice(1).toSorted((a, b) => (a.region < b.region ? -1 : 1));
-  for (const { record } of losers) {
+  for (const { region, record } of losers) {
     const { epoch } = record;
     if (epoch.generation !== winner?.record.epoch.generation || epoch.count !== winner.record.epoch.count)
       continue;
     if (record.preferred !== "automatic") ({ preferred, untilMs } = record);
     for (const one of record.sessions)
-      if (!sessions.some((held) => held.session === one.session)) sessions.push(one);
+      if (!sessions.some((held) => held.session === one.session) && !isGone(logs, region, user, one))
+        sessions.push(one);
   }
   state = { sessions, preferred, untilMs };
   for (const { command } of overlay) state = changed(state, command) ?? state;
@@ -175,4 +176,22 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   const home = winner?.region ?? (targets.size === 1 ? [...targets][0] : undefined);
   const base = logs.find(({ region }) => region === winner?.region)?.base ?? 0;
   return { user, home, version: Math.max(winner?.record.version ?? 0, base), ...state };
+}
+
+/** Some log has accepted the session from that region's, as one that is not of the region, and of that forward nothing is known yet. */
+function isGone(
+  logs: readonly ModelLog[],
+  from: Region,
+  user: UserId,
+  { session, region }: Session,
+): boolean {
+  const sender = logs.find((log) => log.region === from);
+  if (sender === undefined || region === from) return false;
+  return logs.some(({ region: to, effects }) => {
+    const sent = sender.forwards.filter((one) => one.to === to).at(-1)?.ordinal ?? 0;
+    return effects.some(({ lineage, at, command }) => {
+      if (lineage !== sender.lineage || at <= sent || command.kind !== "open") return false;
+      return command.user === user && command.session.session === session;
+    });
+  });
 }
