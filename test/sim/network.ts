@@ -55,6 +55,8 @@ export class Network {
   /** Directed, from → to: nothing of the one reaches the other. Counted, as cuts may overlap. */
   readonly #cuts = new Map<Region, Map<Region, number>>();
   readonly #random: Random;
+  /** Until when a process waits for something of its own that is held back on its way, and for all that it sent after that. */
+  readonly heldBackMs = new Map<Process, number>();
   /** Nothing is lost any more, nor slow. */
   healed = false;
   /** Called when something was cut, healed, stopped or started. */
@@ -181,7 +183,10 @@ export class Network {
       if (backMs > timeoutAtMs) return timeOut();
       machine.schedule(process, backMs, "answer", () => settle(answer));
     };
-    if (extraMs > REQUEST_TIMEOUT_MS) timeOut();
-    machine.schedule(undefined, this.arrivalUp(connection, extraMs), "request", arrive);
+    const arrivesMs = this.arrivalUp(connection, extraMs);
+    if (extraMs > 0) this.heldBackMs.set(process, arrivesMs);
+    // Held back itself, or behind what is.
+    if (arrivesMs > timeoutAtMs) timeOut();
+    machine.schedule(undefined, arrivesMs, "request", arrive);
   }
 }
