@@ -43,9 +43,26 @@ export class Provisional {
   readonly #byUser = new Map<UserId, readonly Pending[]>();
   readonly ahead = new Ahead();
   #size = 0;
+  #behind: ReadonlySet<Region> = new Set();
 
   get size(): number {
     return this.#size;
+  }
+
+  /**
+   * Takes note of the logs of which this replica has folded less than other logs have processed; "" for one that it has nothing of. Returns
+   * whether these are others than before.
+   */
+  fallBehind(regions: ReadonlySet<Region>): boolean {
+    const before = this.#behind;
+    this.#behind = regions;
+    return before.size !== regions.size || [...regions].some((region) => !before.has(region));
+  }
+
+  /** Whether this replica lags behind another log than that of `but`. */
+  isBehind(but: Region): boolean {
+    for (const region of this.#behind) if (region !== but) return true;
+    return false;
   }
 
   /** What is overlaid on the user's record: by log, and within a log in its order. */

@@ -60,6 +60,8 @@ export class Replica {
   readonly contested = new Set<UserId>();
   readonly refusals = new Map<Refusal, number>();
   readonly #byRegion = new Map<Region, Fold>();
+  /** Users of whom a log holds the record and has a forward pending: what is shown of them rests on how far other logs are folded. */
+  readonly #returned = new Set<UserId>();
   listener: ReplicaListener;
   /** Commit time of the frame being applied. */
   #atMs = 0;
@@ -79,7 +81,22 @@ export class Replica {
   apply(region: Region, position: Position, frame: Frame): FoldResult {
     const fold = this.#byRegion.get(region);
     this.#atMs = frame.committedAtMs;
-    return fold === undefined ? "authority" : fold.apply(position, frame);
+    if (fold === undefined) return "authority";
+    const result = fold.apply(position, frame);
+    this.lookBehind();
+    return result;
+  }
+
+  /** Sees how far the logs are folded, compared with what they have processed of each other. */
+  lookBehind(): void {
+    const behind = new Set<Region>();
+    for (const { region, processed } of this.folds) {
+      for (const [lineage, ordinal] of processed) {
+        const sender = this.folds.find((fold) => fold.lineage === lineage);
+        if (ordinal > (sender?.sent.get(region) ?? 0)) behind.add(sender?.region ?? "");
+      }
+    }
+    if (this.provisional.fallBehind(behind)) for (const user of [...this.#returned]) this.show(user);
   }
 
   view(user: UserId): View | undefined {
@@ -177,6 +194,9 @@ export class Replica {
 
   /** Counts the user anew. */
   show(user: UserId): void {
+    const returned = this.provisional.of(user).some(({ from }) => this.fold(from)?.homed(user) !== undefined);
+    if (returned) this.#returned.add(user);
+    else this.#returned.delete(user);
     this.#show(this.online.seat(user), sessionsOf(this.folds, this.provisional, user));
   }
 

@@ -74,7 +74,7 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
   const base = union(claimed, provisional);
-  const pending = overlayOf(folds, user, provisional.of(user), base);
+  const pending = overlayOf(folds, user, provisional, base);
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
   const state = overlaid(base, pending);
@@ -95,7 +95,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
   const base = union(claimants(folds, user), provisional);
-  const pending = overlayOf(folds, user, provisional.of(user), base);
+  const pending = overlayOf(folds, user, provisional, base);
   return pending.length === 0 ? base : overlaid(base, pending);
 }
 
@@ -157,14 +157,15 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 function overlayOf(
   folds: readonly Fold[],
   user: UserId,
-  all: readonly Pending[],
+  provisional: Provisional,
   base: PresenceState,
 ): readonly Pending[] {
+  const all = provisional.of(user);
   if (all.length === 0) return all;
   const carried = carriedOf(all, base);
   const holders = folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
   const pending = all.filter(
-    (one) => !carried.has(one) || !holders.includes(one.from) || !lags(folds, one.from),
+    (one) => !carried.has(one) || !holders.includes(one.from) || !provisional.isBehind(one.from),
   );
   const placed: { one: Pending; turn: number; place: number }[] = [];
   for (const one of pending) {
@@ -178,16 +179,6 @@ function overlayOf(
     placed.push({ one, turn, place });
   }
   return placed.toSorted((a, b) => a.turn - b.turn || a.place - b.place).map(({ one }) => one);
-}
-
-/** Whether one of the logs has processed more of another, `but` excepted, than is folded of that. */
-function lags(folds: readonly Fold[], but: Region): boolean {
-  return folds.some(({ region, processed }) =>
-    [...processed].some(([lineage, ordinal]) => {
-      const source = folds.find((fold) => fold.lineage === lineage);
-      return source?.region !== but && ordinal > (source?.sent.get(region) ?? 0);
-    }),
-  );
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */
