@@ -96,7 +96,9 @@ export class Replica {
         if (ordinal > (sender?.sent.get(region) ?? 0)) behind.add(sender?.region ?? "");
       }
     }
-    if (this.provisional.fallBehind(behind)) for (const user of [...this.#returned]) this.show(user);
+    if (!this.provisional.fallBehind(behind)) return;
+    const users = new Set([...this.#returned, ...this.contested]);
+    for (const user of users) this.show(user);
   }
 
   view(user: UserId): View | undefined {

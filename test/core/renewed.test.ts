@@ -291,9 +291,9 @@ describe("what comes back", () => {
       accept("cn", 0, 1, prefer("ann", "busy")),
       [1],
     ],
-  ])("%s", (_rule, sent, accepted, left) => {
+  ])("%s", (_rule, sent, given, left) => {
     const replica = lagging(...sent);
-    replica.apply("us", 2, frame("us", accepted));
+    replica.apply("us", 2, frame("us", given));
     expect([...replica.provisional.queue("us", "cn")].map(({ ordinal }) => ordinal)).toEqual(left);
   });
 });
