@@ -175,7 +175,7 @@ export class Replica {
   }
 
   #overtake(region: Region, command: UserCommand): void {
-    if (this.provisional.of(command.user).length === 0) return;
+    if (this.provisional.underWay(command.user).length === 0) return;
     this.provisional.overtake(region, command);
     this.show(command.user);
   }
