@@ -14,4 +14,14 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a replica made anew while a copy was empty had nothing of that log, and took the place of one that had",
   },
+  {
+    seed: 245_409_912,
+    events: 5_000,
+    found: "an update that says what came back with the opening before it was left out by its target",
+  },
+  {
+    seed: 245_410_447,
+    events: 5_000,
+    found: "a move was acknowledged whose release stood behind a drop to another region, and changed nothing",
+  },
 ];
