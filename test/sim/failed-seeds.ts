@@ -14,4 +14,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a replica made anew while a copy was empty had nothing of that log, and took the place of one that had",
   },
+  {
+    seed: 245409308,
+    events: 5_000,
+    found:
+      "a node that had not folded how a peer's log was begun again truncated its copy by positions of the log before",
+  },
 ];
