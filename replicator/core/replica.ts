@@ -24,7 +24,7 @@ import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.
 import { routeOf } from "./route.ts";
 import type { RecordState } from "./snapshot.ts";
 import type { Token } from "./token.ts";
-import { claimants, sessionsOf, viewOf } from "./view.ts";
+import { claimants, replacedOf, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
 
 export interface ReplicaListener {
@@ -103,6 +103,11 @@ export class Replica {
 
   view(user: UserId): View | undefined {
     return viewOf(this.folds, this.provisional, user);
+  }
+
+  /** Sessions of the user that a forward replaces, as far as the home has not applied it: not in view, and not over. */
+  replaced(user: UserId): Session[] {
+    return replacedOf(this.folds, this.provisional, user);
   }
 
   /** The region that would win the user now; `undefined` while no log has claimed the user. */

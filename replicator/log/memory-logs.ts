@@ -164,7 +164,7 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
     return found.ok ? super.entry(position) : found;
   }
 
-  async truncate(below: Position): ReturnType<port.ReadableLog["truncate"]> {
+  async truncate(below: Position): ReturnType<port.OriginLog["truncate"]> {
     const found = this.#mine();
     if (!found.ok) return found;
     this.server.truncate(this.name, Math.min(below, found.stream.lastSequence));
@@ -208,11 +208,14 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
     return position === undefined ? FULL : { ok: true, position, duplicate: false };
   }
 
-  async truncate(below: Position): ReturnType<port.ReadableLog["truncate"]> {
+  async truncate(below: Position, logId: LogId): ReturnType<port.CopyLog["truncate"]> {
     const found = this.stream();
     if (!found.ok) return found;
     const { stream } = found;
-    const sequence = stream.firstSequence + below - (stream.entries[0]?.position ?? below);
+    const oldest = stream.entries[0] ?? { logId, position: below };
+    if (oldest.logId !== logId)
+      return { ok: false, reason: "absent", detail: `${this.name} is not of log ${logId} any more` };
+    const sequence = stream.firstSequence + below - oldest.position;
     this.server.truncate(this.name, Math.min(sequence, stream.lastSequence));
     return { ok: true };
   }

@@ -24,4 +24,16 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     events: 5_000,
     found: "a move was acknowledged whose release stood behind a drop to another region, and changed nothing",
   },
+  {
+    seed: 245_409_308,
+    events: 5_000,
+    found:
+      "a node that had not folded how a peer's log was begun again truncated its copy by positions of the log before",
+  },
+  {
+    seed: 245_410_125,
+    events: 5_000,
+    found:
+      "after a restart a session that a login elsewhere replaced for now had no lease, was refused, and got one later",
+  },
 ];
