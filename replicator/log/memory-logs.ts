@@ -186,8 +186,11 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
 }
 
 export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
-  constructor(server: MemoryServer, origin: Region, readers: Set<port.Reader>) {
+  readonly #made: MemoryStream;
+
+  constructor(server: MemoryServer, origin: Region, made: MemoryStream, readers: Set<port.Reader>) {
     super(server, copyStream(origin), origin, readers);
+    this.#made = made;
   }
 
   async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
@@ -202,6 +205,8 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
     const stream = this.server.streams.get(this.name);
     const refusal = this.refuse(stream, entry.bytes);
     if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
+    if (stream !== this.#made)
+      return { ok: false, reason: "unavailable", detail: `${this.name} was made anew` };
     if (stream.lastSequence !== fence)
       return { ok: false, reason: "fenced", detail: `wrong last sequence: ${stream.lastSequence}` };
     const position = this.server.store(stream, entry.bytes, entry);

@@ -24,13 +24,14 @@ export class NatsCopyLog implements port.CopyLog {
   readonly #kind: streams.StreamKind;
   readonly #destination: Destination;
 
-  constructor(shared: Shared, origin: Region) {
+  /** `making` is which making of the copy this is: appends get into no other. */
+  constructor(shared: Shared, origin: Region, making: string) {
     this.region = origin;
     this.#shared = shared;
     this.#kind = streams.copyKind(origin);
     this.#destination = {
       stream: this.#kind.stream,
-      subject: this.#kind.subject(""),
+      subject: this.#kind.subject(making),
       unheard: () => undefined,
     };
   }

@@ -229,6 +229,13 @@ export class SimOriginLog extends SimLog implements OriginLog {
 }
 
 export class SimCopyLog extends SimLog implements CopyLog {
+  readonly #made: Stream;
+
+  constructor(store: SimStore, origin: Region, made: Stream) {
+    super(store, origin);
+    this.#made = made;
+  }
+
   protected current(): Stream {
     return this.store.server.copy(this.region);
   }
@@ -249,7 +256,7 @@ export class SimCopyLog extends SimLog implements CopyLog {
     const bytes = entry.bytes.slice();
     const serve = (): AppendResult => {
       const stream = this.current();
-      if (!stream.exists) return MISSING;
+      if (!stream.exists || stream !== this.#made) return MISSING;
       if (stream.last !== fence && !bugs.dropFencing)
         return { ok: false, reason: "fenced", detail: `the last sequence is ${stream.last}, not ${fence}` };
       if (server.full) return FULL;
