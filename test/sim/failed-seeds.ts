@@ -45,7 +45,8 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
   {
     seed: 248_436_987,
     events: 5_000,
-    found: "a close was left out by its target, as one of its own log followed, of a node that had not folded it",
+    found:
+      "a close was left out by its target, as one of its own log followed, of a node that had not folded it",
   },
   {
     seed: 248_438_450,
