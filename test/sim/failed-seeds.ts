@@ -54,4 +54,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a node that started while a copy was empty took that log from a snapshot that had nothing of it: its own sessions were unknown",
   },
+  {
+    seed: 250_362_912,
+    events: 5_000,
+    found:
+      "a user whose release was stored just before the verdict was taken for lost: the claim was on its way",
+  },
 ];
