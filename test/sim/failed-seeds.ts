@@ -60,4 +60,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a user whose release was stored just before the verdict was taken for lost: the claim was on its way",
   },
+  {
+    seed: 250_362_901,
+    events: 5_000,
+    found:
+      "an append to a copy that was emptied since got into it where it now began elsewhere, its fence being right by chance",
+  },
 ];
