@@ -320,6 +320,10 @@ export class World {
           "replaced by another device",
         );
       truth.ended = true;
+    } else if (effect.kind === "closed") {
+      const truth = this.truths.get(effect.close.session);
+      assert(truth?.user === effect.close.user, "a session was closed that nobody opened");
+      assert(truth.closed || truth.ended, "a session was closed that nobody closed");
     }
   }
 }

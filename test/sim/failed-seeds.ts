@@ -66,4 +66,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "an append to a copy that was emptied since got into it where it now began elsewhere, its fence being right by chance",
   },
+  {
+    seed: 250_622_618,
+    events: 5_000,
+    found:
+      "a forced close left out the opening before it on the way to the home, and the region of the session never heard that it is over",
+  },
 ];
