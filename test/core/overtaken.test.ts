@@ -75,6 +75,14 @@ describe("a command of its own log", () => {
     expect(queued(replica)).toEqual(left);
   });
 
+  it("leaves no close that its target has processed, though what was sent elsewhere before it is pending", () => {
+    const replica = astray(["eu", open("ann", "s1", "us", "phone")], ["cn", CLOSE]);
+    replica.apply("cn", 1, frame("cn", accept("us", 0, 1, CLOSE)));
+    expect(replica.provisional.underWay("ann")).toHaveLength(2);
+    replica.apply("us", 3, frame("us", BUSY));
+    expect([queued(replica), replica.provisional.underWay("ann")]).toEqual([[], []]);
+  });
+
   it("that overtakes a close stands over it until the close has gone its way, for every replica alike", () => {
     const replica = astray(["eu", CLOSE]);
     replica.apply("us", 3, frame("us", BUSY));

@@ -54,4 +54,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a node that started while a copy was empty took that log from a snapshot that had nothing of it: its own sessions were unknown",
   },
+  {
+    seed: 250_622_105,
+    events: 5_000,
+    found:
+      "a change was overtaken by the next of its session, which was sent another way before the first was folded",
+  },
 ];
