@@ -103,14 +103,6 @@ describe("a command of its own log", () => {
     for (const one of [other, early]) expect(observed(one, USERS)).toBe(observed(replica, USERS));
   });
 
-  it("leaves nothing of a close that its target has, though what it closed is on its way elsewhere", () => {
-    const replica = astray(["cn", OPEN], ["eu", CLOSE]);
-    replica.apply("eu", 1, frame("eu", accept("us", 0, 1, CLOSE)));
-    expect(replica.provisional.underWay("ann")).toHaveLength(2);
-    replica.apply("us", 3, frame("us", BUSY));
-    expect([replica.provisional.size, replica.provisional.underWay("ann")]).toEqual([0, []]);
-  });
-
   it("does not undo an acknowledged close: the region that the user went from sends it back", () => {
     const eu = new PresenceNode("eu", REGIONS);
     const us = new Replica(REGIONS);

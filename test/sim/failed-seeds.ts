@@ -72,4 +72,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a forced close left out the opening before it on the way to the home, and the region of the session never heard that it is over",
   },
+  {
+    seed: 250_622_105,
+    events: 5_000,
+    found:
+      "a change was overtaken by the next of its session, which was sent another way before the first was folded",
+  },
 ];
