@@ -11,6 +11,7 @@ import { COPIED_TOPIC, LINKS_TOPIC, encodeCopied, encodeReports } from "./runtim
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
+import { bringLacked } from "./lacked-snapshots.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
 import { TailProver } from "./tail-prover.ts";
 import { inspectFrame } from "./wire/codec.ts";
@@ -42,6 +43,7 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   const drivers = [...peers].map(
     ([origin, remote]) => new LinkDriver({ region, origin, remote, local, clock, logger, turns, prover }),
   );
+  const deafen = bringLacked({ local, peers, logger, inTurn: (work) => turns.take(work) });
   const ticking = setInterval(() => {
     for (const driver of drivers) driver.tick();
     prover.tick();
@@ -56,6 +58,7 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   return {
     reports,
     stop: async () => {
+      deafen();
       for (const timer of [ticking, announcing, polling]) clearInterval(timer);
       await Promise.all(drivers.map((driver) => driver.stop()));
     },

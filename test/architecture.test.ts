@@ -22,6 +22,7 @@ type Layer = (typeof LAYERS)[number];
 const TOP = [
   "replicator/main.ts",
   "replicator/replicator.ts",
+  "replicator/lacked-snapshots.ts",
   "replicator/snapshot-fetch.ts",
   "replicator/tail.ts",
   "replicator/tail-prover.ts",

@@ -78,4 +78,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a change was overtaken by the next of its session, which was sent another way before the first was folded",
   },
+  {
+    seed: 251_466_304,
+    events: 5_000,
+    found:
+      "the snapshot that a copy began behind was damaged before any node had loaded it, and nobody brought another",
+  },
 ];
