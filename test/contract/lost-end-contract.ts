@@ -217,7 +217,13 @@ export function lostEndContract(name: string, harness: () => Harness): void {
         const results = await Promise.all(
           stores.map(async (store, index) => {
             const renewed = await store.renewLog(region, old.logId);
-            return renewed.ok ? await appendedOf(renewed.log, `new ${index}`) : renewed.detail;
+            if (!renewed.ok) return renewed.detail;
+            const { log } = renewed;
+            await until(
+              "it takes an append",
+              async () => (await appendedOf(log, `new ${index}`)) !== "unavailable",
+            );
+            return appendedOf(log, `new ${index}`);
           }),
         );
         end.abort();
