@@ -101,4 +101,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a record made late, below the epoch of a user that others had moved, was hidden by a replica that lagged behind the record's own log",
   },
+  {
+    seed: 257_358_199,
+    events: 5_000,
+    found:
+      "a forced close went to a log that the session was not in: its region ended it, and the log that had it was not told",
+  },
 ];
