@@ -101,4 +101,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a record made late, below the epoch of a user that others had moved, was hidden by a replica that lagged behind the record's own log",
   },
+  {
+    seed: 257_358_550,
+    events: 5_000,
+    found:
+      "all snapshots that led to an overrun log were torn, and both nodes crashed that had folded it: the simulation had left nobody a way on",
+  },
 ];
