@@ -33,12 +33,17 @@ export const LINK_STATES = [
 ] as const;
 export type LinkState = (typeof LINK_STATES)[number];
 
+/** Which of the user's other sessions a login ends: none, those of its platform, or all. */
+export const LOGIN_POLICIES = ["multi", "per-platform", "single"] as const;
+export type LoginPolicy = (typeof LOGIN_POLICIES)[number];
+
 /** One login of one user on one device. `region` is where it is connected, whatever the user's home. */
 export interface Session {
   readonly session: SessionId;
   readonly region: Region;
   readonly device: string;
   readonly platform: string;
+  readonly policy: LoginPolicy;
   readonly status: SessionStatus;
   /** Client-defined state as JSON text, at most `LIMITS.stateBytesMax` bytes; empty when there is none. */
   readonly state: string;
@@ -46,7 +51,10 @@ export interface Session {
   readonly sinceMs: number;
 }
 
-/** Puts the session into the user's record, replacing a session of the same id or the same non-empty device. */
+/**
+ * Puts the session into the user's record, replacing a session of the same id or the same non-empty device, and kicking those that its
+ * policy ends. The order of the home's log decides between two logins, never a time.
+ */
 export interface Open {
   readonly kind: "open";
   readonly user: UserId;

@@ -193,6 +193,7 @@ function hashRecord(record: UserRecord): void {
     mixText(session.region);
     mixText(session.device);
     mixText(session.platform);
+    mixText(session.policy);
     mixText(session.status);
     mixText(session.state);
     mixNumber(session.sinceMs);

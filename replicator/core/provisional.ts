@@ -8,7 +8,7 @@
  *   -------------------+----------------------------------------------------------------
  *   open of a session  | its open, its update
  *   update             | its update
- *   close              | its update; its open, if that has no device (it replaces nobody)
+ *   close              | its update; its open, if that has no device and no policy (it ends nobody)
  *   prefer             | prefer
  *
  * A forward that is processed stays in the overlay while an older one of its log about the same thing is pending: that one went to
@@ -19,6 +19,7 @@
  */
 import type { ClientCommand, Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
 import { compareEpochs } from "./homing.ts";
+import { endsNobody } from "./record.ts";
 import type { PendingState } from "./snapshot.ts";
 
 export interface Pending {
@@ -152,7 +153,7 @@ function isRedundant(older: UserCommand, newer: UserCommand): boolean {
   if (older.kind === "update" || older.kind === "prefer") return true;
   if (older.kind !== "open") return false;
   if (newer.kind === "open") return older.session.device === newer.session.device;
-  return newer.kind === "close" && older.session.device === "";
+  return newer.kind === "close" && endsNobody(older.session);
 }
 
 type Subject = SessionId | typeof PREFERENCE;

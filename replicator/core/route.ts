@@ -14,6 +14,7 @@ import type { ClientCommand, Region } from "./commands.ts";
 import type { Fold } from "./fold.ts";
 import { isAbout, subjectOf } from "./provisional.ts";
 import type { Provisional } from "./provisional.ts";
+import { endsFor, endsNobody } from "./record.ts";
 import type { UserRecord } from "./record.ts";
 import { sessionsOf, viewOf } from "./view.ts";
 
@@ -49,14 +50,14 @@ function holds(
   return record.sessions.some(({ session }) => session === subject);
 }
 
-/** For a new session, the one that it replaces. */
+/** For a new session, the one that it ends, or one of them. */
 function subjectConcerned(
   folds: readonly Fold[],
   provisional: Provisional,
   command: ClientCommand,
 ): ReturnType<typeof subjectOf> {
-  if (command.kind !== "open" || command.session.device === "") return subjectOf(command);
-  const { session, device } = command.session;
+  if (command.kind !== "open" || endsNobody(command.session)) return subjectOf(command);
+  const { session } = command;
   const { sessions } = sessionsOf(folds, provisional, command.user);
-  return sessions.find((held) => held.device === device)?.session ?? session;
+  return sessions.find((held) => endsFor(session, held) !== undefined)?.session ?? session.session;
 }

@@ -3,7 +3,7 @@
  * Rule: a number, once released, keeps its meaning. They are spelled here, not derived from the order of core's arrays, so
  * that reordering those cannot change what stored frames say.
  */
-import type { EndReason, LinkState, PreferredStatus, SessionStatus } from "../core/commands.ts";
+import type { EndReason, LinkState, LoginPolicy, PreferredStatus, SessionStatus } from "../core/commands.ts";
 
 /** First byte of a command. 0 is no kind, so that zeroed bytes are never a command. */
 export const KIND = {
@@ -28,6 +28,11 @@ export interface Codes<T> {
   readonly name: string;
   readonly values: readonly [T, ...T[]];
 }
+
+export const POLICY_CODES: Codes<LoginPolicy> = {
+  name: "policy",
+  values: ["multi", "per-platform", "single"],
+};
 
 export const STATUS_CODES: Codes<SessionStatus> = { name: "status", values: ["online", "away", "busy"] };
 

@@ -5,7 +5,7 @@
 import type { Session, UserCommand } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ByteReader } from "./byte-reader.ts";
-import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
+import { END_REASON_CODES, KIND, POLICY_CODES, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
 import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
 import type { NameList } from "./names.ts";
 
@@ -78,15 +78,13 @@ export class CommandReader {
 
   session(): Session {
     const reader = this.#reader;
-    return {
-      session: reader.id(SESSION),
-      region: this.#regions.read(reader),
-      device: reader.text(DEVICE),
-      platform: reader.text(PLATFORM),
-      status: reader.code(STATUS_CODES),
-      state: reader.text(STATE),
-      sinceMs: this.#sinceMs(),
-    };
+    const session = reader.id(SESSION);
+    const region = this.#regions.read(reader);
+    const device = reader.text(DEVICE);
+    const platform = reader.text(PLATFORM);
+    const [status, policy] = reader.codes(STATUS_CODES, POLICY_CODES);
+    const state = reader.text(STATE);
+    return { session, region, device, platform, policy, status, state, sinceMs: this.#sinceMs() };
   }
 
   #sinceMs(): number {

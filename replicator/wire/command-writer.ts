@@ -6,7 +6,7 @@ import { assert } from "../core/assert.ts";
 import type { Session, UserCommand } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
+import { END_REASON_CODES, KIND, POLICY_CODES, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
 import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
 import type { NameTable } from "./names.ts";
 
@@ -74,7 +74,7 @@ export class CommandWriter {
     this.#regions.write(writer, session.region);
     writer.text(DEVICE, session.device);
     writer.text(PLATFORM, session.platform);
-    writer.code(STATUS_CODES, session.status);
+    writer.codes(STATUS_CODES, session.status, POLICY_CODES, session.policy);
     writer.text(STATE, session.state);
     assert(Number.isSafeInteger(session.sinceMs), "sinceMs is a safe integer");
     writer.signed("sinceMs less its base", session.sinceMs - this.baseMs);

@@ -49,11 +49,6 @@ const SERVICE_PROBLEMS = {
     advice:
       "Nothing was written. Retry after the given delay; while a link between any two regions is down, users cannot be moved.",
   },
-  "unsupported-policy": {
-    status: 422,
-    title: "Session policy not supported",
-    advice: "Only the policy `multi` is supported by this version.",
-  },
   "token-log-replaced": {
     status: 409,
     title: "The token speaks of a log that was replaced",

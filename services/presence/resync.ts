@@ -310,6 +310,7 @@ function stated({ epoch, version, movedTo, preferred, preferredUntilMs, sessions
     one.region,
     one.device,
     one.platform,
+    one.policy,
     one.status,
     one.state,
     one.sinceMs,

@@ -7,6 +7,7 @@ import { Type, type Static, type TProperties, type TSchema } from "typebox";
 import {
   END_REASONS,
   LINK_STATES,
+  LOGIN_POLICIES,
   PREFERRED_STATUSES,
   SESSION_STATUSES,
 } from "../../replicator/core/commands.ts";
@@ -50,8 +51,8 @@ export const EndedBecause = choice(
   "`unknown`: no such session here, now or recently",
 );
 export const Policy = choice(
-  ["multi", "per-platform", "single"],
-  "Only `multi` is supported yet; others answer 422",
+  LOGIN_POLICIES,
+  "Which other sessions of the user this login ends, in every region: none, those of its platform, or all. They are `kicked`",
 );
 export const State = Type.Record(Type.String(), Type.Unknown(), {
   description: `Client-defined, at most ${LIMITS.stateBytesMax} bytes as JSON. An empty object is no state`,

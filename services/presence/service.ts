@@ -6,6 +6,7 @@
 import type {
   EndReason,
   LinkState,
+  LoginPolicy,
   Position,
   PreferredStatus,
   Region,
@@ -23,7 +24,6 @@ export type ProblemName =
   | "unknown-user"
   | "not-home"
   | "home-unsettled"
-  | "unsupported-policy"
   | "token-log-replaced"
   | "log-unavailable"
   | "not-copied"
@@ -80,6 +80,7 @@ export interface OpenInput {
   readonly user: UserId;
   readonly device?: string;
   readonly platform?: string;
+  readonly policy?: LoginPolicy;
   readonly status?: SessionStatus;
   /** JSON text. */
   readonly state?: string;

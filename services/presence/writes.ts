@@ -74,6 +74,7 @@ export class Writes {
       region,
       device: input.device ?? "",
       platform: input.platform ?? "",
+      policy: input.policy ?? "multi",
       status: input.status ?? "online",
       state: input.state ?? "",
       sinceMs: clock().wallMs,

@@ -13,7 +13,7 @@ import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
 import { BY_THE_CLOCK } from "./member.ts";
 import type { Member, Observer, Write } from "./member.ts";
 import { claimsTo, modelView } from "./model-view.ts";
-import { modelHas, readLog } from "./model.ts";
+import { endedBy, modelHas, readLog } from "./model.ts";
 import type { ModelLog } from "./model.ts";
 import { canonical, digestOf, imported, lastSeen, observed } from "./observed.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -163,7 +163,7 @@ export class Checks implements Observer {
   /**
    * Invariant 3. What a replica says of a user moves on: within one home the version never goes back, and the home changes only to a
    * claim that beats the one before, or after that one was given up. (A version means nothing across homes: it is a place in one log.)
-   * And no flicker: a session leaves the view only after its region ended it, or a login on the same device replaced it.
+   * And no flicker: a session leaves the view only after its region ended it, or a login that leaves it no room.
    */
   #monotonic(member: Member, views: ReadonlyMap<UserId, View | undefined>, logs: readonly ModelLog[]): void {
     const seen = this.#seen.get(member) ?? new Map<UserId, Seen>();
@@ -210,11 +210,10 @@ export class Checks implements Observer {
     assert.ok(truth !== undefined);
     const { user, session, closed } = truth;
     if (this.#world.bereft.has(user)) return;
-    const replaced = [...this.#world.truths.values()].some(
-      (one) =>
-        one !== truth && one.user === user && session.device !== "" && one.session.device === session.device,
+    const mayHaveEnded = [...this.#world.truths.values()].some(
+      (one) => one !== truth && one.user === user && endedBy(one.session, session),
     );
-    assert.ok(closed || replaced, `no flicker: session ${id} of ${user} vanished and nobody ended it`);
+    assert.ok(closed || mayHaveEnded, `no flicker: session ${id} of ${user} vanished and nobody ended it`);
   }
 
   /** The index of who is online says what a recount of the views says. */

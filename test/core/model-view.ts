@@ -108,7 +108,10 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
     if (older.kind === "claim" || newer.kind === "claim" || !share(older, newer)) return false;
     if (older.kind === "update" || older.kind === "prefer") return true;
     if (older.kind === "close") return false;
-    return newer.kind === "open" || (newer.kind === "close" && older.session.device === "");
+    return (
+      newer.kind === "open" ||
+      (newer.kind === "close" && older.session.device === "" && older.session.policy === "multi")
+    );
   }
 
   /** How often what is sent to a region is sent on; three regions pass a user on twice at most. */

@@ -71,17 +71,13 @@ export function changed(state: ModelState, command: UserCommand): ModelState | u
   if (command.kind === "prefer") return { ...state, preferred: command.preferred, untilMs: command.untilMs };
   if (command.kind === "open") {
     const { session } = command;
-    const others = state.sessions.filter(
-      (one) => one.session !== session.session && (session.device === "" || one.device !== session.device),
-    );
+    const others = state.sessions.filter((one) => one.session !== session.session && !endedBy(session, one));
     return { ...state, sessions: [...others.slice(-(SESSIONS_MAX - 1)), session] };
   }
   if (command.kind === "claim") {
     const sessions = [...state.sessions];
     for (const one of command.sessions) {
-      const there = sessions.some(
-        (held) => held.session === one.session || (one.device !== "" && held.device === one.device),
-      );
+      const there = sessions.some((held) => held.session === one.session || endedBy(held, one));
       if (!there && sessions.length < SESSIONS_MAX) sessions.push(one);
     }
     const { preferred, untilMs } = state.preferred === "automatic" ? command : state;
@@ -96,6 +92,13 @@ export function changed(state: ModelState, command: UserCommand): ModelState | u
     one.session === command.session ? { ...one, status, state: text } : one,
   );
   return { ...state, sessions };
+}
+
+/** Whether a login leaves no room for what was there: the same device, or, by its policy, the same platform or any. */
+export function endedBy(login: Session, other: Session): boolean {
+  if (login.device !== "" && login.device === other.device) return true;
+  const everything = { multi: false, "per-platform": login.platform === other.platform, single: true };
+  return everything[login.policy];
 }
 
 /** Reads a lineage from its first frame to its last: log by log, each as far as the next one goes on from it. */

@@ -23,7 +23,16 @@ export const REGIONS: readonly Region[] = ["cn", "eu", "us"];
 export const USERS: readonly UserId[] = ["ann", "bob", "cleo", "dan", "eve"];
 
 export function sessionOf(session: SessionId, region: Region = "cn", device = ""): Session {
-  return { session, region, device, platform: "ios", status: "online", state: "", sinceMs: 1_000 };
+  return {
+    session,
+    region,
+    device,
+    platform: "ios",
+    policy: "multi",
+    status: "online",
+    state: "",
+    sinceMs: 1_000,
+  };
 }
 
 export function open(user: UserId, session: SessionId | Session, region: Region = "cn", device = ""): Open {

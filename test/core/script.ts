@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { strict as assert } from "node:assert";
 import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
-import type { Region } from "../../replicator/core/commands.ts";
+import type { LoginPolicy, Region } from "../../replicator/core/commands.ts";
 import type { AppendFate, Member } from "./member.ts";
 import { calm } from "./quiet.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -65,6 +65,10 @@ const WEIGHTS: readonly [number, Action][] = [
   [1, "set"],
 ];
 
+/** Most logins leave the others alone. */
+const POLICIES: readonly LoginPolicy[] = ["multi", "multi", "single", "multi", "per-platform"];
+const PLATFORMS = ["web", "ios"];
+
 const small = fc.nat(11);
 
 export function scripts(maxLength: number): fc.Arbitrary<{ nodes: Record<Region, number>; steps: Step[] }> {
@@ -94,7 +98,12 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
   switch (action) {
     case "open": {
       const home = c < 4 ? pick(REGIONS, c) : undefined;
-      return world.open(member, pick(USERS, a), pick(DEVICES, b), home, c !== 11);
+      const login = {
+        device: pick(DEVICES, b),
+        platform: pick(PLATFORMS, b),
+        policy: pick(POLICIES, c),
+      };
+      return world.open(member, pick(USERS, a), login, home, c !== 11);
     }
     case "update":
     case "close": {

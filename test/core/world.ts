@@ -20,6 +20,7 @@ import type {
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
+import { endsFor } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import { Logs } from "./logs.ts";
 import type { Stand } from "./logs.ts";
@@ -221,13 +222,18 @@ export class World {
 
   // ── what frontends do ────────────────────────────────────────────────────────────────────────────────────
 
-  open(member: Member, user: UserId, device: string, home: Region | undefined, acknowledged: boolean): void {
+  open(
+    member: Member,
+    user: UserId,
+    login: Pick<Session, "device" | "platform" | "policy">,
+    home: Region | undefined,
+    acknowledged: boolean,
+  ): void {
     if (!member.node.caughtUp) return;
     const session: Session = {
       session: `s${this.truths.size + 1}`,
       region: member.region,
-      device,
-      platform: "web",
+      ...login,
       status: "online",
       state: "",
       sinceMs: this.now(member.region).wallMs,
@@ -312,12 +318,12 @@ export class World {
       assert(truth !== undefined && truth.user === effect.user, "a session ended that nobody opened");
       const { reason, by, session } = effect.ended;
       const replacing = this.truths.get(by);
-      if (reason !== "replaced")
+      if (reason !== "replaced" && reason !== "kicked")
         assert(truth.closed || truth.ended, "a session was closed that nobody closed");
       else
         assert(
-          session.device !== "" && replacing?.session.device === session.device,
-          "replaced by another device",
+          replacing !== undefined && endsFor(replacing.session, session) === reason,
+          `${reason} by a login that does not end it`,
         );
       truth.ended = true;
     }

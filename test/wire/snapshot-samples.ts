@@ -1,7 +1,7 @@
 /** Snapshots that tests start from, and arbitrary ones for properties: everything the format can say. */
 import * as fc from "fast-check";
 import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
-import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
+import { PREFERRED_STATUSES, LOGIN_POLICIES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { FoldState, RecordState, SnapshotPart } from "../../replicator/core/snapshot.ts";
 import {
@@ -53,6 +53,7 @@ export function recordOf(index: number): RecordState {
         region: "cn",
         device: "web",
         platform: "web",
+        policy: "multi",
         status: "online",
         state: "",
         sinceMs: 1_767_225_600_000 + ((index * 7919) % 3_600_000),
@@ -113,6 +114,7 @@ const session = fc.record({
   region: regionName,
   device: text(LIMITS.deviceBytesMax),
   platform: text(LIMITS.platformBytesMax),
+  policy: fc.constantFrom(...LOGIN_POLICIES),
   status: fc.constantFrom(...SESSION_STATUSES),
   state: text(LIMITS.stateBytesMax),
   sinceMs: safe,
