@@ -4,6 +4,7 @@
  */
 import type { PreferredStatus, UserId } from "../../replicator/core/commands.ts";
 import type { Clients } from "./clients.ts";
+import { leavesNoRoom } from "./ledger.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
 import { REGIONS } from "./settings.ts";
@@ -63,11 +64,25 @@ function notShowing(
         return `${host.name} shows ${account.id} of ${user}, without a beat for ${(nowMs - account.beatMs).toFixed(0)} ms`;
       }
     }
+    const [one, other] = crowd(ledger.of(user).filter(({ id }) => shown.has(id)));
+    if (one !== undefined)
+      return `${host.name} shows ${one.id} and ${other?.id} of ${user}, of which one must go`;
     const preferred = view?.preferred ?? "automatic";
     if (preferred !== "automatic" && asked.get(user)?.has(preferred) !== true)
       return `invariant 5: ${host.name} shows ${user} as preferring ${preferred}, which nobody asked for`;
   }
   return host.node.replica.contested.size > 0 ? `${host.name} has contested users` : undefined;
+}
+
+/** Two logins of which each leaves the other no room, if there are such. */
+function crowd(shown: readonly Account[]): readonly [Account?, Account?] {
+  for (const one of shown) {
+    const other = shown.find(
+      (another) => another !== one && leavesNoRoom(one, another) && leavesNoRoom(another, one),
+    );
+    if (other !== undefined) return [one, other];
+  }
+  return [];
 }
 
 /** The newest that was acknowledged, or one asked for since; any, where that is lost with the end of a log. */

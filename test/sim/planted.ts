@@ -227,6 +227,29 @@ export const PLANTS: readonly Plant[] = [
       ),
   },
   {
+    name: "a login from elsewhere kicks nobody",
+    plant: () =>
+      refold((_fold, frame) =>
+        withCommands(frame, (command) => {
+          if (command.kind !== "accept" || command.command.kind !== "open") return command;
+          const { session } = command.command;
+          return { ...command, command: { ...command.command, session: { ...session, policy: "multi" } } };
+        }),
+      ),
+  },
+  {
+    name: "the kicked is not told",
+    plant: () =>
+      replace(
+        LocalSessions.prototype,
+        "end",
+        (end) =>
+          function (this: LocalSessions, session, reason, by) {
+            if (reason !== "kicked") end.call(this, session, reason, by);
+          },
+      ),
+  },
+  {
     name: "a beat renews nothing",
     plant: () => replace(Leases.prototype, "renew", () => () => undefined),
   },
