@@ -19,10 +19,11 @@ export function* composed(sources: ReadonlyMap<Region, Replica>): Generator<Snap
       for (const state of part.folds)
         if (sources.get(state.region) === replica) head.set(state.region, state);
     if (part.kind === "pending")
-      for (const one of part.pendings) if (sources.get(one.pending.from) === replica) pendings.push(one);
+      for (const one of part.pendings) if (sources.get(teller(one)) === replica) pendings.push(one);
   }
   yield { kind: "head", folds: [...head.values()] };
-  yield { kind: "pending", pendings: pendings.map((one) => judged(one, head)) };
+  const counting = pendings.filter((one) => !isHeard(one, head));
+  yield { kind: "pending", pendings: counting.map((one) => judged(one, head)) };
   for (const [replica, part] of partsOf(sources))
     if (part.kind === "records" && sources.get(part.region) === replica) yield part;
   yield { kind: "end" };
@@ -31,6 +32,18 @@ export function* composed(sources: ReadonlyMap<Region, Replica>): Generator<Snap
 function* partsOf(sources: ReadonlyMap<Region, Replica>): Generator<[Replica, SnapshotPart]> {
   for (const replica of new Set(sources.values()))
     for (const part of exportReplica(replica)) yield [replica, part];
+}
+
+/** Whose fold it comes of: the sender's, or the target's while the sending was not heard of. */
+function teller({ pending: { from, to, position } }: PendingState): Region {
+  return position === 0 ? to : from;
+}
+
+/** Whether it was remembered until the sending is heard of, and the sender's fold is as far. */
+function isHeard({ pending }: PendingState, head: ReadonlyMap<Region, FoldState>): boolean {
+  const { from, to, ordinal, position } = pending;
+  const { sent } = defined(head.get(from), "every region has a fold");
+  return position === 0 && ordinal <= (sent.get(to) ?? 0);
 }
 
 /** With what the target's fold says of it. */

@@ -56,7 +56,8 @@ export class FoldDigest {
     this.#sums.set(LANE, REST_BUCKET * LANES);
     const bytes = new Uint8Array(DIGEST_BYTES);
     const view = new DataView(bytes.buffer);
-    for (const [index, sum] of this.#sums.entries()) view.setUint32(4 * index, sum, true);
+    for (let index = 0; index < this.#sums.length; index++)
+      view.setUint32(4 * index, defined(this.#sums[index], "a bucket has its sum"), true);
     return bytes;
   }
 
@@ -154,7 +155,16 @@ function mix(value: number): void {
 /** With its length, so that no two texts after each other can be taken for two others. */
 function mixText(text: string): void {
   mix(text.length);
-  for (let index = 0; index < text.length; index++) mix(text.charCodeAt(index));
+  // The lanes in locals: what `mix` does to each, and nothing stored until the end.
+  let [laneA, laneB, laneC, laneD] = [a, b, c, d];
+  for (let index = 0; index < text.length; index++) {
+    const value = text.charCodeAt(index);
+    laneA = Math.imul(laneA ^ value, MULTIPLIERS[0]);
+    laneB = Math.imul(laneB ^ value, MULTIPLIERS[1]);
+    laneC = Math.imul(laneC + value, MULTIPLIERS[2]) ^ (laneC >>> 15);
+    laneD = Math.imul(laneD + value, MULTIPLIERS[3]) ^ (laneD >>> 13);
+  }
+  [a, b, c, d] = [laneA, laneB, laneC, laneD];
 }
 
 /** A safe integer. */
@@ -164,13 +174,16 @@ function mixNumber(value: number): void {
 }
 
 function finish(): void {
-  const lanes = [a ^ d, b ^ a, c ^ b, d ^ c];
-  for (let lane = 0; lane < LANES; lane++) {
-    let hash = defined(lanes[lane], "a hash has its lanes");
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-    LANE[lane] = hash ^ (hash >>> 16);
-  }
+  LANE[0] = finished(a ^ d);
+  LANE[1] = finished(b ^ a);
+  LANE[2] = finished(c ^ b);
+  LANE[3] = finished(d ^ c);
+}
+
+function finished(lane: number): number {
+  const once = Math.imul(lane ^ (lane >>> 16), 0x85ebca6b);
+  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35);
+  return twice ^ (twice >>> 16);
 }
 
 function hashText(text: string): void {

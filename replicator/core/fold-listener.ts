@@ -1,5 +1,5 @@
 /** What a fold tells as it goes. Rule: the state itself is already changed when it is called. */
-import type { Command, LogId, Region, UserCommand, UserId } from "./commands.ts";
+import type { Accept, Command, Region, UserCommand, UserId } from "./commands.ts";
 import type { Fold } from "./fold.ts";
 import type { EndedSession, Refusal, UserRecord } from "./record.ts";
 
@@ -9,8 +9,10 @@ export interface FoldListener {
   /** A command took effect; `ended` are the sessions it ended. `accepted`: it was forwarded here, not appended by this region for itself. */
   applied(fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean): void;
   forwarded(fold: Fold, to: Region, ordinal: number, command: UserCommand): void;
-  /** Every forward of the lineage towards this fold's region up to `ordinal` is in the record now. */
-  processed(fold: Fold, from: Region, lineage: LogId, ordinal: number): void;
+  /** What is accepted is about to take effect; the record is still as it was. */
+  accepting(fold: Fold, accept: Accept): void;
+  /** Every forward of the lineage towards this fold's region up to `accept.at` is in the record now. */
+  processed(fold: Fold, accept: Accept): void;
   /** The record was found to say what no command made of it, when something was to be made out of it. */
   corrupt(fold: Fold, user: UserId): void;
   refused(fold: Fold, command: Command, refusal: Refusal): void;

@@ -293,8 +293,9 @@ export class Fold {
     if (accept.at <= done) return this.#listener.refused(this, accept, "already-processed");
     if (accept.after > done) return this.#listener.refused(this, accept, "out-of-order");
     this.processed.set(accept.lineage, accept.at);
+    this.#listener.accepting(this, accept);
     this.#apply(accept.command, true);
-    this.#listener.processed(this, accept.from, accept.lineage, accept.at);
+    this.#listener.processed(this, accept);
   }
 
   #drop(drop: Drop): void {

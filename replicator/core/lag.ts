@@ -36,8 +36,11 @@ const OFFSETS = 16;
 export class Window {
   readonly #values = new Float64Array(SAMPLES);
   #count = 0;
+  /** Of the values as they are; absent until asked for. */
+  #percentiles: Percentiles | undefined;
 
   add(value: number): void {
+    this.#percentiles = undefined;
     this.#values[this.#count % SAMPLES] = value;
     this.#count += 1;
   }
@@ -45,11 +48,12 @@ export class Window {
   /** Nearest-rank percentiles; `undefined` before the first value. */
   percentiles(): Percentiles | undefined {
     const held = Math.min(this.#count, SAMPLES);
-    if (held === 0) return undefined;
+    if (held === 0 || this.#percentiles !== undefined) return this.#percentiles;
     const sorted = this.#values.slice(0, held).toSorted();
     const at = (share: number): number =>
       defined(sorted[Math.ceil(share * held) - 1], "a share of the window is in the window");
-    return { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
+    this.#percentiles = { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
+    return this.#percentiles;
   }
 }
 

@@ -2,7 +2,6 @@
  * Who is online on this replica, counted as changes come: totals in O(regions), and a walk over all users whose cursor stays
  * good while users come and go. Rule: a user online during a whole walk appears in it exactly once.
  */
-import { defined } from "./assert.ts";
 import type { Region, UserId } from "./commands.ts";
 import { hash32 } from "./homing.ts";
 import { Table } from "./table.ts";
@@ -31,12 +30,15 @@ export interface Totals {
 
 /** Buckets make a page O(page + bucket): 4,096 of them hold 2,400 users each at 10 million. */
 const BUCKETS = 4096;
+const NOBODY: readonly Seat[] = [];
+/** Copied, as a list of so many is made faster so than place by place. */
+const NO_BUCKETS: readonly (Seat[] | undefined)[] = Array.from({ length: BUCKETS });
 
 export class OnlineIndex {
   /** Everybody who was ever online here. */
   readonly #seats = new Table<Seat>((seat) => seat.user);
-  /** The same by hash, in no order. */
-  readonly #buckets: Seat[][] = Array.from({ length: BUCKETS }, () => []);
+  /** The same by hash, in no order; a bucket is made for its first user. */
+  readonly #buckets = NO_BUCKETS.slice();
   readonly #placements = new Map<string, Placement>();
   readonly totals: Totals = { users: 0, sessions: 0 };
   readonly byRegion = new Map<Region, Totals>();
@@ -47,7 +49,7 @@ export class OnlineIndex {
 
   /** Users of one bucket with a session in `region`. */
   *usersOf(bucket: number, region: Region): Generator<UserId> {
-    for (const { user, placement } of this.#bucket(bucket).slice())
+    for (const { user, placement } of this.#buckets[bucket]?.slice() ?? NOBODY)
       if (placement?.byRegion.has(region) === true) yield user;
   }
 
@@ -67,7 +69,10 @@ export class OnlineIndex {
     if (held !== undefined) return held;
     const seat: Seat = { user, placement: undefined, lastSeenMs: 0 };
     this.#seats.set(user, seat);
-    this.#bucket(bucketOf(user)).push(seat);
+    const index = bucketOf(user);
+    const bucket = this.#buckets[index];
+    if (bucket === undefined) this.#buckets[index] = [seat];
+    else bucket.push(seat);
     return seat;
   }
 
@@ -93,7 +98,9 @@ export class OnlineIndex {
     const users: UserId[] = [];
     const start = cursor === undefined ? 0 : bucketOf(cursor);
     for (let index = start; index < BUCKETS && users.length < limit; index++) {
-      const online = this.#bucket(index).filter(({ placement }) => placement !== undefined);
+      const bucket = this.#buckets[index];
+      if (bucket === undefined) continue;
+      const online = bucket.filter(({ placement }) => placement !== undefined);
       for (const user of online.map((seat) => seat.user).toSorted()) {
         if (cursor !== undefined && index === start && user <= cursor) continue;
         if (!accept(user)) continue;
@@ -102,10 +109,6 @@ export class OnlineIndex {
       }
     }
     return users;
-  }
-
-  #bucket(index: number): Seat[] {
-    return defined(this.#buckets[index], "there are as many buckets as are counted");
   }
 
   #placement(regions: readonly Region[]): Placement {

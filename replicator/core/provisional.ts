@@ -16,8 +16,12 @@
  *
  * A region sends a command to its own log only once its older forwards about the same thing are processed (`route.ts`). So where a
  * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it.
+ *
+ * What a log forwarded and accepts again from where it sent it was processed there: the user was given up, and the record or the command
+ * came back (decisions/0015).
  */
-import type { ClientCommand, Position, Region, SessionId, UserCommand, UserId } from "./commands.ts";
+import { Ahead } from "./ahead.ts";
+import type { ClientCommand, Position, Region, Session, SessionId, UserCommand, UserId } from "./commands.ts";
 import { compareEpochs } from "./homing.ts";
 import { endsNobody } from "./record.ts";
 import type { PendingState } from "./snapshot.ts";
@@ -27,7 +31,7 @@ export interface Pending {
   readonly to: Region;
   readonly ordinal: number;
   readonly command: UserCommand;
-  /** Position in the log of `from`. */
+  /** Position in the log of `from`; 0 while this replica has not heard of it: {@link Ahead}. */
   readonly position: Position;
 }
 
@@ -38,10 +42,28 @@ export class Provisional {
   /** from → to → ordinal → pending; the inner maps keep ordinal order because ordinals only grow. */
   readonly #queues = new Map<Region, Map<Region, Map<number, Pending>>>();
   readonly #byUser = new Map<UserId, readonly Pending[]>();
+  readonly ahead = new Ahead();
   #size = 0;
+  #behind: ReadonlySet<Region> = new Set();
 
   get size(): number {
     return this.#size;
+  }
+
+  /**
+   * Takes note of the logs of which this replica has folded less than other logs have processed; "" for one that it has nothing of. Returns
+   * whether these are others than before.
+   */
+  fallBehind(regions: ReadonlySet<Region>): boolean {
+    const before = this.#behind;
+    this.#behind = regions;
+    return before.size !== regions.size || [...regions].some((region) => !before.has(region));
+  }
+
+  /** Whether this replica lags behind another log than that of `but`. */
+  isBehind(but: Region): boolean {
+    for (const region of this.#behind) if (region !== but) return true;
+    return false;
   }
 
   /** What is overlaid on the user's record: by log, and within a log in its order. */
@@ -74,24 +96,50 @@ export class Provisional {
    */
   overtake(from: Region, command: UserCommand): void {
     const all = this.of(command.user);
-    const kept = all.filter((one) => one.from !== from || !isOvertaken(one.command, command));
-    if (kept.length === all.length) return;
-    for (const one of all) if (!kept.includes(one)) this.#unqueue(one);
-    this.#keep(command.user, kept);
+    const over = all.filter((one) => one.from === from && isOvertaken(one.command, command));
+    this.#take(command.user, over);
+  }
+
+  /** The log `from` accepts from `to` what it may have forwarded there: with that, older ones to there about the session are processed. */
+  cameBack(from: Region, to: Region, user: UserId, session: Session): void {
+    const sent = this.of(user).filter(
+      (one) =>
+        one.from === from &&
+        one.to === to &&
+        one.command.kind !== "claim" &&
+        isAbout(one.command, session.session),
+    );
+    const last = sent.findLastIndex(({ command }) => isSaid(command, session));
+    this.#take(user, sent.slice(0, last + 1));
+  }
+
+  #take(user: UserId, over: readonly Pending[]): void {
+    if (over.length === 0) return;
+    for (const one of over) this.#unqueue(one);
+    this.#keep(
+      user,
+      this.of(user).filter((one) => !over.includes(one)),
+    );
   }
 
   /** Everything in the overlay, user by user. */
   export(): PendingState[] {
-    return [...this.#byUser.values()]
-      .flat()
-      .map((pending) => ({ pending, processed: !this.#isQueued(pending) }));
+    return [...[...this.#byUser.values()].flat(), ...this.ahead.export()].map((pending) => ({
+      pending,
+      processed: !this.#isQueued(pending),
+    }));
   }
 
   /** Takes over what was exported, all of it at once, less what nothing pending needs. Only for an overlay without anything. */
   restore(states: readonly PendingState[]): void {
     const waiting: Pending[] = [];
     for (const { pending, processed } of states) {
-      const { user } = pending.command;
+      const { from, to, ordinal, command, position } = pending;
+      if (position === 0) {
+        this.ahead.add(from, to, ordinal, command);
+        continue;
+      }
+      const { user } = command;
       this.#byUser.set(user, [...this.of(user), pending]);
       if (!processed) waiting.push(pending);
     }
@@ -140,6 +188,12 @@ export class Provisional {
   #unqueue(pending: Pending): void {
     if (this.#queues.get(pending.from)?.get(pending.to)?.delete(pending.ordinal) === true) this.#size -= 1;
   }
+}
+
+/** Whether the command left the session as it is. */
+function isSaid(command: UserCommand, session: Session): boolean {
+  const said = command.kind === "open" ? command.session : command;
+  return "status" in said && said.status === session.status && said.state === session.state;
 }
 
 function isOvertaken(older: UserCommand, newer: UserCommand): boolean {

@@ -4,10 +4,10 @@
  */
 import { defined } from "./assert.ts";
 import type {
+  Accept,
   ClientCommand,
   Command,
   Frame,
-  LogId,
   Position,
   Region,
   Session,
@@ -60,6 +60,8 @@ export class Replica {
   readonly contested = new Set<UserId>();
   readonly refusals = new Map<Refusal, number>();
   readonly #byRegion = new Map<Region, Fold>();
+  /** Users of whom a log holds the record and has a forward pending: what is shown of them rests on how far other logs are folded. */
+  readonly #returned = new Set<UserId>();
   listener: ReplicaListener;
   /** Commit time of the frame being applied. */
   #atMs = 0;
@@ -79,7 +81,24 @@ export class Replica {
   apply(region: Region, position: Position, frame: Frame): FoldResult {
     const fold = this.#byRegion.get(region);
     this.#atMs = frame.committedAtMs;
-    return fold === undefined ? "authority" : fold.apply(position, frame);
+    if (fold === undefined) return "authority";
+    const result = fold.apply(position, frame);
+    this.lookBehind();
+    return result;
+  }
+
+  /** Sees how far the logs are folded, compared with what they have processed of each other. */
+  lookBehind(): void {
+    const behind = new Set<Region>();
+    for (const { region, processed } of this.folds) {
+      for (const [lineage, ordinal] of processed) {
+        const sender = this.folds.find((fold) => fold.lineage === lineage);
+        if (ordinal > (sender?.sent.get(region) ?? 0)) behind.add(sender?.region ?? "");
+      }
+    }
+    if (!this.provisional.fallBehind(behind)) return;
+    const users = new Set([...this.#returned, ...this.contested]);
+    for (const user of users) this.show(user);
   }
 
   view(user: UserId): View | undefined {
@@ -125,12 +144,22 @@ export class Replica {
         const pending = { from: fold.region, to, ordinal, command, position: fold.position };
         const processed = home !== undefined && ordinal <= home.processedOf(fold.lineage);
         this.provisional.add(pending, processed);
+        for (const one of this.provisional.ahead.heard(fold.region, to, ordinal)) this.show(one);
         if (command.kind === "open" && !processed) this.listener.opened(command.user, command.session);
         this.show(command.user);
       },
-      processed: (fold: Fold, from: Region, lineage: LogId, ordinal: number) => {
-        if (this.#byRegion.get(from)?.lineage !== lineage) return;
-        for (const user of this.provisional.settle(from, fold.region, ordinal)) this.show(user);
+      accepting: ({ region }: Fold, { from, lineage, at, command }: Accept) => {
+        for (const session of broughtBy(command))
+          this.provisional.cameBack(region, from, command.user, session);
+        const sender = this.#byRegion.get(from);
+        const isSame = sender?.lineage === lineage || sender?.lineage === "";
+        if (isSame && at > (sender.sent.get(region) ?? 0))
+          this.provisional.ahead.add(from, region, at, command);
+      },
+      processed: (fold: Fold, { from, lineage, at, command }: Accept) => {
+        const isSame = this.#byRegion.get(from)?.lineage === lineage;
+        const users = isSame ? this.provisional.settle(from, fold.region, at) : [];
+        for (const user of new Set([...users, command.user])) this.show(user);
       },
       refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
@@ -167,6 +196,9 @@ export class Replica {
 
   /** Counts the user anew. */
   show(user: UserId): void {
+    const returned = this.provisional.of(user).some(({ from }) => this.fold(from)?.homed(user) !== undefined);
+    if (returned) this.#returned.add(user);
+    else this.#returned.delete(user);
     this.#show(this.online.seat(user), sessionsOf(this.folds, this.provisional, user));
   }
 
@@ -182,4 +214,10 @@ export class Replica {
     const regions = shown.map((session) => session.region);
     this.online.place(seat, regions, this.#atMs);
   }
+}
+
+/** The sessions that somebody says are there, on their way out of a record or to one. */
+function broughtBy(command: UserCommand): readonly Session[] {
+  if (command.kind === "claim") return command.sessions;
+  return command.kind === "open" ? [command.session] : [];
 }

@@ -87,6 +87,7 @@ export class ReplicaImport {
       if (!this.#regions.includes(region)) return `${region} is no region of this deployment`;
       this.#replica.fold(region)?.begin(state);
     }
+    this.#replica.lookBehind();
     this.#head = head;
     return undefined;
   }

@@ -35,35 +35,42 @@ export interface Homed {
   readonly version: number;
 }
 
+export interface Claimants {
+  readonly winner: Homed;
+  /** Of equal epoch. */
+  readonly equals: readonly Homed[];
+  /** Of the same generation and a lower count. */
+  readonly lower: readonly Homed[];
+}
+
 /**
- * The record of the log that wins the user, and those of equal epoch that it has not absorbed yet. None, where a log that gave the user up
+ * The record of the log that wins the user, and those that it has not absorbed yet. None, where a log that gave the user up
  * did so at a higher epoch than any record has: such a record was given up too, as this replica has still to hear.
  */
-export function claimants(
-  folds: readonly Fold[],
-  user: UserId,
-): { winner: Homed; equals: Homed[] } | undefined {
+export function claimants(folds: readonly Fold[], user: UserId): Claimants | undefined {
   let highest: Epoch | undefined;
   let winner: Homed | undefined;
-  let equals: Homed[] = [];
+  const homes: Homed[] = [];
   for (const fold of folds) {
     const record = fold.table.get(user);
     if (record === undefined) continue;
     const order = highest === undefined ? 1 : compareEpochs(record.epoch, highest);
-    if (order < 0) continue;
     if (order > 0) {
       highest = record.epoch;
       winner = undefined;
-      equals = [];
     }
     if (record.movedTo !== "") continue;
     const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
-    equals.push(homed);
-    if (winner === undefined || beats(user, claimOf(homed), claimOf(winner))) winner = homed;
+    homes.push(homed);
+    if (order >= 0 && (winner === undefined || beats(user, claimOf(homed), claimOf(winner)))) winner = homed;
   }
   if (winner === undefined) return undefined;
   const home = winner;
-  return { winner, equals: equals.filter((one) => one !== home) };
+  const others = homes.filter((one) => one !== home);
+  const { generation, count } = home.record.epoch;
+  const peers = others.filter(({ record }) => record.epoch.generation === generation);
+  const isEqual = ({ record }: Homed): boolean => record.epoch.count === count;
+  return { winner, equals: peers.filter(isEqual), lower: peers.filter((one) => !isEqual(one)) };
 }
 
 function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
@@ -73,8 +80,8 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 /** `undefined` for a user that no log has ever spoken of. */
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
-  const base = union(claimed);
-  const pending = overlayOf(folds, user, provisional.of(user), base);
+  const base = union(claimed, provisional);
+  const pending = overlayOf(folds, user, provisional, base);
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
   const state = overlaid(base, pending);
@@ -94,8 +101,8 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
-  const base = union(claimants(folds, user));
-  const pending = overlayOf(folds, user, provisional.of(user), base);
+  const base = union(claimants(folds, user), provisional);
+  const pending = overlayOf(folds, user, provisional, base);
   return pending.length === 0 ? base : overlaid(base, pending);
 }
 
@@ -112,17 +119,24 @@ function isSame(a: Session, b: Session): boolean {
   return a === b || (a.session === b.session && a.status === b.status && a.state === b.state);
 }
 
-/** The winner's record, and what the others will forward to it when they are given up. */
-function union(claimed: { winner: Homed; equals: Homed[] } | undefined): PresenceState {
+/**
+ * The winner's record, and what the others will forward to it when they are given up; not what they have, as is known by what became of it.
+ * A record of a lower epoch is of a log that had not heard of a move, or one that was given up as this replica has still to hear: where the
+ * replica lags behind a log that the user may have come by, nobody can tell.
+ */
+function union(claimed: Claimants | undefined, provisional: Provisional): PresenceState {
   if (claimed === undefined) return EMPTY_STATE;
-  const { winner, equals } = claimed;
-  if (equals.length === 0) return winner.record;
+  const { winner, equals, lower } = claimed;
+  const late = lower.length > 0 && !provisional.isBehind(winner.region) ? lower : [];
+  if (equals.length + late.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
   let { preferred, preferredUntilMs } = winner.record;
-  for (const { record } of equals) {
+  for (const { record } of equals)
     if (record.preferred !== "automatic") ({ preferred, preferredUntilMs } = record);
+  for (const { region, record } of [...equals, ...late]) {
     for (const session of record.sessions) {
-      if (!sessions.some((held) => held.session === session.session)) sessions.push(session);
+      const held = sessions.some((one) => one.session === session.session);
+      if (!held && !provisional.ahead.has(region, record.user, session.session)) sessions.push(session);
     }
   }
   return { sessions, preferred, preferredUntilMs };
@@ -153,14 +167,15 @@ function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceSta
 function overlayOf(
   folds: readonly Fold[],
   user: UserId,
-  all: readonly Pending[],
+  provisional: Provisional,
   base: PresenceState,
 ): readonly Pending[] {
+  const all = provisional.of(user);
   if (all.length === 0) return all;
   const carried = carriedOf(all, base);
   const holders = folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
   const pending = all.filter(
-    (one) => !carried.has(one) || !holders.includes(one.from) || !lags(folds, one.from),
+    (one) => !carried.has(one) || !holders.includes(one.from) || !provisional.isBehind(one.from),
   );
   const placed: { one: Pending; turn: number; place: number }[] = [];
   for (const one of pending) {
@@ -174,16 +189,6 @@ function overlayOf(
     placed.push({ one, turn, place });
   }
   return placed.toSorted((a, b) => a.turn - b.turn || a.place - b.place).map(({ one }) => one);
-}
-
-/** Whether one of the logs has processed more of another, `but` excepted, than is folded of that. */
-function lags(folds: readonly Fold[], but: Region): boolean {
-  return folds.some(({ region, processed }) =>
-    [...processed].some(([lineage, ordinal]) => {
-      const source = folds.find((fold) => fold.lineage === lineage);
-      return source?.region !== but && ordinal > (source?.sent.get(region) ?? 0);
-    }),
-  );
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */

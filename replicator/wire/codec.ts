@@ -34,10 +34,11 @@ export function decodeFrame(bytes: Uint8Array): DecodeResult {
   const refusal = checkEnvelope(bytes);
   if (refusal !== undefined) return refusal;
   const reader = new FrameReader(bytes);
-  const { commandCount, ...header } = reader.header();
+  const { commandCount, region, logId, node, committedAtMs } = reader.header();
   const commands = reader.commands(commandCount);
   if (reader.failure !== undefined) return refuse("malformed", reader.failure);
-  return { ok: true, frame: { ...header, commands, checksum: checksumOf(bytes) } };
+  const frame = { region, logId, node, committedAtMs, commands, checksum: checksumOf(bytes) };
+  return { ok: true, frame };
 }
 
 /**

@@ -72,7 +72,9 @@ export function checkEnvelope(bytes: Uint8Array): Refusal | undefined {
 
 /** What the envelope says; of bytes that {@link checkEnvelope} has passed it is true. */
 export function checksumOf(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(CHECKSUM_AT, true);
+  let checksum = 0;
+  for (let index = 3; index >= 0; index--) checksum = (checksum << 8) | (bytes[CHECKSUM_AT + index] ?? 0);
+  return checksum >>> 0;
 }
 
 function hex(checksum: number): string {

@@ -24,6 +24,16 @@ export interface Base {
   readonly replica: Replica;
   /** Names of the snapshots; none where it starts from the logs alone. */
   readonly from: readonly string[];
+  /**
+   * Where what it was put together out of stands further in logs that it has: forwards that were processed by then are missing until it
+   * is as far.
+   */
+  readonly wholeFrom: readonly Stand[];
+}
+
+interface Stand {
+  readonly region: Region;
+  readonly place: Place;
 }
 
 /** A record that differs between a replica and the logs. */
@@ -83,7 +93,7 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
       [...held.values()].every(isWhole) &&
       all.every((one) => snapshots.isUseless(one, regions))
     )
-      return { replica: new Replica(regions), from: [] };
+      return { replica: new Replica(regions), from: [], wholeFrom: [] };
     const each = found === undefined ? snapshots.fittingEach(all, held, suspect) : alike(regions, found);
     if (each !== undefined) {
       const made = await load(each, options);
@@ -115,7 +125,7 @@ async function load(
   }
   const from = [...replicas.keys()].map(({ stored }) => stored.name);
   const [only] = replicas.values();
-  if (only !== undefined && replicas.size === 1) return { replica: only, from };
+  if (only !== undefined && replicas.size === 1) return { replica: only, from, wholeFrom: [] };
   const sources = new Map<Region, Replica>();
   for (const [region, one] of chosen) sources.set(region, defined(replicas.get(one), "it was loaded"));
   const made = new ReplicaImport(regions);
@@ -123,7 +133,9 @@ async function load(
     const fault = made.take(part);
     if (fault !== undefined) return fault;
   }
-  return { replica: defined(made.result, "it has an end"), from };
+  const replica = defined(made.result, "it has an end");
+  const stands = [...replicas.values()].flatMap((one) => standsOf(one));
+  return { replica, from, wholeFrom: stands.filter((one) => isBehind(replica, one)) };
 }
 
 export interface RebuildOptions extends ResyncOptions {
@@ -152,8 +164,9 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
   const { regions, snapshots, present, open, freeze, stopped, progress } = options;
   const begun = await base(options);
   if (begun === undefined) return undefined;
-  const { replica } = begun;
+  const { replica, wholeFrom } = begun;
   let lost = false;
+  const goals = [...wholeFrom, ...standsOf(present)];
   const making = new Making(replica, present);
   const following = new Following({
     regions,
@@ -168,8 +181,13 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
   });
   following.start();
   const goesOn = (): boolean => !stopped() && !lost;
-  while (goesOn() && following.behind.length > 0) {
-    progress(`folding ${following.behind.join(", ")}`);
+  // A copy that was lost or is made anew ends before what there was: nothing is given up for that.
+  const missing = (): Region[] => {
+    const short = goals.filter((one) => isBehind(replica, one)).map(({ region }) => region);
+    return regions.filter((region) => short.includes(region) || following.behind.includes(region));
+  };
+  while (goesOn() && missing().length > 0) {
+    progress(`folding ${missing().join(", ")}`);
     await pause(CATCH_UP_EVERY_MS);
   }
   if (goesOn()) await scrub(present);
@@ -228,10 +246,11 @@ class Making implements Sink {
 
   /** Whether it has more than `present` of a log that both have. */
   get isAhead(): boolean {
-    return this.#replica.regions.some((region) => isShort(this.#present, this.#replica, region));
+    const shared = this.#replica.regions.filter((region) => placeIn(this.#present, region).logId !== "");
+    return shared.some((region) => isShort(this.#present, this.#replica, region));
   }
 
-  /** Whether `present` has more of such a log, also after what is held is folded as far as that. */
+  /** Whether `present` has more of one, also after what is held is folded as far as that. */
   get isShort(): boolean {
     for (const [region, held] of this.#held) {
       while (isShort(this.#replica, this.#present, region)) {
@@ -250,10 +269,18 @@ export function placeIn(replica: Replica, region: Region): Place {
   return { logId, position, checksum };
 }
 
-/** Whether the other has more of the very log that the replica has. */
+function standsOf(replica: Replica): Stand[] {
+  return replica.regions.map((region) => ({ region, place: placeIn(replica, region) }));
+}
+
 function isShort(replica: Replica, other: Replica, region: Region): boolean {
-  const [own, others] = [placeIn(replica, region), placeIn(other, region)];
-  return own.logId === others.logId && own.position < others.position;
+  return isBehind(replica, { region, place: placeIn(other, region) });
+}
+
+/** Whether the replica has that log not as far, or no log of the region at all. */
+function isBehind(replica: Replica, { region, place }: Stand): boolean {
+  const { logId, position } = placeIn(replica, region);
+  return (logId === place.logId || logId === "") && position < place.position;
 }
 
 function isSame(replica: Replica, present: Replica, region: Region): boolean {

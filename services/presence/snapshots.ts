@@ -12,7 +12,7 @@ import type { Token } from "../../replicator/core/token.ts";
 import { ReplicaImport, exportReplica } from "../../replicator/core/transfer.ts";
 import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
-import { formatLabel, parseLabel } from "../../replicator/runtime/snapshot-label.ts";
+import { formatLabel, parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
 import type { SnapshotLabel } from "../../replicator/runtime/snapshot-label.ts";
 import { Doubts } from "./doubts.ts";
 
@@ -129,18 +129,25 @@ export class Snapshots {
    * as others may say what is wrong with it. Where all are in doubt, the oldest.
    */
   fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>, suspect: boolean): Labelled | undefined {
+    const fitting = this.#fitting(all, logs);
+    return suspect ? fitting.at(-1) : fitting[0];
+  }
+
+  /** Those that would do, newest first: without those in doubt, unless all are. */
+  #fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Labelled[] {
     const { region } = this.#options;
     const fitting = all.filter((one) => !this.isUseless(one, logs.keys()) && fits(one.label, logs, region));
     // A log without frames is begun again with what the snapshot has of it: nobody's has more than the region's own newest.
     const newest = fitting.find(({ label }) => label.region === region);
-    if (logs.get(region)?.head === 0 && newest !== undefined) return newest;
+    if (logs.get(region)?.head === 0 && newest !== undefined) return [newest];
     const sound = fitting.filter(({ stored }) => !this.doubts.has(stored.name));
-    return sound.at(suspect ? -1 : 0) ?? fitting.at(-1);
+    return sound.length > 0 ? sound : fitting.slice(-1);
   }
 
   /**
-   * Where no single one leads on, because several logs were begun again at the same time: for each region one from which its log can be
-   * followed; `undefined` where one has none.
+   * Where no single one leads on (several logs were begun again at the same time, or each is held from beyond where some snapshot ends):
+   * for each region one from which its log can be followed; `undefined` where one has none. Of several the one that is furthest in the log:
+   * then no other knows that a forward was processed there which it has still to hear of.
    */
   fittingEach(
     all: readonly Labelled[],
@@ -149,7 +156,10 @@ export class Snapshots {
   ): Map<Region, Labelled> | undefined {
     const chosen = new Map<Region, Labelled>();
     for (const [region, held] of logs) {
-      const found = this.fitting(all, new Map([[region, held]]), suspect);
+      const fitting = this.#fitting(all, new Map([[region, held]]));
+      const at = ({ label }: Labelled): Position => positionIn(label, region, held.logId) ?? 0;
+      const furthest = Math.max(...fitting.map(at));
+      const found = suspect ? fitting.at(-1) : fitting.find((one) => at(one) === furthest);
       if (found === undefined) return undefined;
       chosen.set(region, found);
     }

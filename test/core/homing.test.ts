@@ -19,6 +19,7 @@ const SILENT = {
   changed: ignore,
   applied: ignore,
   forwarded: ignore,
+  accepting: ignore,
   processed: ignore,
   corrupt: ignore,
   refused: ignore,
@@ -137,7 +138,7 @@ describe("claims to one user", () => {
     );
   });
 
-  it("a lower epoch neither wins nor shows", () => {
+  it("a lower generation neither wins nor shows", () => {
     const low = { generation: 0, count: 7 };
     const high = { generation: 1, count: 1 };
     for (const order of [REGIONS, REGIONS.toReversed()]) {
@@ -146,6 +147,21 @@ describe("claims to one user", () => {
       expect(view).toMatchObject({ home: "eu", epoch: high });
       expect(view?.sessions.map(({ session }) => session.session)).toEqual(["of eu"]);
     }
+  });
+
+  it("a lower count does not win, and shows where the replica is behind no log by which the user may have come", () => {
+    const folds = REGIONS.map((name) =>
+      holding(name, "ann", { generation: 0, count: name === "eu" ? 2 : 1 }),
+    );
+    const provisional = new Provisional();
+    const shown = (): unknown =>
+      viewOf(folds, provisional, "ann")?.sessions.map(({ session }) => session.session);
+    expect(viewOf(folds, provisional, "ann")).toMatchObject({ home: "eu", epoch: { count: 2 } });
+    expect(shown()).toEqual(["of eu", "of cn", "of us"]);
+    provisional.fallBehind(new Set(["eu"]));
+    expect(shown()).toEqual(["of eu", "of cn", "of us"]);
+    provisional.fallBehind(new Set(["us"]));
+    expect(shown()).toEqual(["of eu"]);
   });
 
   it("equal epochs show the union, the winner's sessions first", () => {

@@ -1,5 +1,5 @@
 /** The slow model of what several logs mean together: what is pending, who wins a user, what a replica that has folded them shows. */
-import type { Position, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Position, Region, Session, UserId } from "../../replicator/core/commands.ts";
 import { rank } from "../../replicator/core/homing.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import { NOTHING, changed, isHigher, share } from "./model.ts";
@@ -55,25 +55,13 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
             .some((older) => waiting.includes(older) && share(older.command, one.command))),
     );
   });
-  const all = counting.filter((one) => !isCarried(one) || !holders.includes(one.from) || !isUnread(one.from));
+  const all = counting.filter(
+    (one) => !isCarried(one) || !holders.includes(one.from) || !isUnread(logs, one.from),
+  );
   const turns = [isCarried, isWord, isEnd];
   return turns.flatMap((_, turn) =>
     [0, 1, 2].flatMap((way) => all.filter((one) => lastTurn(one) === turn && longestWay(one) === way)),
   );
-
-  /** Some log but this one was processed further than it was read. */
-  function isUnread(but: Region): boolean {
-    const read = logs.flatMap(({ region, lineage, forwards }) =>
-      forwards.map(({ to, ordinal }) => ({ region, lineage, to, ordinal })),
-    );
-    const known = logs.find(({ region }) => region === but)?.lineage;
-    return logs.some(({ region, processed }) =>
-      [...processed].some(([lineage, done]) => {
-        if (lineage === known) return false;
-        return !read.some((one) => one.lineage === lineage && one.to === region && one.ordinal >= done);
-      }),
-    );
-  }
 
   function lastTurn(one: ModelForward): number {
     const group = one.command.kind === "claim" ? [one] : [...alikeBefore(one), one];
@@ -154,7 +142,7 @@ export function claimsTo(logs: readonly ModelLog[], user: UserId): { region: Reg
   );
 }
 
-/** The union of the records of the highest epoch, then every pending forward. */
+/** The union of the records of the highest epoch, and of lower ones where nothing is unread but of the winner's log; then every pending forward. */
 export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | undefined {
   const claims = claimsTo(logs, user);
   const overlay = overlayOf(logs, user);
@@ -163,14 +151,22 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   let state: ModelState = winner?.record ?? NOTHING;
   const sessions = [...state.sessions];
   let { preferred, untilMs } = state;
-  const losers = claims.slice(1).toSorted((a, b) => (a.region < b.region ? -1 : 1));
-  for (const { record } of losers) {
-    const { epoch } = record;
-    if (epoch.generation !== winner?.record.epoch.generation || epoch.count !== winner.record.epoch.count)
-      continue;
-    if (record.preferred !== "automatic") ({ preferred, untilMs } = record);
+  const losers = logs.flatMap(({ region, records }) => {
+    const record = records.get(user);
+    const isPast = record?.epoch.generation !== winner?.record.epoch.generation;
+    return record === undefined || record.movedTo !== "" || region === winner?.region || isPast
+      ? []
+      : [{ region, record, isLower: winner !== undefined && isHigher(winner.record.epoch, record.epoch) }];
+  });
+  const order = losers.toSorted(
+    (a, b) => Number(a.isLower) - Number(b.isLower) || (a.region < b.region ? -1 : 1),
+  );
+  for (const { region, record, isLower } of order) {
+    if (winner === undefined || (isLower && isUnread(logs, winner.region))) continue;
+    if (!isLower && record.preferred !== "automatic") ({ preferred, untilMs } = record);
     for (const one of record.sessions)
-      if (!sessions.some((held) => held.session === one.session)) sessions.push(one);
+      if (!sessions.some((held) => held.session === one.session) && !isGone(logs, region, user, one))
+        sessions.push(one);
   }
   state = { sessions, preferred, untilMs };
   for (const { command } of overlay) state = changed(state, command) ?? state;
@@ -178,4 +174,36 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   const home = winner?.region ?? (targets.size === 1 ? [...targets][0] : undefined);
   const base = logs.find(({ region }) => region === winner?.region)?.base ?? 0;
   return { user, home, version: Math.max(winner?.record.version ?? 0, base), ...state };
+}
+
+/** Some log but this one was processed further than it was read. */
+function isUnread(logs: readonly ModelLog[], but: Region): boolean {
+  const read = logs.flatMap(({ region, lineage, forwards }) =>
+    forwards.map(({ to, ordinal }) => ({ region, lineage, to, ordinal })),
+  );
+  const known = logs.find(({ region }) => region === but)?.lineage;
+  return logs.some(({ region, processed }) =>
+    [...processed].some(([lineage, done]) => {
+      if (lineage === known) return false;
+      return !read.some((one) => one.lineage === lineage && one.to === region && one.ordinal >= done);
+    }),
+  );
+}
+
+/** Some log has accepted the session from that region's, as one that is not of the region, and of that forward nothing is known yet. */
+function isGone(
+  logs: readonly ModelLog[],
+  from: Region,
+  user: UserId,
+  { session, region }: Session,
+): boolean {
+  const sender = logs.find((log) => log.region === from);
+  if (sender === undefined || region === from) return false;
+  return logs.some(({ region: to, effects }) => {
+    const sent = sender.forwards.filter((one) => one.to === to).at(-1)?.ordinal ?? 0;
+    return effects.some(({ lineage, at, command }) => {
+      if (lineage !== sender.lineage || at <= sent || command.kind !== "open") return false;
+      return command.user === user && command.session.session === session;
+    });
+  });
 }

@@ -6,6 +6,7 @@ import type {
   Command,
   Frame,
   LogId,
+  Open,
   Position,
   PreferredStatus,
   Region,
@@ -158,6 +159,9 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
           at: command.at,
           command: command.command,
         });
+        const { command: one } = command;
+        const brought = one.kind === "claim" ? one.sessions : one.kind === "open" ? [one.session] : [];
+        for (const session of brought) comeBack(command.from, { kind: "open", user: one.user, session });
         tell(command.command, position, false);
         return;
       }
@@ -228,6 +232,19 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       } else if (forItself && one.command.kind !== "claim" && share(one.command, command))
         one.overtaken = true;
     }
+  }
+
+  /** What was sent there and comes back from there was processed, and what was sent before it about the same session. */
+  function comeBack(from: Region, opened: Open): void {
+    const { status, state } = opened.session;
+    const sent = forwards.filter(
+      ({ to, command }) => to === from && command.kind !== "claim" && share(command, opened),
+    );
+    const last = sent.findLast(({ command }) => {
+      if (command.kind === "update") return command.status === status && command.state === state;
+      return command.kind === "open" && command.session.status === status && command.session.state === state;
+    });
+    if (last !== undefined) for (const one of sent.slice(0, sent.indexOf(last) + 1)) one.overtaken = true;
   }
 
   function send(to: Region, command: UserCommand): void {

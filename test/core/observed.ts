@@ -34,6 +34,7 @@ export function observed(replica: Replica, users: readonly UserId[]): string {
     folds: replica.folds.map((fold) => [canonical(fold), digestOf(fold)]),
     views: users.map((user) => [user, replica.view(user) ?? null, replica.winner(user) ?? ""]),
     overlays: users.map((user) => provisional.of(user)),
+    ahead: provisional.ahead.export(),
     pending: provisional.size,
     queues: regions.map((from) => regions.map((to) => [...provisional.queue(from, to)])),
     contested: [...replica.contested].toSorted(),

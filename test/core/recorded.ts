@@ -16,7 +16,8 @@ export function recorded(): { fold: Fold; told: string[]; give: (...commands: Co
       ),
     forwarded: (_fold, to, ordinal, command) =>
       void told.push(`forward ${ordinal} to ${to}: ${about(command)}`),
-    processed: (_fold, from, logId, ordinal) => void told.push(`processed ${ordinal} of ${from} ${logId}`),
+    accepting: () => undefined,
+    processed: (_fold, { from, lineage, at }) => void told.push(`processed ${at} of ${from} ${lineage}`),
     corrupt: (_fold, user) => void told.push(`corrupt ${user}`),
     refused: (_fold, command, refusal) => void told.push(`refused ${command.kind}: ${refusal}`),
     marked: (_fold, position) => void told.push(`marked ${position}`),

@@ -173,6 +173,16 @@ describe("a replica", () => {
     expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online"]);
   });
 
+  it("that hears of the region between afterwards counts the sessions that it shows then", () => {
+    const here = into(new Replica(REGIONS), "cn", forward("us", open("ann", "s2", "cn")));
+    into(here, "us", accept("cn", 0, 1, open("ann", "s2", "cn")), drop("ann", "eu"));
+    into(here, "us", accept("eu", 0, 1, claim(2, [S1.session])));
+    expect([shown(here), here.online.totals]).toEqual([["s1 online"], { users: 1, sessions: 1 }]);
+    into(here, "eu", S1, release("us"));
+    expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online"]);
+    expect(here.online.totals).toEqual({ users: 1, sessions: 2 });
+  });
+
   it("that has still to hear that a record was given up does not show it beside the later claims", () => {
     const here = into(new Replica(REGIONS), "us", accept("cn", 0, 1, S1));
     into(here, "eu", accept("us", 0, 1, claim(2, [S1.session])));

@@ -1,8 +1,7 @@
 /**
  * The invariants of the core, held against a slow model in random worlds: three regions, cuts, lost and repeated appends, restarts,
  * snapshots, renewed logs with lost ends.
- * `RUNS` in the environment sets how many worlds, `SEED` which. Without it they are the same each time: of fresh ones about 1 in 2,600 still
- * fails (`SEED=418884078`: a session closed during a move is shown).
+ * `RUNS` in the environment sets how many worlds, `SEED` which. Without it they are the same each time.
  */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -86,8 +86,9 @@ export class LagChecks {
   }
 
   healed(): void {
-    const healedMs = this.#world.machine.nowMs;
+    const { machine, network } = this.#world;
     for (const host of this.#world.nodes) {
+      const healedMs = Math.max(machine.nowMs, network.heldBackMs.get(host.process) ?? 0);
       for (const origin of REGIONS) {
         const { region } = host;
         const spoiledMs = Math.max(

@@ -3,6 +3,7 @@
  * timers of the language are its own. Rule: nothing happens but by an event of the heap, and after each event the promises that
  * it settled run to their end; so equal seeds give equal traces.
  */
+import { nextTick } from "node:process";
 import type { Now } from "../../replicator/core/lag.ts";
 import { Heap } from "./heap.ts";
 import type { Scheduled } from "./heap.ts";
@@ -14,9 +15,6 @@ interface Event extends Scheduled {
   readonly run: () => void;
 }
 
-/** The longest chain of promises that an event sets going is shorter than this many turns. */
-const TURNS = 20;
-const SETTLED = Promise.resolve();
 const WALL_START_MS = 1_700_000_000_000;
 const RECENT = 100_000;
 
@@ -58,6 +56,13 @@ export class Process {
 
 class Timer {
   cleared = false;
+}
+
+/** Every promise that was settled, and those that it settled in turn, has run: a tick of Node comes after all of them. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    nextTick(resolve);
+  });
 }
 
 function clear(timer: unknown): void {
@@ -149,7 +154,7 @@ export class Machine {
         const next = this.#heap.peek();
         if (next === undefined || next.atMs > untilMs) break;
         this.#heap.pop();
-        if (this.#step(next)) for (let turn = 0; turn < TURNS; turn++) await SETTLED;
+        if (this.#step(next)) await settled();
       }
     } catch (error) {
       this.fail(`crash: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

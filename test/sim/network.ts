@@ -52,9 +52,11 @@ export class Network {
   readonly machine: Machine;
   readonly settings: Settings;
   readonly fired: Fired;
-  /** Directed: "cn>us" means that nothing of cn reaches us. Counted, as cuts may overlap. */
-  readonly #cuts = new Map<string, number>();
+  /** Directed, from → to: nothing of the one reaches the other. Counted, as cuts may overlap. */
+  readonly #cuts = new Map<Region, Map<Region, number>>();
   readonly #random: Random;
+  /** Until when a process waits for something of its own that is held back on its way, and for all that it sent after that. */
+  readonly heldBackMs = new Map<Process, number>();
   /** Nothing is lost any more, nor slow. */
   healed = false;
   /** Called when something was cut, healed, stopped or started. */
@@ -68,11 +70,12 @@ export class Network {
   }
 
   cut(from: Region, to: Region): () => void {
-    const key = `${from}>${to}`;
-    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
+    const cuts = this.#cuts.get(from) ?? new Map<Region, number>();
+    this.#cuts.set(from, cuts);
+    cuts.set(to, (cuts.get(to) ?? 0) + 1);
     this.changed();
     return () => {
-      this.#cuts.set(key, (this.#cuts.get(key) ?? 0) - 1);
+      cuts.set(to, (cuts.get(to) ?? 0) - 1);
       this.changed();
     };
   }
@@ -91,7 +94,7 @@ export class Network {
   }
 
   isCut(from: Region, to: Region): boolean {
-    return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0;
+    return (this.#cuts.get(from)?.get(to) ?? 0) > 0;
   }
 
   /** Whether bytes flow both ways and the server serves. */
@@ -180,7 +183,10 @@ export class Network {
       if (backMs > timeoutAtMs) return timeOut();
       machine.schedule(process, backMs, "answer", () => settle(answer));
     };
-    if (extraMs > REQUEST_TIMEOUT_MS) timeOut();
-    machine.schedule(undefined, this.arrivalUp(connection, extraMs), "request", arrive);
+    const arrivesMs = this.arrivalUp(connection, extraMs);
+    if (extraMs > 0) this.heldBackMs.set(process, arrivesMs);
+    // Held back itself, or behind what is.
+    if (arrivesMs > timeoutAtMs) timeOut();
+    machine.schedule(undefined, arrivesMs, "request", arrive);
   }
 }

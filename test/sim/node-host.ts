@@ -173,8 +173,8 @@ export class NodeHost {
     const { history, machine, observer } = this.#world;
     const fold = this.node.replica.fold(origin);
     const before = this.places.get(origin);
-    const stands = before === undefined ? "" : `${before.strand.logId} ${before.position}`;
-    if (fold === undefined || `${fold.logId} ${fold.position}` === stands || fold.logId === "") return;
+    if (fold === undefined || fold.logId === "") return;
+    if (fold.position === before?.position && fold.logId === before.strand.logId) return;
     const next = fold.logId === frame.logId ? history.next(before, frame, position) : undefined;
     if (next === undefined || fold.position !== position) {
       machine.fail(

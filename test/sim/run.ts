@@ -15,7 +15,7 @@ import { World } from "./world.ts";
 
 /** After healing, all must have converged within this. */
 export const CONVERGED_WITHIN_MS = 30_000;
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 200;
 
 export interface Verdict {
   readonly seed: number;

@@ -222,15 +222,16 @@ export class World {
     }
   }
 
-  /** A node drops what is before that position: the snapshots that the region keeps must have it, the older one too. */
+  /**
+   * A node drops what is before that position: the two newest snapshots that the region took must have it, so that it can be without one.
+   * One that was brought from a peer counts for nothing here: it may be of any age.
+   */
   truncated({ server, connection }: SimStore, origin: Region, logId: LogId, below: Position): void {
     if (!this.nodes.some(({ process }) => process === connection.process)) return;
-    const labels = server.snapshots.list().slice(0, SNAPSHOTS_KEPT);
-    const held = labels.map(({ label }) => {
-      const read = parseLabel(label);
-      return read === undefined ? 0 : (positionIn(read, origin, logId) ?? 0);
-    });
-    if (labels.length < SNAPSHOTS_KEPT || Math.min(...held) < below - 1)
+    const labels = server.snapshots.list().flatMap(({ label }) => parseLabel(label) ?? []);
+    const own = labels.filter(({ region }) => region === server.region).slice(0, SNAPSHOTS_KEPT);
+    const held = own.map((label) => positionIn(label, origin, logId) ?? 0);
+    if (own.length < SNAPSHOTS_KEPT || Math.min(...held) < below - 1)
       this.machine.fail(
         `invariant 4: ${server.region} drops the log of ${origin} below ${below}, above its snapshots`,
       );

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { Command, Frame } from "../../../replicator/core/commands.ts";
 import { Replica } from "../../../replicator/core/replica.ts";
 import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts";
-import { encodeFrame } from "../../../replicator/wire/codec.ts";
-import { base } from "../../../services/presence/resync.ts";
-import type { Base } from "../../../services/presence/resync.ts";
+import { decodeFrame, encodeFrame } from "../../../replicator/wire/codec.ts";
+import { base, rebuild } from "../../../services/presence/resync.ts";
+import type { Base, RebuildOptions, ResyncOptions } from "../../../services/presence/resync.ts";
 import { Snapshots } from "../../../services/presence/snapshots.ts";
 import { canonical, digestOf } from "../../core/observed.ts";
 import { REGIONS, accept, forward, frame, open } from "../../core/samples.ts";
@@ -143,5 +143,114 @@ describe("a replica to go on from", () => {
     expect(await made()).toBeUndefined();
     expect(said.wanted).toBe(1);
     expect(said.progress.at(-1)).toBe("no snapshot leads to the logs that are held here");
+  });
+});
+
+/** What cn had before, and a forward of its new log to us, which accepts it with the second frame of its log. */
+const BEGUN = frame("cn", open("cleo", "s3"));
+const BEFORE = frame("eu", open("dan", "s5", "eu"));
+const CN_2 = later("log-cn-2", "cn", 1, forward("us", open("ann", "s1", "cn")));
+const EU_2 = later("log-eu-2", "eu", 1);
+const US_BOTH = [
+  frame("us", open("bob", "s2", "us")),
+  frame("us", accept("cn", 0, 2 ** 32 + 1, open("ann", "s1", "cn"))),
+].map(stored);
+
+/** As the log has it, with its checksum. */
+function stored(one: Frame): Frame {
+  const decoded = decodeFrame(encodeFrame(one));
+  if (!decoded.ok) throw new Error(decoded.detail);
+  return decoded.frame;
+}
+
+/**
+ * The region eu, whose own log was begun again as cn's was, and which has had one frame of us: no snapshot leads to both new logs, but both
+ * lead to that of us. One is taken of all that cn has; the other of as much of us' log as is here.
+ */
+async function behind(copied: readonly Frame[] = US_BOTH.slice(0, 1)) {
+  const store = new MemoryLogStore(new MemoryServer());
+  const log = await store.openLog("eu", { create: true });
+  const copies = [await store.openCopy("cn", { create: true }), await store.openCopy("us", { create: true })];
+  const [cn, us] = copies.map((copy) => (copy.ok ? copy.log : undefined));
+  const [one] = US_BOTH;
+  if (!log.ok || cn === undefined || us === undefined || one === undefined)
+    throw new Error("it was not made");
+  const { logId } = log.log;
+  for (const [index, next] of [{ ...EU_2, logId }, mark("eu", logId)].entries())
+    await log.log.putBack({ position: index + 1, logId, bytes: encodeFrame(next) });
+  for (const [index, next] of [CN_2, mark("cn", CN_2.logId)].entries())
+    await cn.append({ position: index + 1, logId: CN_2.logId, bytes: encodeFrame(next) }, index);
+  for (const each of [log.log, cn]) await each.truncate(2);
+  for (const [index, next] of copied.entries())
+    await us.append({ position: index + 1, logId: "log-us", bytes: encodeFrame(next) }, index);
+  const snapshots = new Snapshots({
+    region: "eu",
+    regions: REGIONS,
+    node: "n",
+    store: store.snapshots(),
+    codec: SIM_CODEC,
+    clock: () => ({ monoMs: 0, wallMs: 1_000 }),
+  });
+  const ofAll = replicaOf(BEGUN, BEFORE, CN_2, ...US_BOTH);
+  const ofOne = replicaOf(BEGUN, BEFORE, { ...EU_2, logId }, one);
+  const ofNone = replicaOf(BEGUN, BEFORE, CN_2, { ...EU_2, logId });
+  const said: string[] = [];
+  const options = (suspect: boolean): ResyncOptions => ({
+    region: "eu",
+    regions: REGIONS,
+    store,
+    snapshots,
+    suspect,
+    progress: (detail) => said.push(detail),
+    stopped: () => false,
+    wanted: () => undefined,
+  });
+  return { store, us, snapshots, ofAll, ofOne, ofNone, options, said };
+}
+
+/** How eu opens its logs, and a node that folds nothing meanwhile. */
+function opened(store: MemoryLogStore): Pick<RebuildOptions, "open" | "freeze"> {
+  return {
+    open: (region) =>
+      region === "eu" ? store.openLog(region, { create: false }) : store.openCopy(region, { create: false }),
+    freeze: async () => () => undefined,
+  };
+}
+
+describe("a replica put together, of whose snapshots one knows that a forward was processed,", () => {
+  it("has that forward in the record, though its own copy is not as far and the other snapshot is newer", async () => {
+    const { snapshots, ofAll, ofOne, options } = await behind();
+    await take(snapshots, ofAll);
+    await take(snapshots, ofOne);
+    const begun = await base(options(false));
+    expect(begun?.from).toHaveLength(2);
+    expect(begun?.wholeFrom).toEqual([]);
+    expect(begun?.replica.view("ann")?.sessions).toHaveLength(1);
+  });
+
+  it("is not used before it has folded that, where it begins with an older state as the one before was found wrong", async () => {
+    const { store, us, snapshots, ofAll, ofOne, options, said } = await behind();
+    await take(snapshots, ofOne);
+    await take(snapshots, ofAll);
+    const begun = await base(options(true));
+    expect([begun?.wholeFrom, begun?.replica.view("ann")]).toMatchObject([[{ region: "us" }], undefined]);
+    const making = rebuild({ ...options(true), ...opened(store), present: new Replica(REGIONS) });
+    await expect.poll(() => said.at(-1)).toBe("folding us");
+    const [, second] = US_BOTH;
+    if (second === undefined) throw new Error("there are two");
+    await us.append({ position: 2, logId: "log-us", bytes: encodeFrame(second) }, 1);
+    expect((await making)?.replica.view("ann")?.sessions).toHaveLength(1);
+  });
+});
+
+describe("a replica made anew", () => {
+  it("is not used before it has of each log what there was, though the copy be made anew and the snapshot know nothing of it", async () => {
+    const { store, us, snapshots, ofNone, options, said } = await behind([]);
+    await take(snapshots, ofNone);
+    const making = rebuild({ ...options(false), ...opened(store), present: replicaOf(...US_BOTH) });
+    await expect.poll(() => said.at(-1)).toBe("folding us");
+    for (const [index, next] of US_BOTH.entries())
+      await us.append({ position: index + 1, logId: "log-us", bytes: encodeFrame(next) }, index);
+    expect((await making)?.replica.fold("us")?.position).toBe(2);
   });
 });

@@ -142,6 +142,25 @@ describe("where logs were begun again", () => {
     expect(await new Shelf(CROSSED).chosenEach(false, beyond)).toBeUndefined();
   });
 
+  it("of several the one that is furthest in its log is taken, not the newest; whoever is suspect begins with the oldest", async () => {
+    const shelf = new Shelf({
+      ours: { atMs: 3, at: { cn: point("cn-2", 1), eu: point("eu-1", 1), us: point("us-1", 9) } },
+      theirs: {
+        atMs: 2,
+        region: "us",
+        at: { cn: point("cn-1", 9), eu: point("eu-1", 5), us: point("us-2", 1) },
+      },
+      oldest: {
+        atMs: 1,
+        region: "us",
+        at: { cn: point("cn-1", 8), eu: point("eu-1", 2), us: point("us-2", 1) },
+      },
+    });
+    const logs = held({ cn: { logId: "cn-2" }, eu: { head: 1 }, us: { logId: "us-2" } });
+    expect(await shelf.chosenEach(false, logs)).toEqual({ cn: "ours", eu: "theirs", us: "theirs" });
+    expect(await shelf.chosenEach(true, logs)).toEqual({ cn: "ours", eu: "oldest", us: "oldest" });
+  });
+
   it("those in doubt are left out for each log by itself, unless no other leads to it", async () => {
     const shelf = new Shelf(CROSSED);
     const { doubts } = shelf.snapshots;
