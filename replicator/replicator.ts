@@ -6,6 +6,7 @@ import type { LogId, Position, Region } from "./core/commands.ts";
 import { Link } from "./core/link.ts";
 import type { LinkEffect, LinkEvent, LinkReport } from "./core/link-events.ts";
 import { LIMITS } from "./core/limits.ts";
+import { openHeadDesk } from "./head-desk.ts";
 import type { CopyLog, LogStore, OriginLog, Reader } from "./log/port.ts";
 import { COPIED_TOPIC, LINKS_TOPIC, encodeCopied, encodeReports } from "./runtime/announcement.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -53,9 +54,11 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   const polling = setInterval(() => {
     for (const driver of drivers) void driver.pollHead();
   }, HEAD_POLL_MS);
+  const closeHeadDesk = openHeadDesk({ region, local, peers });
   return {
     reports,
     stop: async () => {
+      closeHeadDesk();
       for (const timer of [ticking, announcing, polling]) clearInterval(timer);
       await Promise.all(drivers.map((driver) => driver.stop()));
     },

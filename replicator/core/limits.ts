@@ -61,6 +61,8 @@ export const LIMITS = {
   batchUsersMax: 1_000,
   pageMax: 1_000,
   waitMsMax: 5_000,
+  /** How long a read for the latest waits where it does not say. */
+  latestWaitMs: 2_000,
   waitersMax: 10_000,
   endedSessionsMax: 200_000,
 

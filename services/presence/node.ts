@@ -19,6 +19,7 @@ import { Engine } from "./engine.ts";
 import type { EngineOptions } from "./engine.ts";
 import { operationsOf } from "./operations.ts";
 import { Presence } from "./presence.ts";
+import { HeadAsker } from "./heads.ts";
 import type { Counters, HealthCheck } from "./service.ts";
 
 export interface NodeOptions {
@@ -64,6 +65,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     canAppend: () => store.connected() && appender.failingMs() === 0,
     secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
     recheck: () => engine.recheck(),
+    heads: (waitMs) => asker.ask(waitMs),
     capacity: new Capacity(options.sessionsMax, heap),
     integrity: (effect) => engine.trust.heard(effect),
     mintSession: () => randomBytes(9).toString("base64url"),
@@ -84,6 +86,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     malformed: () => presence.tally.refusedFrame("malformed-announcement"),
     ...options.keep,
   });
+  const regions = [region, ...peers];
+  const malformed = (): void => presence.tally.refusedFrame("malformed-announcement");
+  const asker = new HeadAsker({ node: name, regions, store, malformed });
   const app = buildApp({
     service: presence,
     status: { health, counters },
@@ -101,6 +106,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     stop: async () => {
       heap.stop();
       appender.stop();
+      asker.stop();
       await app.close();
       await engine.stop();
     },

@@ -20,6 +20,8 @@ import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { AppendOutcome } from "./appender.ts";
 import { Capacity } from "./capacity.ts";
+import { ConsistencyCheck } from "./consistency.ts";
+import type { Heads } from "./consistency.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
 import { Healing } from "./healing.ts";
@@ -59,6 +61,8 @@ export interface PresenceOptions {
   readonly secondsToOverrun?: (peer: Region) => number | null;
   /** Resolves when all that the logs hold by now is folded, or nobody says what they hold. */
   readonly recheck?: () => Promise<void>;
+  /** Asks how far the logs of all regions go; nobody answers where it is left out. */
+  readonly heads?: (waitMs: number) => Promise<Heads>;
   /** Hears what the digests say. */
   readonly integrity?: (effect: IntegrityEffect) => void;
   /** A fresh, unguessable id. */
@@ -84,6 +88,7 @@ export class Presence implements PresenceService {
   readonly #healing: Healing;
   readonly #writes: Writes;
   readonly #waiters: Waiters;
+  readonly #consistency: ConsistencyCheck;
   readonly #capacity: Capacity;
   #hearing = true;
   #tickAtMs: number;
@@ -105,7 +110,18 @@ export class Presence implements PresenceService {
     this.#local = local;
     const capacity = options.capacity ?? new Capacity();
     this.#capacity = capacity;
-    this.#waiters = new Waiters(region, clock, () => this.applied());
+    const waiters = new Waiters(() => this.applied());
+    this.#waiters = waiters;
+    this.#consistency = new ConsistencyCheck({
+      region,
+      regions: this.regions,
+      clock,
+      waiters,
+      applied: () => this.applied(),
+      ageMs: (origin) => this.#times().ageMs(origin),
+      heads:
+        options.heads ?? ((): Promise<Heads> => Promise.resolve({ heads: new Map(), unheard: this.regions })),
+    });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
     this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
     this.#writes = new Writes({
@@ -265,7 +281,7 @@ export class Presence implements PresenceService {
   }
 
   consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    return this.#waiters.consistency(options);
+    return this.#consistency.meet(options);
   }
 
   replication(): ReplicationView {

@@ -109,10 +109,10 @@ const HTTP_PROBLEMS = {
     title: "A token is needed",
     advice: "`consistency=token` needs a token in the header `Rollcall-Token` or as `?token=`.",
   },
-  "unsupported-consistency": {
+  "conflicting-consistency": {
     status: 400,
-    title: "Consistency mode not supported yet",
-    advice: "Use `any`, or `token` with a token.",
+    title: "Read options that do not go together",
+    advice: "Send maxStalenessMs with consistency=bounded, and with no other.",
   },
   "invalid-cursor": {
     status: 400,

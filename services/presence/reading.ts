@@ -6,6 +6,7 @@
 import type { FastifyReply } from "fastify";
 import type { Static } from "typebox";
 
+import { LIMITS } from "../../replicator/core/limits.ts";
 import { formatToken, parseToken, type Token } from "../../replicator/core/token.ts";
 import { type HttpProblemName, Refusal, unwrap } from "./problems.ts";
 import type { ReadHeaders, ReadQuery } from "./schemas.ts";
@@ -41,19 +42,25 @@ function readToken(text: string): Token {
 function readOptions(query: Asked, headers: Static<typeof ReadHeaders>): ReadOptions {
   const text = tokenText(query.token, headers[TOKEN_HEADER]);
   const token = text === undefined ? undefined : readToken(text);
-  const mode = query.consistency ?? (token === undefined ? "any" : "token");
-  if (mode === "bounded" || mode === "latest") {
-    throw refusal("unsupported-consistency", `consistency=${mode} is not supported yet; use any, or token.`);
+  const { maxStalenessMs } = query;
+  const implied = maxStalenessMs === undefined ? "any" : "bounded";
+  const mode = query.consistency ?? (token === undefined ? implied : "token");
+  if (maxStalenessMs !== undefined && mode !== "bounded")
+    throw refusal("conflicting-consistency", `maxStalenessMs belongs to bounded, and ${mode} was asked for.`);
+  switch (mode) {
+    case "any":
+      return { mode };
+    case "bounded":
+      if (maxStalenessMs === undefined)
+        throw refusal("conflicting-consistency", "consistency=bounded was asked for without maxStalenessMs.");
+      return { mode, maxStalenessMs, waitMs: query.waitMs ?? 0 };
+    case "token":
+      if (token === undefined)
+        throw refusal("missing-token", "consistency=token was asked for without a token.");
+      return { mode, token, waitMs: query.waitMs ?? 0 };
+    case "latest":
+      return { mode, ...(token !== undefined && { token }), waitMs: query.waitMs ?? LIMITS.latestWaitMs };
   }
-  if (query.maxStalenessMs !== undefined) {
-    throw refusal(
-      "unsupported-consistency",
-      "maxStalenessMs belongs to bounded, which is not supported yet.",
-    );
-  }
-  if (mode === "any") return { waitMs: 0 };
-  if (token === undefined) throw refusal("missing-token", "consistency=token was asked for without a token.");
-  return { token, waitMs: query.waitMs ?? 0 };
 }
 
 function tokenText(inQuery: string | undefined, inHeader: string | undefined): string | undefined {

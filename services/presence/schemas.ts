@@ -81,18 +81,18 @@ export const readQuery = {
   consistency: Type.Optional(
     choice(
       ["any", "bounded", "token", "latest"],
-      "Default: `token` when a token is sent, else `any`. `bounded` and `latest` answer 400 `unsupported-consistency` yet",
+      "any: what is here. bounded: with maxStalenessMs, no region heard of longer ago than that. token: all that the token speaks of. latest: all that every region's log has when asked now, a round trip. Default: `token` when a token is sent, `bounded` with maxStalenessMs, else `any`",
     ),
   ),
   waitMs: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: LIMITS.waitMsMax,
-      description: "How long to wait for the token. Default 0",
+      description: `How long to wait for that. Default 0; for latest ${LIMITS.latestWaitMs}`,
     }),
   ),
   maxStalenessMs: Type.Optional(
-    Type.Integer({ minimum: 0, description: "Only for `bounded`: not supported yet" }),
+    Type.Integer({ minimum: 0, description: "Only for `bounded`, which needs it" }),
   ),
   token: Type.Optional(TokenText),
 };
@@ -101,12 +101,18 @@ export const ReadHeaders = Type.Object({ "rollcall-token": Type.Optional(TokenTe
 
 export const Consistency = object(
   {
-    mode: choice(["any", "token"]),
-    satisfied: Type.Boolean({ description: "False: the answer may lack changes that the token speaks of" }),
+    mode: choice(["any", "bounded", "token", "latest"]),
+    satisfied: Type.Boolean({ description: "False: the answer may lack changes that were asked for" }),
     waitedMs: Type.Number({ minimum: 0 }),
     servedBy: Type.String(),
     applied: Positions,
     missing: Type.Optional(Positions),
+    unheard: Type.Optional(
+      Type.Array(RegionName, {
+        description:
+          "Regions that could not be asked, or that were heard of too long ago: what they have of late may be missing",
+      }),
+    ),
   },
   { $id: "Consistency" },
 );

@@ -105,12 +105,14 @@ export type HeartbeatRefusal = { readonly reason: EndReason | "unknown"; readonl
 
 /** How a read was met. `missing` counts positions, per region; absent when satisfied. */
 export interface Consistency {
-  readonly mode: "any" | "token";
+  readonly mode: ReadOptions["mode"];
   readonly satisfied: boolean;
   readonly waitedMs: number;
   readonly servedBy: string;
   readonly applied: Readonly<Record<Region, Position>>;
   readonly missing?: Readonly<Record<Region, number>>;
+  /** Regions that nobody could ask, or that were heard of too long ago: what they have of late may be missing. */
+  readonly unheard?: Region[];
 }
 
 export interface OnlinePage {
@@ -161,11 +163,13 @@ export interface HealthCheck {
   readonly detail: string;
 }
 
-export interface ReadOptions {
-  readonly token?: Token;
-  /** 0 to `LIMITS.waitMsMax`. */
-  readonly waitMs: number;
-}
+/** How a read is to be met; `waitMs` is 0 to `LIMITS.waitMsMax`. */
+export type ReadOptions =
+  | { readonly mode: "any" }
+  | { readonly mode: "bounded"; readonly maxStalenessMs: number; readonly waitMs: number }
+  | { readonly mode: "token"; readonly token: Token; readonly waitMs: number }
+  /** And what the token speaks of, if there is one. */
+  | { readonly mode: "latest"; readonly token?: Token; readonly waitMs: number };
 
 /** One operator's decision as the region's log has it. */
 export interface SettingView {
@@ -219,7 +223,7 @@ export interface PresenceService {
     cursor?: string;
   }): OnlinePage | { invalidCursor: true };
   occupancy(): Occupancy;
-  /** Waits until the token is applied or `waitMs` is over; answers how it was met. */
+  /** Waits until the options are met or `waitMs` is over; answers how they were met. */
   consistency(options: ReadOptions): Promise<Outcome<Consistency>>;
   replication(): ReplicationView;
   /** This replica's applied vector. */

@@ -187,10 +187,10 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
         us: { users: 1, sessions: 2, freshness: "stale" },
       },
     }),
-    consistency: async ({ token }) => ({
+    consistency: async ({ mode }) => ({
       ok: true,
       value: {
-        mode: token === undefined ? "any" : "token",
+        mode,
         satisfied: true,
         waitedMs: 0,
         servedBy: "cn",
