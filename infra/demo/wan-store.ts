@@ -112,7 +112,7 @@ export class WanLogStore implements LogStore {
       extent: () => this.ask(() => log.extent()),
       entry: (position) => this.ask(() => log.entry(position)),
       checkpoint: () => this.ask(() => log.checkpoint()),
-      truncate: (below) => this.ask(() => log.truncate(below)),
+      truncate: (below, logId) => this.ask(() => log.truncate(below, logId)),
       reset: (through) => this.ask(() => log.reset(through)),
       append: (entry, fence) => this.ask(() => log.append(entry, fence), entry.bytes.length),
       read: (from, handlers) => this.follow(log, from, handlers),

@@ -47,9 +47,9 @@ function isHeard({ pending }: PendingState, head: ReadonlyMap<Region, FoldState>
 }
 
 /** With what the target's fold says of it. */
-function judged({ pending }: PendingState, head: ReadonlyMap<Region, FoldState>): PendingState {
+function judged({ pending, over }: PendingState, head: ReadonlyMap<Region, FoldState>): PendingState {
   const { from, to, ordinal } = pending;
   const { lineage } = defined(head.get(from), "every region has a fold");
   const done = defined(head.get(to), "every region has a fold").processed.get(lineage) ?? 0;
-  return { pending, processed: ordinal <= done };
+  return { pending, processed: ordinal <= done, over };
 }

@@ -175,7 +175,8 @@ export class PresenceNode {
   }
 
   #announce(user: UserId): void {
-    for (const { session } of this.replica.view(user)?.sessions ?? []) {
+    const shown = this.replica.view(user)?.sessions.map(({ session }) => session) ?? [];
+    for (const session of [...shown, ...this.replica.replaced(user)]) {
       if (session.region === this.region) this.#effects.push({ kind: "opened", user, session });
     }
   }

@@ -18,7 +18,7 @@
  * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it.
  *
  * What a log forwarded and accepts again from where it sent it was processed there: the user was given up, and the record or the command
- * came back (decisions/0015).
+ * came back (decisions/0015). It is over: it is shown no more. Its target still has to process it, and what follows goes the same way.
  */
 import { Ahead } from "./ahead.ts";
 import type { ClientCommand, Position, Region, Session, SessionId, UserCommand, UserId } from "./commands.ts";
@@ -41,7 +41,10 @@ const PREFERENCE = Symbol("preference");
 export class Provisional {
   /** from → to → ordinal → pending; the inner maps keep ordinal order because ordinals only grow. */
   readonly #queues = new Map<Region, Map<Region, Map<number, Pending>>>();
+  /** What is over included. */
   readonly #byUser = new Map<UserId, readonly Pending[]>();
+  /** Of those in the queues. */
+  readonly #over = new Set<Pending>();
   readonly ahead = new Ahead();
   #size = 0;
   #behind: ReadonlySet<Region> = new Set();
@@ -68,6 +71,12 @@ export class Provisional {
 
   /** What is overlaid on the user's record: by log, and within a log in its order. */
   of(user: UserId): readonly Pending[] {
+    const all = this.underWay(user);
+    return this.#over.size === 0 ? all : all.filter((one) => !this.#over.has(one));
+  }
+
+  /** Those, and what is over and still on its way. */
+  underWay(user: UserId): readonly Pending[] {
     return this.#byUser.get(user) ?? NONE;
   }
 
@@ -80,7 +89,7 @@ export class Provisional {
   add(pending: Pending, processed: boolean): void {
     const { from, command } = pending;
     const kept: Pending[] = [];
-    for (const older of this.of(command.user)) {
+    for (const older of this.underWay(command.user)) {
       if (older.from === from && isRedundant(older.command, command)) this.#unqueue(older);
       else kept.push(older);
     }
@@ -95,30 +104,32 @@ export class Provisional {
    * claims of lower epochs that it has given out.
    */
   overtake(from: Region, command: UserCommand): void {
-    const all = this.of(command.user);
-    const over = all.filter((one) => one.from === from && isOvertaken(one.command, command));
-    this.#take(command.user, over);
+    const all = this.underWay(command.user);
+    const left = all.filter((one) => one.from !== from || !isOvertaken(one.command, command));
+    if (left.length === all.length) return;
+    for (const one of all) if (!left.includes(one)) this.#unqueue(one);
+    this.#keep(command.user, left);
   }
 
-  /** The log `from` accepts from `to` what it may have forwarded there: with that, older ones to there about the session are processed. */
+  /**
+   * The log `from` accepts from `to` what it may have forwarded there: with that, older ones to there about the session are over. One that
+   * says the same may be on its way still, so they stay in the queue: only the target says what it has processed.
+   */
   cameBack(from: Region, to: Region, user: UserId, session: Session): void {
-    const sent = this.of(user).filter(
+    const all = this.underWay(user);
+    const sent = all.filter(
       (one) =>
         one.from === from &&
         one.to === to &&
         one.command.kind !== "claim" &&
         isAbout(one.command, session.session),
     );
-    const last = sent.findLastIndex(({ command }) => isSaid(command, session));
-    this.#take(user, sent.slice(0, last + 1));
-  }
-
-  #take(user: UserId, over: readonly Pending[]): void {
+    const over = sent.slice(0, sent.findLastIndex(({ command }) => isSaid(command, session)) + 1);
     if (over.length === 0) return;
-    for (const one of over) this.#unqueue(one);
+    for (const one of over) if (this.#isQueued(one)) this.#over.add(one);
     this.#keep(
       user,
-      this.of(user).filter((one) => !over.includes(one)),
+      all.filter((one) => this.#over.has(one) || !over.includes(one)),
     );
   }
 
@@ -127,20 +138,23 @@ export class Provisional {
     return [...[...this.#byUser.values()].flat(), ...this.ahead.export()].map((pending) => ({
       pending,
       processed: !this.#isQueued(pending),
+      over: this.#over.has(pending),
     }));
   }
 
   /** Takes over what was exported, all of it at once, less what nothing pending needs. Only for an overlay without anything. */
   restore(states: readonly PendingState[]): void {
     const waiting: Pending[] = [];
-    for (const { pending, processed } of states) {
+    for (const { pending, processed, over } of states) {
       const { from, to, ordinal, command, position } = pending;
       if (position === 0) {
         this.ahead.add(from, to, ordinal, command);
         continue;
       }
+      if (over && processed) continue;
+      if (over) this.#over.add(pending);
       const { user } = command;
-      this.#byUser.set(user, [...this.of(user), pending]);
+      this.#byUser.set(user, [...this.underWay(user), pending]);
       if (!processed) waiting.push(pending);
     }
     for (const pending of waiting.toSorted((a, b) => a.ordinal - b.ordinal)) this.#queue(pending);
@@ -162,9 +176,11 @@ export class Provisional {
     const users: UserId[] = [];
     for (const pending of this.queue(from, to)) {
       if (pending.ordinal > ordinal) break;
-      this.#unqueue(pending);
       const { user } = pending.command;
-      this.#keep(user, this.of(user));
+      const all = this.underWay(user);
+      const left = this.#over.has(pending) ? all.filter((one) => one !== pending) : all;
+      this.#unqueue(pending);
+      this.#keep(user, left);
       users.push(user);
     }
     return users;
@@ -174,6 +190,7 @@ export class Provisional {
   #keep(user: UserId, all: readonly Pending[]): void {
     const waiting: Pending[] = [];
     const kept = all.filter((one) => {
+      if (this.#over.has(one)) return true;
       if (this.#isQueued(one)) return waiting.push(one) > 0;
       return waiting.some((older) => older.from === one.from && isAboutSame(older.command, one.command));
     });
@@ -186,6 +203,7 @@ export class Provisional {
   }
 
   #unqueue(pending: Pending): void {
+    this.#over.delete(pending);
     if (this.#queues.get(pending.from)?.get(pending.to)?.delete(pending.ordinal) === true) this.#size -= 1;
   }
 }

@@ -24,7 +24,7 @@ import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.
 import { routeOf } from "./route.ts";
 import type { RecordState } from "./snapshot.ts";
 import type { Token } from "./token.ts";
-import { claimants, sessionsOf, viewOf } from "./view.ts";
+import { claimants, replacedOf, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
 
 export interface ReplicaListener {
@@ -105,6 +105,11 @@ export class Replica {
     return viewOf(this.folds, this.provisional, user);
   }
 
+  /** Sessions of the user that a forward replaces, as far as the home has not applied it: not in view, and not over. */
+  replaced(user: UserId): Session[] {
+    return replacedOf(this.folds, this.provisional, user);
+  }
+
   /** The region that would win the user now; `undefined` while no log has claimed the user. */
   winner(user: UserId): Region | undefined {
     return claimants(this.folds, user)?.winner.region;
@@ -175,7 +180,7 @@ export class Replica {
   }
 
   #overtake(region: Region, command: UserCommand): void {
-    if (this.provisional.of(command.user).length === 0) return;
+    if (this.provisional.underWay(command.user).length === 0) return;
     this.provisional.overtake(region, command);
     this.show(command.user);
   }

@@ -5,7 +5,7 @@
  *
  *   the session (or preference) is in                  | the command goes to
  *   ---------------------------------------------------+--------------------
- *   a pending forward of this region to X              | X
+ *   a forward of this region to X, pending or over     | X, or nothing that X has still to process would come after it
  *   a pending forward of X, which gave the user up     | X, which forwards it after the other
  *   a record of X: the winner's, or a loser's          | X
  *   none of these                                      | the user's home
@@ -27,7 +27,7 @@ export function routeOf(
 ): Region | undefined {
   const { user } = command;
   const subject = subjectConcerned(folds, provisional, command);
-  const about = provisional.of(user).filter((one) => isAbout(one.command, subject));
+  const about = provisional.underWay(user).filter((one) => isAbout(one.command, subject));
   const mine = about.findLast(({ from }) => from === own);
   if (mine !== undefined) return mine.to;
   for (const { from } of about) {

@@ -9,7 +9,7 @@ import type { Replica } from "./replica.ts";
 
 export function isSettled(replica: Replica, matrix: LinkMatrix, home: Region, user: UserId): boolean {
   const { contested, folds, provisional } = replica;
-  if (contested.has(user) || provisional.of(user).length > 0) return false;
+  if (contested.has(user) || provisional.underWay(user).length > 0) return false;
   if (replica.fold(home)?.homed(user) === undefined) return false;
   return folds.every(({ region, logId, base, table }) => {
     const record = table.get(user);

@@ -58,6 +58,8 @@ export interface PendingState {
   readonly pending: Pending;
   /** Its home has it; it stays in the overlay above an older one that is pending elsewhere. */
   readonly processed: boolean;
+  /** It is shown no more, though its home is not known to have it. */
+  readonly over: boolean;
 }
 
 /** The parts of a snapshot, in this order: one head, then pendings and records, then the end. */

@@ -9,7 +9,7 @@ import type { Epoch } from "./homing.ts";
 import { isAboutSame } from "./provisional.ts";
 import type { Pending, Provisional } from "./provisional.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
-import type { PresenceState, UserRecord } from "./record.ts";
+import type { EndedSession, PresenceState, UserRecord } from "./record.ts";
 
 export interface ViewedSession {
   readonly session: Session;
@@ -106,6 +106,21 @@ export function sessionsOf(folds: readonly Fold[], provisional: Provisional, use
   return pending.length === 0 ? base : overlaid(base, pending);
 }
 
+/**
+ * The sessions that the view leaves out only because a forward put another in their place: their leases go on until the home has applied it
+ * (decisions/0003).
+ */
+export function replacedOf(folds: readonly Fold[], provisional: Provisional, user: UserId): Session[] {
+  if (provisional.of(user).length === 0) return [];
+  const base = union(claimants(folds, user), provisional);
+  const pending = overlayOf(folds, user, provisional, base);
+  const ended: EndedSession[] = [];
+  const { sessions } = overlaid(base, pending, ended);
+  const over = new Set(sessions.map(({ session }) => session));
+  for (const { command } of pending) if (command.kind === "close") over.add(command.session);
+  return ended.map(({ session }) => session).filter(({ session }) => !over.has(session));
+}
+
 /** Nobody has claimed the user: the epoch is that of the claim that is on its way, if one is. */
 function claimedEpoch(pending: readonly Pending[]): Epoch {
   let epoch = FIRST_EPOCH;
@@ -142,14 +157,19 @@ function union(claimed: Claimants | undefined, provisional: Provisional): Presen
   return { sessions, preferred, preferredUntilMs };
 }
 
-function overlaid(base: PresenceState, pending: readonly Pending[]): PresenceState {
+/** Sessions that are ended on the way are added to `ended`. */
+function overlaid(
+  base: PresenceState,
+  pending: readonly Pending[],
+  ended: EndedSession[] = [],
+): PresenceState {
   if (pending.length === 0) return base;
   const state: PresenceState = {
     sessions: base.sessions,
     preferred: base.preferred,
     preferredUntilMs: base.preferredUntilMs,
   };
-  for (const { command } of pending) applyToState(state, command, []);
+  for (const { command } of pending) applyToState(state, command, ended);
   return state;
 }
 

@@ -164,7 +164,7 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
     return found.ok ? super.entry(position) : found;
   }
 
-  async truncate(below: Position): ReturnType<port.ReadableLog["truncate"]> {
+  async truncate(below: Position): ReturnType<port.OriginLog["truncate"]> {
     const found = this.#mine();
     if (!found.ok) return found;
     this.server.truncate(this.name, Math.min(below, found.stream.lastSequence));
@@ -186,8 +186,11 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
 }
 
 export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
-  constructor(server: MemoryServer, origin: Region, readers: Set<port.Reader>) {
+  readonly #made: MemoryStream;
+
+  constructor(server: MemoryServer, origin: Region, made: MemoryStream, readers: Set<port.Reader>) {
     super(server, copyStream(origin), origin, readers);
+    this.#made = made;
   }
 
   async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
@@ -202,17 +205,22 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
     const stream = this.server.streams.get(this.name);
     const refusal = this.refuse(stream, entry.bytes);
     if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
+    if (stream !== this.#made)
+      return { ok: false, reason: "unavailable", detail: `${this.name} was made anew` };
     if (stream.lastSequence !== fence)
       return { ok: false, reason: "fenced", detail: `wrong last sequence: ${stream.lastSequence}` };
     const position = this.server.store(stream, entry.bytes, entry);
     return position === undefined ? FULL : { ok: true, position, duplicate: false };
   }
 
-  async truncate(below: Position): ReturnType<port.ReadableLog["truncate"]> {
+  async truncate(below: Position, logId: LogId): ReturnType<port.CopyLog["truncate"]> {
     const found = this.stream();
     if (!found.ok) return found;
     const { stream } = found;
-    const sequence = stream.firstSequence + below - (stream.entries[0]?.position ?? below);
+    const oldest = stream.entries[0] ?? { logId, position: below };
+    if (oldest.logId !== logId)
+      return { ok: false, reason: "absent", detail: `${this.name} is not of log ${logId} any more` };
+    const sequence = stream.firstSequence + below - oldest.position;
     this.server.truncate(this.name, Math.min(sequence, stream.lastSequence));
     return { ok: true };
   }

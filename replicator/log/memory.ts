@@ -247,7 +247,8 @@ export class MemoryLogStore implements port.LogStore {
 
   async openCopy(origin: Region, options: { create: boolean }): Promise<port.Opened<port.CopyLog>> {
     const found = this.#find(copyStream(origin), "copy", options.create);
-    return found.ok ? { ok: true, log: new MemoryCopyLog(this.#server, origin, this.#readers) } : found;
+    if (!found.ok) return found;
+    return { ok: true, log: new MemoryCopyLog(this.#server, origin, found.stream, this.#readers) };
   }
 
   announce(topic: string, payload: Uint8Array): void {

@@ -3,7 +3,7 @@
  * Rule: an entry lands directly after its fence or not at all, with the origin's position and identity in its headers.
  */
 import { headers } from "nats";
-import type { Position, Region } from "../core/commands.ts";
+import type { LogId, Position, Region } from "../core/commands.ts";
 import { HEADER_LOG, HEADER_POSITION } from "../wire/subjects.ts";
 import {
   append,
@@ -24,13 +24,14 @@ export class NatsCopyLog implements port.CopyLog {
   readonly #kind: streams.StreamKind;
   readonly #destination: Destination;
 
-  constructor(shared: Shared, origin: Region) {
+  /** `making` is which making of the copy this is: appends get into no other. */
+  constructor(shared: Shared, origin: Region, making: string) {
     this.region = origin;
     this.#shared = shared;
     this.#kind = streams.copyKind(origin);
     this.#destination = {
       stream: this.#kind.stream,
-      subject: this.#kind.subject(""),
+      subject: this.#kind.subject(making),
       unheard: () => undefined,
     };
   }
@@ -92,9 +93,12 @@ export class NatsCopyLog implements port.CopyLog {
     return { ok: true, entry: entry.position === position ? entry : undefined };
   }
 
-  async truncate(below: Position): ReturnType<port.CopyLog["truncate"]> {
+  async truncate(below: Position, logId: LogId): ReturnType<port.CopyLog["truncate"]> {
     const placed = await this.#place(below);
     if (!placed.ok) return placed;
+    if (placed.logId !== "" && placed.logId !== logId)
+      return { ok: false, reason: "absent", detail: `${this.#kind.stream} is not of log ${logId} any more` };
+    // Should the copy be begun again meanwhile, what comes next has higher sequences.
     return purge(this.#shared.connection, this.#kind, Math.min(placed.sequence, placed.last));
   }
 
@@ -102,15 +106,21 @@ export class NatsCopyLog implements port.CopyLog {
     return purge(this.#shared.connection, this.#kind, through + 1);
   }
 
-  /** Where in the stream the entry at `position` is if it is held, and where the last one is. A copy has no gaps, so one message tells. */
-  async #place(position: Position): Promise<port.Done<{ readonly sequence: number; readonly last: number }>> {
+  /**
+   * Where in the stream the entry at `position` is if it is held, where the last one is, and of which log they are; "" while the copy is
+   * empty. A copy has no gaps, so one message tells.
+   */
+  async #place(
+    position: Position,
+  ): Promise<port.Done<{ readonly sequence: number; readonly last: number; readonly logId: LogId }>> {
     const finding = await streams.findStream(this.#shared.connection, this.#kind);
     if (!finding.ok) return finding;
     const { messages, first_seq, last_seq } = finding.found.info.state;
-    if (messages === 0) return { ok: true, sequence: 0, last: 0 };
+    if (messages === 0) return { ok: true, sequence: 0, last: 0, logId: "" };
     const first = await this.#stored({ seq: first_seq });
     if (!first.ok) return first;
-    return { ok: true, sequence: first_seq + position - first.provenance.position, last: last_seq };
+    const { logId, position: oldest } = first.provenance;
+    return { ok: true, sequence: first_seq + position - oldest, last: last_seq, logId };
   }
 
   #stored(which: { readonly seq: number } | { readonly last_by_subj: string }) {

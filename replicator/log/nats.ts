@@ -74,7 +74,8 @@ class NatsLogStore implements port.LogStore {
 
   async openCopy(origin: Region, options: { create: boolean }): Promise<port.Opened<port.CopyLog>> {
     const finding = await this.#find(streams.copyKind(origin), options.create);
-    return finding.ok ? { ok: true, log: new NatsCopyLog(this.#shared, origin) } : finding;
+    if (!finding.ok) return finding;
+    return { ok: true, log: new NatsCopyLog(this.#shared, origin, finding.found.logId) };
   }
 
   async renewLog(region: Region, replaced: LogId): Promise<port.Opened<port.OriginLog>> {

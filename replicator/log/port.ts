@@ -87,13 +87,13 @@ export interface ReadableLog {
   read(from: Position, handlers: ReadHandlers): Reader;
   /** The entry at `position`; `undefined` when it is not held. */
   entry(position: Position): Promise<Done<{ readonly entry: Entry | undefined }>>;
-  /** Drops what is held before position `below`, but never the newest entry; `head` and positions stay as they are. Idempotent. */
-  truncate(below: Position): Promise<Done<object>>;
 }
 
 /** The region's own log. */
 export interface OriginLog extends ReadableLog {
   readonly logId: LogId;
+  /** Drops what is held before position `below`, but never the newest entry; `head` and positions stay as they are. Idempotent. */
+  truncate(below: Position): Promise<Done<object>>;
   /**
    * Puts an entry back at the end of a log that lost its tail: stored only if it gets exactly `entry.position`, else `fenced`. Also while
    * appends are held back because the tail is missing.
@@ -143,6 +143,8 @@ export interface CopyLog extends ReadableLog {
    * reload the checkpoint.
    */
   append(entry: Entry, fence: number): Promise<AppendResult>;
+  /** As of the region's own log, by positions of log `logId`: a copy that is of another by now is left as it is (`absent`). */
+  truncate(below: Position, logId: LogId): Promise<Done<object>>;
   /**
    * Drops all entries up to the one with that sequence of this stream: where another writer has put some behind it meanwhile, they stay.
    * Into an empty copy the next append may be of any position and identity. Readers are told `identity-changed` or `missing`, some only

@@ -35,7 +35,7 @@ type Shape = Pick<
 >;
 
 export interface Identity {
-  /** Of a log; empty for a copy, whose identity is that of the entries in it. */
+  /** Of a log; of a copy, which making of it this is: the entries in it have the identity of their log. */
   readonly logId: LogId;
   /** The sequence of the stream before the log's position 1: greater than 0 if the stream held another log before. */
   readonly after: number;
@@ -61,11 +61,13 @@ export interface StreamKind {
   identify(description: string): { readonly logId: LogId; readonly after: number | undefined } | undefined;
 }
 
+const mint = (): string => randomBytes(9).toString("base64url");
+
 export function logKind(region: Region): StreamKind {
   const prefix = `rollcall log ${region} id=`;
   return {
     stream: logStream(region),
-    mint: () => randomBytes(9).toString("base64url"),
+    mint,
     subject: (logId) => logSubject(region, logId),
     describe: (logId, after) => `${prefix}${logId} after=${after ?? "?"}`,
     identify: (description) => {
@@ -78,13 +80,16 @@ export function logKind(region: Region): StreamKind {
 }
 
 export function copyKind(origin: Region): StreamKind {
-  const description = `rollcall copy of ${origin}`;
+  const prefix = `rollcall copy of ${origin} id=`;
   return {
     stream: copyStream(origin),
-    mint: () => "",
-    subject: () => copySubject(origin),
-    describe: () => description,
-    identify: (actual) => (actual === description ? { logId: "", after: 0 } : undefined),
+    mint,
+    subject: (making) => copySubject(origin, making),
+    describe: (making) => `${prefix}${making}`,
+    identify: (description) => {
+      const rest = description.startsWith(prefix) ? description.slice(prefix.length) : "";
+      return /^[A-Za-z0-9_-]{10,16}$/.test(rest) ? { logId: rest, after: 0 } : undefined;
+    },
   };
 }
 

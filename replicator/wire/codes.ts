@@ -51,5 +51,8 @@ export const LINK_STATE_CODES: Codes<LinkState> = {
   values: ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun", "snapshotting"],
 };
 
+/** Where a pending of a snapshot stands. */
+export const STANDING = { pending: 0, processed: 1, over: 2 } as const;
+
 /** First byte of a part of a snapshot. */
 export const PART = { head: 1, pending: 2, records: 3, end: 4 } as const;

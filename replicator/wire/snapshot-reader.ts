@@ -8,7 +8,7 @@ import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { FoldState, PendingState, RecordState, Setting, SnapshotPart } from "../core/snapshot.ts";
 import { ByteReader } from "./byte-reader.ts";
-import { PART, PREFERRED_CODES } from "./codes.ts";
+import { PART, PREFERRED_CODES, STANDING } from "./codes.ts";
 import { CommandReader } from "./command-reader.ts";
 import { BY, LOG_ID, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VALUE, USER } from "./fields.ts";
 import { NameList } from "./names.ts";
@@ -72,9 +72,14 @@ class PartReader {
     const to = this.#regions.read(reader);
     const ordinal = reader.varint("ordinal");
     const position = reader.varint("position");
-    const processed = this.#flag("processed");
+    const standing = reader.byte("standing");
+    if (standing > STANDING.over) reader.fail("standing", "no such standing");
     const command = this.#commands.userCommand(reader.byte("kind"));
-    return { pending: { from, to, ordinal, command, position }, processed };
+    return {
+      pending: { from, to, ordinal, command, position },
+      processed: standing === STANDING.processed,
+      over: standing === STANDING.over,
+    };
   }
 
   #record(): RecordState {

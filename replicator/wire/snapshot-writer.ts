@@ -9,7 +9,7 @@ import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { FoldState, PendingState, RecordState, Setting, SnapshotPart } from "../core/snapshot.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { PART, PREFERRED_CODES } from "./codes.ts";
+import { PART, PREFERRED_CODES, STANDING } from "./codes.ts";
 import { CommandWriter } from "./command-writer.ts";
 import { BY, LOG_ID, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VALUE, USER } from "./fields.ts";
 import { NameTable } from "./names.ts";
@@ -91,13 +91,13 @@ export class SnapshotWriter {
     return bytes;
   }
 
-  readonly #pending = ({ pending, processed }: PendingState): void => {
+  readonly #pending = ({ pending, processed, over }: PendingState): void => {
     const writer = this.#writer;
     this.#regions.write(writer, pending.from);
     this.#regions.write(writer, pending.to);
     writer.varint("ordinal", pending.ordinal);
     writer.varint("position", pending.position);
-    writer.byte(processed ? 1 : 0);
+    writer.byte(over ? STANDING.over : processed ? STANDING.processed : STANDING.pending);
     this.#commands.userCommand(pending.command);
   };
 

@@ -25,9 +25,9 @@ export function copyStream(origin: Region): string {
   return `COPY_${origin}`;
 }
 
-/** The one subject of the copy of the log of `origin`. */
-export function copySubject(origin: Region): string {
-  return `rollcall.copy.${origin}`;
+/** The one subject of the copy of the log of `origin`. It names this making of the copy, so that nothing meant for one before gets into it. */
+export function copySubject(origin: Region, making: string): string {
+  return `rollcall.copy.${origin}.${making}`;
 }
 
 /** The stream of which the messages' ids say who renews which log; what else is in them means nothing. */

@@ -41,6 +41,12 @@ export function homeUnsettled(): Failure {
   return { ok: false, problem: { name: "home-unsettled", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
 }
 
+/** The release is in the log, and this node has not folded it: who asks again is told what came of it. */
+export function moveUnknown(): Failure {
+  const detail = "The log has the request, but this node cannot say yet whether it was in time.";
+  return { ok: false, problem: { name: "not-ready", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
+}
+
 /** `unavailable` is worth a retry: what was appended all the same is found and healed by reconcile. */
 export function appendFailed(outcome: Extract<AppendOutcome, { ok: false }>): Failure {
   const name = outcome.reason === "overloaded" ? "overloaded" : "log-unavailable";

@@ -63,13 +63,18 @@ export class Healing {
     for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session, now);
   }
 
-  /** A log has the session. One that a newer forward has closed already gets no lease: its log only relays what is past. */
+  /**
+   * A log has the session. One that a newer forward has closed already gets no lease: its log only relays what is past. One that a forward
+   * replaces is alive until the home has decided.
+   */
   opened(user: UserId, session: Session): void {
     const { node, leases, local, homeward } = this.#options;
+    const { replica } = node;
+    const isIt = (one: Session): boolean => one.session === session.session;
     homeward.ways.done(user, session.session);
     const held = leases.get(session.session) !== undefined;
-    const shown = node.replica.view(user)?.sessions.some((one) => one.session.session === session.session);
-    if (held || shown === true) local.opened(user, session);
+    const shown = replica.view(user)?.sessions.some((one) => isIt(one.session)) === true;
+    if (held || shown || replica.replaced(user).some(isIt)) local.opened(user, session);
   }
 
   /** Ends the sessions that the replica of before had in a log, and the one of now has not: their logs ended them while nobody listened. */

@@ -2,10 +2,10 @@
  * Takes snapshots on schedule and on request, removes old ones, and truncates the logs by what is left. Rule: nothing is truncated that
  * the oldest of the stored snapshots does not hold, so a newest one that is damaged or wrong costs nothing.
  */
-import type { Region } from "../../replicator/core/commands.ts";
+import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
-import type { LogStore } from "../../replicator/log/port.ts";
+import type { CopyLog, LogStore } from "../../replicator/log/port.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { positionIn } from "../../replicator/runtime/snapshot-label.ts";
@@ -116,7 +116,7 @@ export class Housekeeping {
       if (held <= 1) continue;
       if (origin !== region) {
         const copy = await store.openCopy(origin, { create: false });
-        if (copy.ok) await this.#drop(origin, copy.log, held - LIMITS.framesKept);
+        if (copy.ok) await this.#drop(origin, copy.log, held - LIMITS.framesKept, logId);
         continue;
       }
       const log = await store.openLog(region, { create: false });
@@ -125,17 +125,13 @@ export class Housekeeping {
         (peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF,
         clock().monoMs,
       );
-      if (log.ok && log.log.logId === logId) await this.#drop(origin, log.log, below);
+      if (log.ok && log.log.logId === logId) await this.#drop(origin, log.log, below, logId);
     }
   }
 
-  async #drop(
-    origin: Region,
-    log: { truncate(below: number): Promise<{ ok: boolean; detail?: string }> },
-    below: number,
-  ): Promise<void> {
+  async #drop(origin: Region, log: Pick<CopyLog, "truncate">, below: Position, logId: LogId): Promise<void> {
     if (below <= 1) return;
-    const done = await log.truncate(below);
+    const done = await log.truncate(below, logId);
     if (!done.ok)
       this.#options.logger.warn({ event: "truncate-failed", log: origin, below, detail: done.detail });
   }

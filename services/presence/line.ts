@@ -1,7 +1,7 @@
 /**
  * Where requests of the lower classes wait when the present turn of the event loop is full. Rule: a turn takes `turnMs` of them and then
- * at least one more each turn, higher classes first; who has waited longer than their class may is refused, so the line is short in time,
- * and it is bounded in length.
+ * at least one more each turn, higher classes first; whoever has waited longer than their class may is refused, also while a higher class
+ * takes all the turns, so the line is short in time, and it is bounded in length.
  *
  * Why turns must be short: heartbeats and the log wait for the end of a turn, and libuv accepts one new connection per turn. A flood of
  * reads of 3 ms on 150 connections made turns of half a second: two new connections a second, whatever they were for.
@@ -13,7 +13,6 @@ import type { Gate } from "./gates.ts";
 import { refuse } from "./problems.ts";
 
 interface Waiting {
-  readonly gate: Gate;
   readonly sinceMs: number;
   readonly reply: FastifyReply;
   readonly go: () => void;
@@ -55,7 +54,7 @@ export class Line {
       void refuse(reply, gate.overloaded());
       return undefined;
     }
-    requests.push({ gate, sinceMs: this.#now(), reply, go });
+    requests.push({ sinceMs: this.#now(), reply, go });
     this.#length += 1;
     this.#look();
     return undefined;
@@ -74,16 +73,24 @@ export class Line {
     }
   }
 
-  /** The first who has not waited too long goes on; those before are refused. */
+  /** Whoever has waited too long is refused, of whatever class; of the others the first of the highest class goes on. */
   #next(): void {
-    for (const { requests } of this.#waiting) {
-      for (let first = requests.shift(); first !== undefined; first = requests.shift()) {
+    const nowMs = this.#now();
+    for (const { gate, requests } of this.#waiting) {
+      for (
+        let first = requests[0];
+        first !== undefined && nowMs - first.sinceMs > gate.delayMsMax;
+        first = requests[0]
+      ) {
+        requests.shift();
         this.#length -= 1;
-        const { gate, sinceMs, reply, go } = first;
-        if (this.#now() - sinceMs <= gate.delayMsMax) return go();
-        void refuse(reply, gate.overloaded());
+        void refuse(first.reply, gate.overloaded());
       }
     }
+    const next = this.#waiting.find(({ requests }) => requests.length > 0)?.requests.shift();
+    if (next === undefined) return;
+    this.#length -= 1;
+    next.go();
   }
 
   /** How long this turn has lasted, counted from the first request that asks. */

@@ -131,6 +131,7 @@ export class Presence implements PresenceService {
       homeward,
       capacity,
       tally,
+      waiters: this.#waiters,
       clock,
       mintSession,
       random,

@@ -1,6 +1,7 @@
 /**
  * What clients and operators ask to be written: each becomes a command, addressed to the user's home and appended to this region's log.
  * Rule: a write is acknowledged when its frame is in that log, and its token says where; one that is refused or not stored changes nothing.
+ * A move alone is acknowledged when it is folded: only then does anybody know whether it was in time.
  */
 import type {
   Close,
@@ -14,18 +15,20 @@ import type {
   SessionStatus,
   UserId,
 } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Capacity } from "./capacity.ts";
-import { NOT_READY, appendFailed, sessionOver, unknownRegion } from "./failures.ts";
+import { NOT_READY, appendFailed, moveUnknown, sessionOver, unknownRegion } from "./failures.ts";
 import type { Homeward } from "./homeward.ts";
 import type { Leases } from "./leases.ts";
 import type { LocalSessions } from "./local-sessions.ts";
 import { isInLog } from "./reconcile.ts";
-import { planMove } from "./rehoming.ts";
+import { moveFault, planMove } from "./rehoming.ts";
 import type { OpenInput, OpenedSession, Outcome } from "./service.ts";
 import type { Tally } from "./tally.ts";
+import type { Waiters } from "./waiters.ts";
 
 export interface WritesOptions {
   readonly node: PresenceNode;
@@ -34,6 +37,7 @@ export interface WritesOptions {
   readonly homeward: Homeward;
   readonly capacity: Capacity;
   readonly tally: Tally;
+  readonly waiters: Waiters;
   readonly clock: Clock;
   /** A fresh, unguessable id. */
   readonly mintSession: () => SessionId;
@@ -200,12 +204,17 @@ export class Writes {
   }
 
   async rehome(user: UserId, to: Region): Written {
-    const { node } = this.#options;
+    const { node, waiters } = this.#options;
     if (!node.caughtUp) return NOT_READY;
     const move = planMove(node, user, to);
     if (!move.ok) return move;
-    if (move.release === undefined) return { ok: true, value: { token: node.replica.applied() } };
-    return this.#append(move.release);
+    const { planned } = move;
+    if (planned === undefined) return { ok: true, value: { token: node.replica.applied() } };
+    const written = await this.#append(planned.release);
+    if (!written.ok) return written;
+    const check = await waiters.wait(written.value.token, LIMITS.appendTimeoutMs);
+    if (check === "overloaded" || check.kind !== "satisfied") return moveUnknown();
+    return moveFault(node, planned.release, planned.epoch) ?? written;
   }
 
   async decide(key: string, value: string, by: string, reason: string): Written {

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { CopyLog } from "../../replicator/log/port.ts";
+import { copyStream } from "../../replicator/wire/subjects.ts";
 import { createCopy, copyEntry, fillCopy, freshRegion, reasonOf, type Harness } from "./harness.ts";
 import { Recorder, bytesOf, range } from "./recorder.ts";
 
@@ -63,6 +64,19 @@ export function copyContract(name: string, harness: () => Harness): void {
         expect(new Set(results.map(reasonOf))).toEqual(new Set(["fenced", "ok"]));
       }
       expect((await new Recorder(a, 1).read(20)).positions).toEqual(range(1, 20));
+    });
+
+    it("what is meant for a copy does not get into one that was made in its place, whatever its fence", async () => {
+      const origin = freshRegion();
+      const store = await harness().store();
+      const before = await createCopy(store, origin);
+      await fillCopy(before, "identity-a", 1, 3);
+      await harness().deleteStream(copyStream(origin));
+      const after = await createCopy(store, origin);
+      await fillCopy(after, "identity-a", 41, 43);
+      expect(reasonOf(await before.append(copyEntry(4), 3))).toBe("unavailable");
+      expect(reasonOf(await after.append(copyEntry(44), 3))).toBe("ok");
+      expect(await after.checkpoint()).toMatchObject({ position: 44, sequence: 4 });
     });
 
     it("pipelined appends chain their fences, and after one is lost all behind it are fenced", async () => {

@@ -34,10 +34,10 @@ export function keepingContract(name: string, harness: () => Harness): void {
       const copy = await createCopy(store, freshRegion());
       await harness().deleteStream(logStream(log.region));
       await harness().deleteStream(copyStream(copy.region));
-      for (const gone of [log, copy]) {
+      for (const gone of [log, copy])
         expect(await gone.entry(1)).toMatchObject({ ok: false, reason: "absent" });
-        expect(await gone.truncate(5)).toMatchObject({ ok: false, reason: "absent" });
-      }
+      expect(await log.truncate(5)).toMatchObject({ ok: false, reason: "absent" });
+      expect(await copy.truncate(5, "identity-a")).toMatchObject({ ok: false, reason: "absent" });
       expect(await copy.reset(1)).toMatchObject({ ok: false, reason: "absent" });
     });
   });
@@ -66,16 +66,24 @@ export function keepingContract(name: string, harness: () => Harness): void {
 
     it("a copy goes by the origin's positions and keeps its newest entry, which is its checkpoint", async () => {
       const copy = await createCopy(await harness().store(), freshRegion());
-      expect(await copy.truncate(10)).toEqual({ ok: true });
+      expect(await copy.truncate(10, "identity-a")).toEqual({ ok: true });
       await fillCopy(copy, "identity-a", 41, 50);
-      for (const below of [30, 41, 45, 45, 2]) expect(await copy.truncate(below)).toEqual({ ok: true });
+      for (const below of [30, 41, 45, 45, 2])
+        expect(await copy.truncate(below, "identity-a")).toEqual({ ok: true });
       expect(await extentOf(copy)).toMatchObject({ first: 45, head: 50 });
       const slow = await new Recorder(copy, 45).read(6);
-      expect(await copy.truncate(1_000)).toEqual({ ok: true });
+      expect(await copy.truncate(1_000, "identity-a")).toEqual({ ok: true });
       expect(await extentOf(copy)).toMatchObject({ first: 50, head: 50 });
       expect(await copy.checkpoint()).toMatchObject({ position: 50, sequence: 10 });
       expect(await copy.append(copyEntry(51), 10)).toMatchObject({ ok: true });
       expect((await slow.read(7)).positions).toEqual(range(45, 51));
+    });
+
+    it("a copy that is of another log by now keeps all of it", async () => {
+      const copy = await createCopy(await harness().store(), freshRegion());
+      await fillCopy(copy, "identity-b", 41, 50);
+      expect(await copy.truncate(45, "identity-a")).toMatchObject({ ok: false, reason: "absent" });
+      expect(await extentOf(copy)).toMatchObject({ first: 41, head: 50 });
     });
 
     it("goes on where it was after a restart", async () => {

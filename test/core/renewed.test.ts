@@ -1,11 +1,11 @@
 /** A log that goes on where another ended: who may follow it, and that nothing of the one is taken for something of the other. */
 import { describe, expect, it } from "vitest";
-import type { Accept, Command, Frame, UserCommand } from "../../replicator/core/commands.ts";
+import type { Command, Frame } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { canonical, digestOf, imported, observed, partsOf } from "./observed.ts";
 import { recorded } from "./recorded.ts";
-import { REGIONS, USERS, accept, close, forward, frame, open, prefer, update } from "./samples.ts";
+import { REGIONS, USERS, accept, close, forward, frame, open, prefer } from "./samples.ts";
 
 const RENEWAL_STEP = 2 ** 32;
 
@@ -244,56 +244,8 @@ describe("a log that applies a command for itself", () => {
     const replica = new Replica(REGIONS);
     replica.apply("us", 1, frame("us", open("ann", "s0", "us"), forward("cn", mine)));
     replica.apply("us", 2, frame("us", accept("cn", 0, 1, mine)));
-    expect(replica.provisional.size).toBe(0);
+    expect(replica.provisional.of("ann")).toEqual([]);
     replica.apply("us", 3, frame("us", open("ann", "s2", "us", "phone"), close("ann", "s1")));
     expect(replica.view("ann")?.sessions.map(({ session }) => session.session)).toEqual(["s0", "s2"]);
-  });
-});
-
-describe("what comes back", () => {
-  const CLAIM: UserCommand = {
-    kind: "claim",
-    user: "ann",
-    epoch: { generation: 0, count: 2 },
-    sessions: [S1.session],
-    preferred: "automatic",
-    untilMs: 0,
-  };
-  const BUSY = { ...S1.session, status: "busy" } as const;
-  it.each<[string, UserCommand[], Accept, number[]]>([
-    ["settles what it was sent as, and older ones", [close("ann", "s1"), S1], accept("cn", 0, 1, S1), []],
-    [
-      "settles the update that it was sent with",
-      [S1, update("ann", "s1", "busy")],
-      accept("cn", 0, 1, open("ann", BUSY)),
-      [],
-    ],
-    ["leaves newer ones pending", [S1, update("ann", "s1", "busy")], accept("cn", 0, 1, S1), [2]],
-    ["leaves pending what was sent otherwise", [S1], accept("cn", 0, 1, open("ann", BUSY)), [1]],
-    [
-      "in another state leaves it pending",
-      [S1],
-      accept("cn", 0, 1, open("ann", { ...S1.session, state: "x" })),
-      [1],
-    ],
-    ["from another region leaves it pending", [S1], accept("eu", 0, 1, S1), [1]],
-    [
-      "leaves pending what is about other sessions and preferences",
-      [open("ann", "s2", "us"), prefer("ann", "busy")],
-      accept("cn", 0, 1, S1),
-      [1, 2],
-    ],
-    ["leaves claims pending", [CLAIM], accept("cn", 0, 1, S1), [1]],
-    ["in a claim settles it too", [S1, open("ann", "s2", "us")], accept("cn", 0, 1, CLAIM), [2]],
-    [
-      "and is no opening settles nothing",
-      [prefer("ann", "busy")],
-      accept("cn", 0, 1, prefer("ann", "busy")),
-      [1],
-    ],
-  ])("%s", (_rule, sent, given, left) => {
-    const replica = lagging(...sent);
-    replica.apply("us", 2, frame("us", given));
-    expect([...replica.provisional.queue("us", "cn")].map(({ ordinal }) => ordinal)).toEqual(left);
   });
 });

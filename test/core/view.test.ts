@@ -31,6 +31,32 @@ function statusOf(of: Replica, session: string): Session["status"] | undefined {
   return of.view("ann")?.sessions.find((one) => one.session.session === session)?.session.status;
 }
 
+function phone(id: string, region: Region): Command & UserCommand {
+  return open("ann", sessionOf(id, region, "phone"));
+}
+
+function replaced(of: Replica): string[] {
+  return of.replaced("ann").map(({ session }) => session);
+}
+
+describe("a session that a forward replaces", () => {
+  it("is told apart from one that is shown, or closed", () => {
+    const here = fold(replica(), "cn", phone("s1", "cn"));
+    expect(replaced(here)).toEqual([]);
+    fold(here, "eu", forward("cn", phone("x", "eu")));
+    expect([shown(here), replaced(here)]).toEqual([["x*"], ["s1"]]);
+    fold(here, "us", forward("cn", close("ann", "s1")), forward("cn", prefer("ann", "busy")));
+    expect([shown(here), replaced(here)]).toEqual([["x*"], []]);
+  });
+
+  it("is not what another forward brings back", () => {
+    const here = fold(replica(), "cn", phone("s1", "us"));
+    fold(here, "eu", forward("cn", phone("x", "eu")));
+    fold(here, "us", forward("cn", phone("s1", "us")));
+    expect([shown(here), replaced(here)]).toEqual([["s1"], ["x"]]);
+  });
+});
+
 describe("a forward", () => {
   it("counts at once, and is provisional until the home has processed it", () => {
     const here = fold(replica(), "us", forward("cn", open("ann", "s1", "us")));

@@ -14,4 +14,32 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a replica made anew while a copy was empty had nothing of that log, and took the place of one that had",
   },
+  {
+    seed: 245_409_912,
+    events: 5_000,
+    found: "an update that says what came back with the opening before it was left out by its target",
+  },
+  {
+    seed: 245_410_447,
+    events: 5_000,
+    found: "a move was acknowledged whose release stood behind a drop to another region, and changed nothing",
+  },
+  {
+    seed: 245_409_308,
+    events: 5_000,
+    found:
+      "a node that had not folded how a peer's log was begun again truncated its copy by positions of the log before",
+  },
+  {
+    seed: 245_410_125,
+    events: 5_000,
+    found:
+      "after a restart a session that a login elsewhere replaced for now had no lease, was refused, and got one later",
+  },
+  {
+    seed: 247_224_153,
+    events: 5_000,
+    found:
+      "an append to a copy that was made anew since got into the new one, its fence being right by chance",
+  },
 ];

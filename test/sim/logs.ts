@@ -24,6 +24,7 @@ import type { SimStore } from "./store.ts";
 const APPEND_LATE_MS = 3_000;
 export const UNANSWERED = { ok: false, reason: "unavailable", detail: "no answer" } as const;
 const ABSENT = { ok: false, reason: "absent", detail: "the stream does not exist" } as const;
+const OTHER = { ok: false, reason: "absent", detail: "another log" } as const;
 const MISSING = { ok: false, reason: "unavailable", detail: "the stream does not exist" } as const;
 const FULL = { ok: false, reason: "rejected", detail: "the server is full" } as const;
 
@@ -56,9 +57,11 @@ abstract class SimLog {
     });
   }
 
-  truncate(below: Position): Promise<Done<object>> {
+  protected dropBelow(below: Position, logId: LogId): Promise<Done<object>> {
     return this.found((stream) => {
-      this.store.world.truncated(this.store, this.region, stream.newest?.logId ?? "", below);
+      const { newest } = stream;
+      if (newest !== undefined && newest.logId !== logId) return OTHER;
+      this.store.world.truncated(this.store, this.region, logId, below);
       stream.truncate(stream.sequenceOf(below) ?? 0);
       return { ok: true };
     });
@@ -142,6 +145,10 @@ export class SimOriginLog extends SimLog implements OriginLog {
     this.#vouches = this.store.world.machine.nowMs - this.#ackedAtMs < VOUCHES_MS;
   }
 
+  truncate(below: Position): Promise<Done<object>> {
+    return this.dropBelow(below, this.logId);
+  }
+
   async proof(): Promise<Done<{ readonly proof: Proof }>> {
     const proof = await this.store.ask(() => this.store.server.proofs.get(this.logId) ?? "none");
     return proof === undefined ? UNANSWERED : { ok: true, proof };
@@ -156,7 +163,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
 
   #mark(mark: () => void): Promise<Done<object>> {
     return this.found<Done<object>>(({ logId }) => {
-      if (logId !== this.logId) return { ok: false, reason: "absent", detail: "another log" };
+      if (logId !== this.logId) return OTHER;
       mark();
       return { ok: true };
     });
@@ -222,6 +229,13 @@ export class SimOriginLog extends SimLog implements OriginLog {
 }
 
 export class SimCopyLog extends SimLog implements CopyLog {
+  readonly #made: Stream;
+
+  constructor(store: SimStore, origin: Region, made: Stream) {
+    super(store, origin);
+    this.#made = made;
+  }
+
   protected current(): Stream {
     return this.store.server.copy(this.region);
   }
@@ -242,7 +256,7 @@ export class SimCopyLog extends SimLog implements CopyLog {
     const bytes = entry.bytes.slice();
     const serve = (): AppendResult => {
       const stream = this.current();
-      if (!stream.exists) return MISSING;
+      if (!stream.exists || stream !== this.#made) return MISSING;
       if (stream.last !== fence && !bugs.dropFencing)
         return { ok: false, reason: "fenced", detail: `the last sequence is ${stream.last}, not ${fence}` };
       if (server.full) return FULL;
@@ -255,6 +269,10 @@ export class SimCopyLog extends SimLog implements CopyLog {
     return new Promise((resolve) => {
       network.request(connection, serve, (result) => resolve(result ?? UNANSWERED), { answerLost });
     });
+  }
+
+  truncate(below: Position, logId: LogId): Promise<Done<object>> {
+    return this.dropBelow(below, logId);
   }
 
   reset(through: number): Promise<Done<object>> {

@@ -82,17 +82,17 @@ export class SimStore implements LogStore {
   }
 
   async openCopy(origin: Region, { create }: { create: boolean }): Promise<Opened<CopyLog>> {
-    const exists = await this.ask(() => {
+    const found = await this.ask(() => {
       const copy = this.server.copy(origin);
       if (create && !copy.exists) {
         copy.exists = true;
         copy.wake();
       }
-      return copy.exists;
+      return { copy, exists: copy.exists };
     });
-    if (exists === undefined) return UNANSWERED;
-    if (!exists) return { ok: false, reason: "absent", detail: "no such copy" };
-    return { ok: true, log: new SimCopyLog(this, origin) };
+    if (found === undefined) return UNANSWERED;
+    if (!found.exists) return { ok: false, reason: "absent", detail: "no such copy" };
+    return { ok: true, log: new SimCopyLog(this, origin, found.copy) };
   }
 
   snapshots(): SnapshotStore {

@@ -79,6 +79,7 @@ export const PARTS: readonly SnapshotPart[] = [
           command: { kind: "close", user: "ann", session: "s1", reason: "logout", by: "" },
         },
         processed: false,
+        over: false,
       },
     ],
   },
@@ -152,16 +153,22 @@ function arbitraryFold(region: string, users: number): fc.Arbitrary<FoldState> {
   });
 }
 
-const pending = fc.record({
-  pending: fc.record({
-    from: regionName,
-    to: regionName,
-    ordinal: safeFrom0,
-    position: safeFrom0,
-    command: arbitraryUserCommand(regionName, 0),
-  }),
-  processed: fc.boolean(),
-});
+const pending = fc
+  .record({
+    pending: fc.record({
+      from: regionName,
+      to: regionName,
+      ordinal: safeFrom0,
+      position: safeFrom0,
+      command: arbitraryUserCommand(regionName, 0),
+    }),
+    standing: fc.constantFrom("pending", "processed", "over"),
+  })
+  .map((one) => ({
+    pending: one.pending,
+    processed: one.standing === "processed",
+    over: one.standing === "over",
+  }));
 
 /** Any snapshot of a few folds, with all that it may hold. */
 export const arbitrarySnapshot: fc.Arbitrary<readonly SnapshotPart[]> = fc

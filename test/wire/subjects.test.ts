@@ -17,7 +17,7 @@ it("streams, subjects and headers are named as documented, the region kept as it
   expect(logStream("eu-west-1")).toBe("LOG_eu-west-1");
   expect(logSubject("eu-west-1", "Qm3x_-9K")).toBe("rollcall.log.eu-west-1.Qm3x_-9K");
   expect(copyStream("cn")).toBe("COPY_cn");
-  expect(copySubject("cn")).toBe("rollcall.copy.cn");
+  expect(copySubject("cn", "Qm3x_-9K")).toBe("rollcall.copy.cn.Qm3x_-9K");
   expect(announceSubject("links")).toBe("rollcall.announce.links");
   expect(RENEWALS_STREAM).toBe("ROLLCALL_RENEWALS");
   expect(RENEWALS_SUBJECT).toBe("rollcall.renewals");

@@ -26,7 +26,7 @@ function observedCopy(copy: CopyLog, folded: (entry: Entry) => void): CopyLog {
     checkpoint: () => copy.checkpoint(),
     append: (entry, fence) => copy.append(entry, fence),
     entry: (position) => copy.entry(position),
-    truncate: (below) => copy.truncate(below),
+    truncate: (below, logId) => copy.truncate(below, logId),
     reset: (through) => copy.reset(through),
     read: (from, handlers) =>
       copy.read(from, {

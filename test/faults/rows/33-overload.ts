@@ -22,7 +22,7 @@ const OVERLOAD_MIN = 10;
 /** So few that what is measured is how fast the node serves, not how it sheds. */
 const GENTLE_CONNECTIONS = 2;
 /** Of each kind. The node answers a refusal when a request has waited as long as it may, so few connections cannot send many. */
-const FLOOD_CONNECTIONS = 400;
+const FLOOD_CONNECTIONS = 800;
 const CAPACITY_SECONDS = 4;
 const FLOOD_SECONDS = { quick: 30, full: 90 };
 /** Of flood before the load that is judged begins. */

@@ -95,6 +95,19 @@ describe("the line", () => {
     expect(status).toBe(503);
   });
 
+  it("refuses who has waited too long while a higher class takes every turn", async () => {
+    const status = await withReply((reply) => {
+      enter("first", LIMITS.turnMs + 1, reply);
+      enter("list", 1, reply, "lists");
+      nowMs += LIMITS.shedListsMs + 1;
+      for (const name of ["a", "b", "c", "d"]) enter(name, LIMITS.turnMs + 1, reply);
+      turn();
+      expect([went[1], reply.sent]).toEqual(["a", true]);
+      expect(went).not.toContain("list");
+    });
+    expect(status).toBe(503);
+  });
+
   it("is bounded: beyond, requests are refused at once", async () => {
     const status = await withReply((reply) => {
       enter("first", LIMITS.turnMs + 1, reply);

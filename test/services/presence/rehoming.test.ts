@@ -1,8 +1,9 @@
 /** Planned re-homing: who may give a user over, when, and what becomes of the sessions. */
-import { describe, expect, it } from "vitest";
-import type { Region } from "../../../replicator/core/commands.ts";
+import { describe, expect, it, vi } from "vitest";
+import type { Region, UserCommand } from "../../../replicator/core/commands.ts";
+import { LIMITS } from "../../../replicator/core/limits.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { forward, open, prefer, progress } from "../../core/samples.ts";
+import { accept, drop, forward, open, prefer, progress } from "../../core/samples.ts";
 import { Regions, until } from "./regions.ts";
 
 /** Both peers have folded this region's log as it is, and say so. */
@@ -26,8 +27,8 @@ describe("the home", () => {
     const bench = heard(await withAnn());
     const moving = bench.presence.rehome("ann", "us");
     expect(await bench.settle()).toEqual([{ kind: "release", user: "ann", to: "us" }]);
-    expect(valueOf(await moving).token.get("cn")?.position).toBe(bench.log.length);
     bench.fold();
+    expect(valueOf(await moving).token.get("cn")?.position).toBe(bench.log.length);
     expect(bench.presence.presence("ann")).toMatchObject({ home: "us", sessions: [{ session: "s1" }] });
   });
 
@@ -35,8 +36,8 @@ describe("the home", () => {
     const bench = heard(await withAnn());
     const moving = bench.presence.rehome("ann", "us");
     await bench.settle();
-    valueOf(await moving);
     bench.fold();
+    valueOf(await moving);
     const busy = bench.presence.prefer("ann", "busy", 0);
     expect(await bench.settle()).toEqual([forward("us", prefer("ann", "busy"))]);
     valueOf(await busy);
@@ -56,6 +57,54 @@ describe("the home", () => {
     await bench.settle("lost");
     expect(await moving).toMatchObject({ problem: { name: "log-unavailable" } });
     expect(bench.presence.presence("ann").home).toBe("cn");
+  });
+
+  it("says where the user is when another command that stands before the release gave them up elsewhere", async () => {
+    const bench = heard(await withAnn());
+    const moving = bench.presence.rehome("ann", "us");
+    bench.log.push([drop("ann", "eu")]);
+    await bench.settle();
+    bench.fold();
+    expect(await moving).toMatchObject({ problem: { name: "not-home", members: { home: "eu" } } });
+    expect(bench.presence.node.replica.refusals.get("not-homed")).toBe(1);
+  });
+
+  it("is content when that command gave them up to the same region", async () => {
+    const bench = heard(await withAnn());
+    const moving = bench.presence.rehome("ann", "us");
+    bench.log.push([drop("ann", "us")]);
+    await bench.settle();
+    bench.fold();
+    expect(await moving).toMatchObject({ ok: true });
+  });
+
+  it("is content when the user has come back since", async () => {
+    const bench = heard(await withAnn());
+    const moving = bench.presence.rehome("ann", "us");
+    await bench.settle();
+    const epoch = { generation: 0, count: 3 };
+    const claim: UserCommand = {
+      kind: "claim",
+      user: "ann",
+      epoch,
+      sessions: [],
+      preferred: "automatic",
+      untilMs: 0,
+    };
+    bench.log.push([accept("us", 0, 1, claim)]);
+    bench.fold();
+    valueOf(await moving);
+    expect(bench.presence.presence("ann")).toMatchObject({ home: "cn", epoch });
+  });
+
+  it("cannot say what came of it while the release is not folded", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const bench = heard(await withAnn());
+    const moving = bench.presence.rehome("ann", "us");
+    await bench.settle();
+    vi.advanceTimersByTime(LIMITS.appendTimeoutMs);
+    vi.useRealTimers();
+    expect(await moving).toMatchObject({ problem: { name: "not-ready", retryAfterSeconds: 1 } });
   });
 
   it("has nothing to do for a user who is to stay", async () => {

@@ -61,7 +61,8 @@ async function crossed() {
   // Both are held from their second frame on: who stands where they were begun cannot go on.
   await log.log.putBack({ position: 2, logId, bytes: encodeFrame(mark("cn", logId)) });
   await copy.log.append({ position: 2, logId: US_2, bytes: encodeFrame(mark("us", US_2)) }, 1);
-  for (const one of [log.log, copy.log]) await one.truncate(2);
+  await log.log.truncate(2);
+  await copy.log.truncate(2, US_2);
   const snapshotsOf = (region: string): Snapshots =>
     new Snapshots({
       region,
@@ -180,7 +181,8 @@ async function behind(copied: readonly Frame[] = US_BOTH.slice(0, 1)) {
     await log.log.putBack({ position: index + 1, logId, bytes: encodeFrame(next) });
   for (const [index, next] of [CN_2, mark("cn", CN_2.logId)].entries())
     await cn.append({ position: index + 1, logId: CN_2.logId, bytes: encodeFrame(next) }, index);
-  for (const each of [log.log, cn]) await each.truncate(2);
+  await log.log.truncate(2);
+  await cn.truncate(2, CN_2.logId);
   for (const [index, next] of copied.entries())
     await us.append({ position: index + 1, logId: "log-us", bytes: encodeFrame(next) }, index);
   const snapshots = new Snapshots({

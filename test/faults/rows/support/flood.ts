@@ -25,6 +25,11 @@ export interface Flooded {
 }
 
 const run = promisify(execFile);
+/** What wrk prints for people changes with its length; this does not. */
+const SUMMARY = `done = function(summary)
+  io.write(string.format("summary %d %d %d\\n", summary.requests, summary.errors.status, summary.duration))
+end
+`;
 let scripts = 0;
 
 export async function flood(options: FloodOptions): Promise<Flooded> {
@@ -39,16 +44,16 @@ export async function flood(options: FloodOptions): Promise<Flooded> {
 async function withWrk({ url, path, body, connections, seconds, folder }: FloodOptions): Promise<Flooded> {
   const script = join(folder, `flood-${(scripts += 1)}.lua`);
   const post = `wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [==[${JSON.stringify(body)}]==]\n`;
-  writeFileSync(script, body === undefined ? "" : post);
+  writeFileSync(script, (body === undefined ? "" : post) + SUMMARY);
   const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", script, url + path];
   const { stdout } = await run("wrk", args);
-  const [, requests = "0", took = "0"] = /(\d+) requests in ([\d.]+)s/.exec(stdout) ?? [];
-  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
-  const elapsed = Number(took);
-  if (elapsed === 0) throw new Error(`wrk said: ${stdout}`);
+  const [requests, refused, micros] = /summary (\d+) (\d+) (\d+)/.exec(stdout)?.slice(1).map(Number) ?? [];
+  if (requests === undefined || refused === undefined || micros === undefined)
+    throw new Error(`wrk said: ${stdout}`);
+  const elapsed = micros / 1_000_000;
   return {
-    sentPerSecond: Number(requests) / elapsed,
-    servedPerSecond: (Number(requests) - refused) / elapsed,
+    sentPerSecond: requests / elapsed,
+    servedPerSecond: (requests - refused) / elapsed,
   };
 }
 
