@@ -15,10 +15,12 @@
  * another region, which this replica has not heard of since, and must not stand above the newer.
  *
  * A region sends a command to its own log only once its older forwards about the same thing are processed (`route.ts`). So where a
- * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it.
+ * replica folds such a command while a forward of that log is pending, it lags behind the forward's target: the command overtakes it. Or its
+ * node had not folded the forward when it sent it: then the command takes its place, but for a close, which only an opening takes back.
  *
  * What a log forwarded and accepts again from where it sent it was processed there: the user was given up, and the record or the command
- * came back (decisions/0015). It is over: it is shown no more. Its target still has to process it, and what follows goes the same way.
+ * came back (decisions/0015). That, and a close that was overtaken, is over: it is shown no more. Its target still has to process it, and
+ * what follows goes the same way.
  */
 import { Ahead } from "./ahead.ts";
 import type { ClientCommand, Position, Region, Session, SessionId, UserCommand, UserId } from "./commands.ts";
@@ -100,15 +102,22 @@ export class Provisional {
   }
 
   /**
-   * The log `from` applied the command for itself: its older forwards about the same thing are processed. Of a claim that came back: the
-   * claims of lower epochs that it has given out.
+   * The log `from` applied the command for itself: its older forwards about the same thing are over, and but for {@link outlasting} they
+   * are left out. Of a claim that came back: the claims of lower epochs that it has given out.
    */
   overtake(from: Region, command: UserCommand): void {
     const all = this.underWay(command.user);
-    const left = all.filter((one) => one.from !== from || !isOvertaken(one.command, command));
-    if (left.length === all.length) return;
-    for (const one of all) if (!left.includes(one)) this.#unqueue(one);
-    this.#keep(command.user, left);
+    const past = all.filter((one) => one.from === from && isOvertaken(one.command, command));
+    if (past.length === 0) return;
+    const lasting = command.kind === "open" ? NONE : outlasting(past);
+    for (const one of past) {
+      if (!lasting.includes(one)) this.#unqueue(one);
+      else if (this.#isQueued(one)) this.#over.add(one);
+    }
+    this.#keep(
+      command.user,
+      all.filter((one) => this.#over.has(one) || !past.includes(one)),
+    );
   }
 
   /**
@@ -212,6 +221,19 @@ export class Provisional {
 function isSaid(command: UserCommand, session: Session): boolean {
   const said = command.kind === "open" ? command.session : command;
   return "status" in said && said.status === session.status && said.state === session.state;
+}
+
+/**
+ * The closes that no newer opening to the same region follows. A node that had not folded them may have sent what overtakes them: an
+ * update, and the session would stay; a close of one record, and the session would stay in another.
+ */
+function outlasting(past: readonly Pending[]): readonly Pending[] {
+  return past.filter(({ to, ordinal, command }) => {
+    const isReopened = past.some(
+      (one) => one.to === to && one.ordinal > ordinal && one.command.kind === "open",
+    );
+    return command.kind === "close" && !isReopened;
+  });
 }
 
 function isOvertaken(older: UserCommand, newer: UserCommand): boolean {

@@ -147,7 +147,8 @@ export class Snapshots {
   /**
    * Where no single one leads on (several logs were begun again at the same time, or each is held from beyond where some snapshot ends):
    * for each region one from which its log can be followed; `undefined` where one has none. Of several the one that is furthest in the log:
-   * then no other knows that a forward was processed there which it has still to hear of.
+   * then no other knows that a forward was processed there which it has still to hear of. A copy that is not there, or has no frames, goes on
+   * from any of them: the furthest is meant there too.
    */
   fittingEach(
     all: readonly Labelled[],
@@ -157,13 +158,24 @@ export class Snapshots {
     const chosen = new Map<Region, Labelled>();
     for (const [region, held] of logs) {
       const fitting = this.#fitting(all, new Map([[region, held]]));
-      const at = ({ label }: Labelled): Position => positionIn(label, region, held.logId) ?? 0;
+      const logId = held.logId === "" ? this.#named(region, fitting) : held.logId;
+      const at = ({ label }: Labelled): Position => positionIn(label, region, logId) ?? 0;
       const furthest = Math.max(...fitting.map(at));
       const found = suspect ? fitting.at(-1) : fitting.find((one) => at(one) === furthest);
       if (found === undefined) return undefined;
       chosen.set(region, found);
     }
     return chosen;
+  }
+
+  /**
+   * The log that the region had, as this region's newest snapshot that has one says, or else the newest of all; "" where none has one. What
+   * this region's log forwarded there is known as far as these say.
+   */
+  #named(region: Region, newestFirst: readonly Labelled[]): LogId {
+    const naming = newestFirst.filter(({ label }) => label.vector.has(region));
+    const named = naming.find(({ label }) => label.region === this.#options.region) ?? naming[0];
+    return named?.label.vector.get(region)?.logId ?? "";
   }
 
   /** One of them, at least, says what the region's log never had. */

@@ -2,7 +2,7 @@
 import type { Position, Region, Session, UserId } from "../../replicator/core/commands.ts";
 import { rank } from "../../replicator/core/homing.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
-import { NOTHING, changed, isHigher, share } from "./model.ts";
+import { NOTHING, changed, isHigher, replaces, share } from "./model.ts";
 import type { ModelForward, ModelLog, ModelRecord, ModelState } from "./model.ts";
 
 export interface ModelView extends ModelState {
@@ -44,7 +44,9 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
   const counting = byName.flatMap(({ forwards }) => {
     const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
     const waiting = about.filter(
-      (one, index) => pending.has(one) && !about.slice(index).some((newer) => voids(newer, one)),
+      (one, index) =>
+        pending.has(one) &&
+        !about.slice(index).some((newer) => !pending.has(newer) && replaces(newer.command, one.command)),
     );
     return about.filter(
       (one, index) =>
@@ -88,18 +90,6 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
 
   function longestWay(one: ModelForward): number {
     return Math.max(...[...alikeBefore(one), one].map(({ to }) => steps(to)));
-  }
-
-  function voids(by: ModelForward, { command: older }: ModelForward): boolean {
-    const { command: newer } = by;
-    if (pending.has(by)) return false;
-    if (older.kind === "claim" || newer.kind === "claim" || !share(older, newer)) return false;
-    if (older.kind === "update" || older.kind === "prefer") return true;
-    if (older.kind === "close") return false;
-    return (
-      newer.kind === "open" ||
-      (newer.kind === "close" && older.session.device === "" && older.session.policy === "multi")
-    );
   }
 
   /** How often what is sent to a region is sent on; three regions pass a user on twice at most. */

@@ -37,6 +37,8 @@ export interface ModelForward {
   readonly command: UserCommand;
   /** The log applied a later command about the same thing for itself. */
   overtaken: boolean;
+  /** The log said later what takes its place: its target may leave it out. */
+  needless: boolean;
 }
 
 /** An accept that took effect. */
@@ -228,10 +230,25 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     for (const one of forwards) {
       if (command.kind === "claim") {
         const older = one.command.kind === "claim" && one.command.user === command.user;
-        if (older && isHigher(command.epoch, one.command.epoch)) one.overtaken = true;
+        if (older && isHigher(command.epoch, one.command.epoch)) one.overtaken = one.needless = true;
       } else if (forItself && one.command.kind !== "claim" && share(one.command, command))
         one.overtaken = true;
     }
+    if (forItself && command.kind !== "claim") takePlace(command);
+  }
+
+  /** A command for itself stands for all that it sent about the same thing, but for closes: they count unless the session was opened again. */
+  function takePlace(command: UserCommand): void {
+    const about = forwards.filter(
+      (one) => one.command.kind !== "claim" && !one.needless && share(one.command, command),
+    );
+    const needless = about.filter(
+      (one, index) =>
+        one.command.kind !== "close" ||
+        command.kind === "open" ||
+        about.slice(index).some(({ to, command: { kind } }) => to === one.to && kind === "open"),
+    );
+    for (const one of needless) one.needless = true;
   }
 
   /** What was sent there and comes back from there was processed, and what was sent before it about the same session. */
@@ -250,7 +267,8 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
   function send(to: Region, command: UserCommand): void {
     const last = forwards.findLast((one) => one.to === to)?.ordinal ?? 0;
     const ordinal = Math.max(last, base) + 1;
-    forwards.push({ from: region, to, ordinal, command, overtaken: false });
+    for (const one of forwards) if (replaces(command, one.command)) one.needless = true;
+    forwards.push({ from: region, to, ordinal, command, overtaken: false, needless: false });
   }
 }
 
@@ -271,6 +289,15 @@ function subjects(command: UserCommand): string[] {
 /** Whether two commands are about something in common. */
 export function share(a: UserCommand, b: UserCommand): boolean {
   return subjects(a).some((one) => subjects(b).includes(one));
+}
+
+/** Whether a forward of the older command, too, would change nothing. */
+export function replaces(newer: UserCommand, older: UserCommand): boolean {
+  if (older.kind === "claim" || newer.kind === "claim" || !share(older, newer)) return false;
+  if (older.kind === "update" || older.kind === "prefer") return true;
+  if (older.kind === "close") return false;
+  if (newer.kind === "open") return newer.session.device === older.session.device;
+  return newer.kind === "close" && older.session.device === "" && older.session.policy === "multi";
 }
 
 export function isHigher(a: Epoch, b: Epoch): boolean {

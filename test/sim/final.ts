@@ -7,8 +7,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
 import { FIRST_EPOCH } from "../../replicator/core/homing.ts";
 import { claimsTo, modelView } from "../core/model-view.ts";
-import { readLog, share } from "../core/model.ts";
-import type { ModelForward, ModelLog } from "../core/model.ts";
+import { readLog } from "../core/model.ts";
+import type { ModelLog } from "../core/model.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { foldDiffers } from "./like-model.ts";
@@ -96,8 +96,8 @@ function bereftOf(world: World): ReadonlySet<UserId> {
 }
 
 /**
- * Invariant 5: in order, each at most once, as it was sent; left out only where a newer one about the same thing followed. What a lost end
- * has sent may have taken effect, or not; of the users of whom a lost end spoke, some effects may be lost with it.
+ * Invariant 5: in order, each at most once, as it was sent; left out only where the log said later what takes its place, in a forward
+ * or for itself. What a lost end has sent may have taken effect, or not; of the users of whom a lost end spoke, some effects may be lost with it.
  */
 function exactlyOnce(
   home: ModelLog,
@@ -117,19 +117,14 @@ function exactlyOnce(
     if (commands.get(at)?.some((one) => isDeepStrictEqual(command, one)) !== true)
       return `invariant 5: ${where} is not what was sent`;
     const skipped = sent.find(
-      ({ ordinal, ...one }) =>
-        ordinal > done && ordinal < at && !isFollowed(one) && !bereft.has(one.command.user),
+      ({ ordinal, command: { user }, needless }) =>
+        ordinal > done && ordinal < at && !needless && !bereft.has(user),
     );
     if (skipped !== undefined)
       return `invariant 5: forward ${skipped.ordinal} of ${origin.region} to ${home.region} was left out`;
     done = at;
   }
   return undefined;
-
-  function isFollowed({ command }: Pick<ModelForward, "command">): boolean {
-    const at = origin.forwards.findIndex((one) => one.command === command);
-    return origin.forwards.slice(at + 1).some((one) => share(one.command, command));
-  }
 }
 
 /** Invariants 1 and 2: one winner, and the state of the logs as the model has it. */

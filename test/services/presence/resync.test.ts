@@ -138,6 +138,20 @@ describe("a replica to go on from", () => {
     expect(await made()).toMatchObject({ from: [name] });
   });
 
+  it("has of a log whose copy is lost what the snapshot has that is furthest in it, though a newer one had nothing of it", async () => {
+    const { own, theirs, snapshots, peers, made } = await crossed();
+    const sent = frame("cn", forward("eu", open("eve", "s7")));
+    const accepted = frame("eu", accept("cn", 0, 1, open("eve", "s7")));
+    const renewed = later(own.logId, "cn", 2, open("cleo", "s4"));
+    const here = replicaOf(US, CN, sent, accepted, renewed);
+    await take(snapshots, here);
+    await take(peers, replicaOf(US, CN, theirs));
+    const begun = await made();
+    expect(begun?.replica.view("eve")).toEqual(here.view("eve"));
+    expect(begun?.replica.view("eve")?.sessions).toHaveLength(1);
+    expect(begun?.wholeFrom).toEqual([]);
+  });
+
   it("is waited for, and wanted of whoever could take a snapshot, where a log is led to by none", async () => {
     const { own, snapshots, made, said } = await crossed();
     await take(snapshots, replicaOf(US, CN, own));

@@ -161,6 +161,30 @@ describe("where logs were begun again", () => {
     expect(await shelf.chosenEach(true, logs)).toEqual({ cn: "ours", eu: "oldest", us: "oldest" });
   });
 
+  it("a copy that is not there is followed on from the furthest as well: of the log that this region's newest names, or else the newest", async () => {
+    const taken = {
+      peers: { atMs: 3, region: "us", at: { eu: point("eu-1", 9), us: point("us-1", 2) } },
+      own: { atMs: 2, at: { cn: point("cn-1", 8), us: point("us-1", 7) } },
+      before: { atMs: 1, at: { cn: point("cn-1", 7), us: point("us-1", 6) } },
+    };
+    const lost = held({ cn: { first: 8 }, eu: { first: 8 }, us: { logId: "", head: 0 } });
+    const each = { cn: "own", eu: "peers", us: "own" };
+    expect(await new Shelf(taken).chosen(false, lost)).toBeUndefined();
+    expect(await new Shelf(taken).chosenEach(false, lost)).toEqual(each);
+    const elsewhere = { ...taken.peers, at: { ...taken.peers.at, us: point("us-2", 8) } };
+    expect(await new Shelf({ ...taken, peers: elsewhere }).chosenEach(false, lost)).toEqual(each);
+    const unnamed = { ...taken.own, at: { cn: point("cn-1", 8) } };
+    expect(await new Shelf({ peers: taken.peers, own: unnamed }).chosenEach(false, lost)).toEqual({
+      ...each,
+      us: "peers",
+    });
+    const none = { ...taken.peers, at: { eu: point("eu-1", 9) } };
+    expect(await new Shelf({ peers: none, own: unnamed }).chosenEach(false, lost)).toEqual({
+      ...each,
+      us: "peers",
+    });
+  });
+
   it("those in doubt are left out for each log by itself, unless no other leads to it", async () => {
     const shelf = new Shelf(CROSSED);
     const { doubts } = shelf.snapshots;
