@@ -206,7 +206,8 @@ function hashRecord(record: UserRecord): void {
     mixText(session.region);
     mixText(session.device);
     mixText(session.platform);
-    mixText(session.policy);
+    // Absent where it says nothing, so that nodes from before policies have the same digest.
+    if (session.policy !== "multi") mixText(session.policy);
     mixText(session.status);
     mixText(session.state);
     mixNumber(session.sinceMs);
