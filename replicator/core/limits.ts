@@ -65,6 +65,8 @@ export const LIMITS = {
   latestWaitMs: 2_000,
   waitersMax: 10_000,
   endedSessionsMax: 200_000,
+  /** Appends of which a node remembers where they went until it has folded them; of more, the oldest are forgotten. */
+  waysMax: 100_000,
 
   /** Live sessions of one node, unless its configuration says otherwise: about a gigabyte. */
   sessionsMax: 1_000_000,

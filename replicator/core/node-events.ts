@@ -1,5 +1,5 @@
 /** What the node's step takes and gives: events of the driver, and effects that the driver carries out, in their order. */
-import type { Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
+import type { Close, Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
 import type { FoldResult } from "./fold.ts";
 import type { LinkReport } from "./link-events.ts";
 import type { EndedSession } from "./record.ts";
@@ -33,6 +33,8 @@ export type NodeEffect =
   | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
   /** The home ended a session connected to this region. */
   | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
+  /** A session that no record has was closed at its home: if it is connected to this region, it is over. */
+  | { readonly kind: "closed"; readonly close: Close }
   /** The digest that the log carries was compared at the mark of version `at`; these buckets differ here. */
   | {
       readonly kind: "compared";

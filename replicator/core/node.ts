@@ -110,6 +110,7 @@ export class PresenceNode {
       ended: (user, ended) => {
         if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
       },
+      closed: (close) => this.#effects.push({ kind: "closed", close }),
       preferred: (user, log, untilMs) => {
         if (log !== region) return;
         if (untilMs === 0) this.#untilMs.delete(user);

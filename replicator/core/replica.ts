@@ -6,6 +6,7 @@ import { defined } from "./assert.ts";
 import type {
   Accept,
   ClientCommand,
+  Close,
   Command,
   Frame,
   Position,
@@ -32,6 +33,8 @@ export interface ReplicaListener {
   opened(user: UserId, session: Session): void;
   /** The user's home ended the session: final, unlike a forward that asks for it. */
   ended(user: UserId, ended: EndedSession): void;
+  /** A close found nothing in the home's record: the session was over before, or its opening was left out as the close took its place. */
+  closed(close: Close): void;
   preferred(user: UserId, log: Region, untilMs: number): void;
   /** The user's record in that log is not what commands made of it. */
   corrupt(log: Region, user: UserId): void;
@@ -45,6 +48,7 @@ export interface ReplicaListener {
 const NOBODY: ReplicaListener = {
   opened: () => undefined,
   ended: () => undefined,
+  closed: () => undefined,
   preferred: () => undefined,
   corrupt: () => undefined,
   marked: () => undefined,
@@ -166,8 +170,9 @@ export class Replica {
         const users = isSame ? this.provisional.settle(from, fold.region, at) : [];
         for (const user of new Set([...users, command.user])) this.show(user);
       },
-      refused: (_fold: Fold, _command: Command, refusal: Refusal) => {
+      refused: (_fold: Fold, command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
+        if (command.kind === "close") this.listener.closed(command);
       },
       corrupt: (fold: Fold, user: UserId) => this.listener.corrupt(fold.region, user),
       marked: (fold: Fold, version: number, sums: Uint8Array) => {

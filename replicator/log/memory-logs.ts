@@ -186,11 +186,12 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
 }
 
 export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
-  readonly #made: MemoryStream;
+  /** Which making of the copy appends are meant for: they get into no other. */
+  #making: symbol;
 
-  constructor(server: MemoryServer, origin: Region, made: MemoryStream, readers: Set<port.Reader>) {
+  constructor(server: MemoryServer, origin: Region, making: symbol, readers: Set<port.Reader>) {
     super(server, copyStream(origin), origin, readers);
-    this.#made = made;
+    this.#making = making;
   }
 
   async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
@@ -205,7 +206,7 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
     const stream = this.server.streams.get(this.name);
     const refusal = this.refuse(stream, entry.bytes);
     if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
-    if (stream !== this.#made)
+    if (stream.making !== this.#making)
       return { ok: false, reason: "unavailable", detail: `${this.name} was made anew` };
     if (stream.lastSequence !== fence)
       return { ok: false, reason: "fenced", detail: `wrong last sequence: ${stream.lastSequence}` };
@@ -228,6 +229,8 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
   async reset(through: number): ReturnType<port.CopyLog["reset"]> {
     const found = this.stream();
     if (!found.ok) return found;
+    this.#making = Symbol("making");
+    found.stream.making = this.#making;
     this.server.truncate(this.name, Math.min(through, found.stream.lastSequence) + 1);
     return { ok: true };
   }

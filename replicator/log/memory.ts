@@ -25,6 +25,8 @@ export interface MemoryServerOptions {
 export class MemoryStream {
   readonly kind: "log" | "copy" | "foreign";
   readonly logId: LogId;
+  /** Of a copy, which making of it this is. */
+  making = Symbol("making");
   firstSequence = 1;
   entries: port.Entry[] = [];
   bytes = 0;
@@ -248,7 +250,7 @@ export class MemoryLogStore implements port.LogStore {
   async openCopy(origin: Region, options: { create: boolean }): Promise<port.Opened<port.CopyLog>> {
     const found = this.#find(copyStream(origin), "copy", options.create);
     if (!found.ok) return found;
-    return { ok: true, log: new MemoryCopyLog(this.#server, origin, found.stream, this.#readers) };
+    return { ok: true, log: new MemoryCopyLog(this.#server, origin, found.stream.making, this.#readers) };
   }
 
   announce(topic: string, payload: Uint8Array): void {

@@ -22,18 +22,14 @@ export class NatsCopyLog implements port.CopyLog {
   readonly region: Region;
   readonly #shared: Shared;
   readonly #kind: streams.StreamKind;
-  readonly #destination: Destination;
+  /** Which making of the copy appends are meant for: they get into no other. */
+  #making: string;
 
-  /** `making` is which making of the copy this is: appends get into no other. */
   constructor(shared: Shared, origin: Region, making: string) {
     this.region = origin;
     this.#shared = shared;
     this.#kind = streams.copyKind(origin);
-    this.#destination = {
-      stream: this.#kind.stream,
-      subject: this.#kind.subject(making),
-      unheard: () => undefined,
-    };
+    this.#making = making;
   }
 
   async extent(): ReturnType<port.CopyLog["extent"]> {
@@ -52,7 +48,8 @@ export class NatsCopyLog implements port.CopyLog {
   }
 
   async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
-    const last = await this.#stored({ last_by_subj: this.#destination.subject });
+    // The last of all: what a reset left is of the making before.
+    const last = await this.#stored({ last_by_subj: ">" });
     if (last.ok) return { ok: true, ...last.provenance };
     if (last.reason !== "absent") return last;
     const finding = await streams.findStream(this.#shared.connection, this.#kind);
@@ -68,7 +65,12 @@ export class NatsCopyLog implements port.CopyLog {
     heads.set("Nats-Expected-Last-Sequence", String(fence));
     heads.set(HEADER_POSITION, String(entry.position));
     heads.set(HEADER_LOG, entry.logId);
-    return append(this.#shared.connection, this.#destination, entry.bytes, heads);
+    const to: Destination = {
+      stream: this.#kind.stream,
+      subject: this.#kind.subject(this.#making),
+      unheard: () => undefined,
+    };
+    return append(this.#shared.connection, to, entry.bytes, heads);
   }
 
   read(from: Position, handlers: port.ReadHandlers): port.Reader {
@@ -102,8 +104,16 @@ export class NatsCopyLog implements port.CopyLog {
     return purge(this.#shared.connection, this.#kind, Math.min(placed.sequence, placed.last));
   }
 
-  reset(through: number): ReturnType<port.CopyLog["reset"]> {
-    return purge(this.#shared.connection, this.#kind, through + 1);
+  /** First the copy becomes another making: nothing that was under way gets in once entries are gone. */
+  async reset(through: number): ReturnType<port.CopyLog["reset"]> {
+    const { connection } = this.#shared;
+    const finding = await streams.findStream(connection, this.#kind);
+    if (!finding.ok) return finding;
+    const making = this.#kind.mint();
+    const remade = await streams.identifyStream(connection, this.#kind, finding.found, making, 0);
+    if (!remade.ok) return remade;
+    this.#making = making;
+    return purge(connection, this.#kind, through + 1);
   }
 
   /**

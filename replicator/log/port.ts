@@ -140,7 +140,8 @@ export interface CopyLog extends ReadableLog {
    * Calls may be pipelined: they reach the server in the order made. `position` in the result is the stream's new last sequence.
    * When one is not stored, those chained behind it are fenced too, unless another writer put an entry where theirs expect one: then
    * theirs follow. Two writers of one log agree on what belongs where, so a copy stays dense; after `fenced` let all calls settle, then
-   * reload the checkpoint.
+   * reload the checkpoint. What a handle appends that was opened before another reset the copy, or made it anew, is not stored
+   * (`unavailable`): entries stand elsewhere since, and a fence would be right by chance.
    */
   append(entry: Entry, fence: number): Promise<AppendResult>;
   /** As of the region's own log, by positions of log `logId`: a copy that is of another by now is left as it is (`absent`). */
@@ -148,7 +149,7 @@ export interface CopyLog extends ReadableLog {
   /**
    * Drops all entries up to the one with that sequence of this stream: where another writer has put some behind it meanwhile, they stay.
    * Into an empty copy the next append may be of any position and identity. Readers are told `identity-changed` or `missing`, some only
-   * with that append.
+   * with that append. This handle appends on; whoever else writes opens the copy again.
    */
   reset(through: number): Promise<Done<object>>;
 }

@@ -25,7 +25,10 @@ export function copyStream(origin: Region): string {
   return `COPY_${origin}`;
 }
 
-/** The one subject of the copy of the log of `origin`. It names this making of the copy, so that nothing meant for one before gets into it. */
+/**
+ * The one subject of the copy of the log of `origin`. It names this making of the copy, which each reset ends, so that nothing meant for
+ * one before gets into it.
+ */
 export function copySubject(origin: Region, making: string): string {
   return `rollcall.copy.${origin}.${making}`;
 }

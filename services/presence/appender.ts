@@ -16,9 +16,12 @@ export type AppendOutcome =
   | { readonly ok: true; readonly logId: LogId; readonly position: Position }
   | {
       readonly ok: false;
-      readonly reason: "unavailable" | "overloaded" | "rejected";
+      /** All but `unanswered` say that it is not done, and never will be. */
+      readonly reason: "unavailable" | "unanswered" | "overloaded" | "rejected";
       readonly detail: string;
     };
+
+type Failure = Extract<AppendOutcome, { ok: false }>;
 
 interface Batch {
   readonly log: OriginLog;
@@ -191,7 +194,7 @@ export class Appender {
 
   /** Tells the callers, if they still wait, that nobody knows what became of it. */
   #giveUp(batch: Batch, detail: string): void {
-    if (batch.settle.length > 0) settle(batch, this.#failed("unavailable", detail));
+    if (batch.settle.length > 0) settle(batch, this.#failed("unanswered", detail));
   }
 
   /** Frames that were never sent and are past their time are not done, and never will be. */
@@ -207,7 +210,7 @@ export class Appender {
     }
   }
 
-  #failed(reason: "unavailable" | "overloaded" | "rejected", detail: string): AppendOutcome {
+  #failed(reason: Failure["reason"], detail: string): Failure {
     this.stats.failures.set(reason, (this.stats.failures.get(reason) ?? 0) + 1);
     return { ok: false, reason, detail };
   }

@@ -68,10 +68,9 @@ export class Healing {
    * replaces is alive until the home has decided.
    */
   opened(user: UserId, session: Session): void {
-    const { node, leases, local, homeward } = this.#options;
+    const { node, leases, local } = this.#options;
     const { replica } = node;
     const isIt = (one: Session): boolean => one.session === session.session;
-    homeward.ways.done(user, session.session);
     const held = leases.get(session.session) !== undefined;
     const shown = replica.view(user)?.sessions.some((one) => isIt(one.session)) === true;
     if (held || shown || replica.replaced(user).some(isIt)) local.opened(user, session);
@@ -114,7 +113,6 @@ export class Healing {
     this.#closingInFlight = false;
     if (!outcome.ok) return;
     local.closed(closes);
-    for (const { session } of closes) homeward.ways.ended(session);
   }
 
   #reopen(missing: readonly Lease[]): void {

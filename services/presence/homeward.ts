@@ -1,7 +1,8 @@
 /**
  * The way of clients' commands to the log of their user's home: in this region's log by themselves, else as forwards. Rule: what is said
- * of a session that no log has yet goes the way of its open, and reconcile leaves a session alone while an append about it is under way.
+ * of a session goes the way of what is not folded of it yet, and reconcile leaves a session alone while an append about it is under way.
  */
+import { defined } from "../../replicator/core/assert.ts";
 import type { ClientCommand, Command, Region } from "../../replicator/core/commands.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { AppendOutcome } from "./appender.ts";
@@ -17,17 +18,19 @@ export interface HomewardOptions {
 }
 
 export class Homeward {
-  readonly ways = new Ways();
   readonly #options: HomewardOptions;
+  readonly #ways: Ways;
 
   constructor(options: HomewardOptions) {
     this.#options = options;
+    const { region, replica } = options;
+    this.#ways = new Ways(region, () => defined(replica().fold(region), "a replica has every region"));
   }
 
   /** The region whose log decides about the command; undefined for a user that no log has. */
   route(command: ClientCommand): Region | undefined {
     const { region, replica } = this.#options;
-    return this.ways.of(command) ?? replica().route(region, command);
+    return this.#ways.of(command) ?? replica().route(region, command);
   }
 
   /** The command as this region appends it; to its own log where no log has the user. */
@@ -38,7 +41,9 @@ export class Homeward {
   /** Appends; until that settles, reconcile leaves these leases alone. */
   async append(commands: readonly Command[], about: readonly Lease[] = []): Promise<AppendOutcome> {
     for (const lease of about) lease.settling += 1;
+    const sent = this.#ways.send(commands);
     const outcome = await this.#options.append(commands);
+    this.#ways.settle(sent, outcome);
     for (const lease of about) lease.settling -= 1;
     return outcome;
   }

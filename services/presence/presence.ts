@@ -195,6 +195,8 @@ export class Presence implements PresenceService {
         return this.#healing.opened(effect.user, effect.session);
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
+      case "closed":
+        return this.#local.endHeld(effect.close);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
       case "compared":

@@ -83,7 +83,10 @@ export class Reconcile {
   }
 }
 
-/** Whether a home's record has the lease's session, or a forward on its way to one. A session hidden by a newer forward is in a log. */
+/**
+ * Whether a home's record has the lease's session, or a forward on its way to one. A session hidden by a newer forward is in a log; of one
+ * that is closed by it, nothing else may be left there, and to open it again would undo the close.
+ */
 export function isInLog(replica: Replica, lease: Lease): boolean {
   const { session } = lease.session;
   for (const fold of replica.folds) {
@@ -91,7 +94,5 @@ export function isInLog(replica: Replica, lease: Lease): boolean {
   }
   return replica.provisional
     .of(lease.user)
-    .some(
-      ({ command }) => (command.kind === "open" || command.kind === "claim") && isAbout(command, session),
-    );
+    .some(({ command }) => isAbout(command, session) && command.kind !== "update");
 }

@@ -87,10 +87,8 @@ export class Writes {
     const to = homeward.route(open) ?? input.home ?? region;
     const home = known?.home ?? to;
     const lease = leases.open(user, session);
-    homeward.ways.went(user, session.session, to);
     const outcome = await homeward.append([homeward.address(open, to)], [lease]);
     if (!outcome.ok) {
-      homeward.ways.done(user, session.session);
       local.abandon(lease);
       // Stored and folded all the same, only the answer was lost: it is an orphan already.
       if (isInLog(node.replica, lease)) local.orphaned(user, session.session);
@@ -167,7 +165,6 @@ export class Writes {
     const close: Close = { kind: "close", user: lease.user, session, reason: "logout", by: "" };
     const outcome = await homeward.append([homeward.address(close)], [lease]);
     if (!outcome.ok) return appendFailed(outcome);
-    homeward.ways.ended(session);
     local.end(session, "logout", "");
     return { ok: true, value: { token: this.#tokenOf(outcome) } };
   }
@@ -191,7 +188,6 @@ export class Writes {
     );
     if (!outcome.ok) return appendFailed(outcome);
     for (const { session, reason, by } of closes) {
-      homeward.ways.ended(session);
       if (leases.get(session) !== undefined) local.end(session, reason, by);
     }
     return { ok: true, value: { ended: closes.length, token: this.#tokenOf(outcome) } };

@@ -117,6 +117,22 @@ export function keepingContract(name: string, harness: () => Harness): void {
       expect((await new Recorder(copy, 3).read(1)).texts).toEqual(["c3"]);
     });
 
+    it("lets nothing in that another handle meant for the copy as it was, whatever its fence", async () => {
+      const origin = freshRegion();
+      const store = await harness().store();
+      const late = await createCopy(store, origin);
+      await fillCopy(late, "identity-a", 1, 3);
+      const copy = await createCopy(store, origin);
+      expect(await copy.reset(3)).toEqual({ ok: true });
+      expect(reasonOf(await late.append(copyEntry(4), 3))).toBe("unavailable");
+      expect(await copy.append(copyEntry(41), 3)).toMatchObject({ ok: true, position: 4 });
+      expect(reasonOf(await late.append(copyEntry(5), 4))).toBe("unavailable");
+      expect(await late.checkpoint()).toMatchObject({ position: 41, sequence: 4 });
+      const again = await createCopy(store, origin);
+      expect(await again.append(copyEntry(42), 4)).toMatchObject({ ok: true, position: 5 });
+      expect((await new Recorder(again, 41).read(2)).positions).toEqual([41, 42]);
+    });
+
     it("leaves what another writer has put behind that sequence meanwhile", async () => {
       const copy = await createCopy(await harness().store(), freshRegion());
       await fillCopy(copy, "identity-a", 41, 50);
@@ -126,6 +142,9 @@ export function keepingContract(name: string, harness: () => Harness): void {
       expect(await copy.reset(10)).toEqual({ ok: true });
       expect(await copy.checkpoint()).toEqual({ ok: true, logId: "identity-b", position: 3, sequence: 11 });
       expect(await textsAt(copy, [3])).toEqual(["c3"]);
+      const next = { ...entry, position: 4 };
+      expect(await copy.append(next, 11)).toMatchObject({ ok: true, position: 12 });
+      expect(await copy.checkpoint()).toMatchObject({ logId: "identity-b", position: 4, sequence: 12 });
     });
   });
 }

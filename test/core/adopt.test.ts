@@ -1,5 +1,6 @@
 /** A node's digests, its scrub, and how another replica takes the place of its own. */
 import { describe, expect, it } from "vitest";
+import { defined } from "../../replicator/core/assert.ts";
 import type { Command, Region } from "../../replicator/core/commands.ts";
 import { BUCKETS, REST_BUCKET, bucketOf } from "../../replicator/core/digest.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
@@ -119,6 +120,15 @@ describe("the scrub", () => {
     for (let n = 0; n < 50; n++) bench.fold("cn", open(`user-${n % 7}`, `s${n}`)).tick(50);
     expect(bench.told.filter(({ kind }) => kind === "corrupt")).toEqual([]);
   });
+});
+
+it("a replica that nobody listens to folds on over a record that changed without a command", () => {
+  const replica = replicaOf(["us", open("ann", "s1", "us")]);
+  const record = defined(replica.fold("us")?.homed("ann"), "ann is homed there");
+  replica.fold("us")?.sums();
+  record.preferred = "invisible";
+  expect(replica.apply("us", 2, frame("us", prefer("ann", "busy")))).toBe("applied");
+  expect(replica.view("ann")?.preferred).toBe("busy");
 });
 
 /** A replica with these frames, as a snapshot brings it. */

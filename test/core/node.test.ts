@@ -243,6 +243,19 @@ describe("what the service is told", () => {
     });
   });
 
+  it("of the close of a session that its home does not have, as its opening was left out on the way", () => {
+    const first = close("ann", "s1", "forced", "operator");
+    const second = close("ann", "s2", "forced", "operator");
+    const bench = new Bench()
+      .fold("us", forward("eu", open("ann", "s1")), forward("eu", first))
+      .fold("us", forward("eu", open("ann", "s2")), forward("eu", second));
+    expect(bench.told.filter(({ kind }) => kind === "closed")).toEqual([]);
+    bench.fold("eu", accept("us", 0, 2, first), open("ann", "s3", "eu"), accept("us", 2, 4, second));
+    expect(bench.told.filter(({ kind }) => kind === "closed")).toEqual(
+      [first, second].map((one) => ({ kind: "closed", close: one })),
+    );
+  });
+
   it("of a user's last session going, with the commit time of the frame that ended it", () => {
     const bench = new Bench().fold("us", open("ann", "s1", "us"));
     bench.frame(frameAt(4_711, "us", close("ann", "s1")));

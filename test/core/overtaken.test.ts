@@ -75,6 +75,15 @@ describe("a command of its own log", () => {
     expect(queued(replica)).toEqual(left);
   });
 
+  it("leaves no close to a target that has processed it, though one to another is pending", () => {
+    const replica = astray(["cn", CLOSE], ["eu", CLOSE]);
+    replica.apply("eu", 1, frame("eu", accept("us", 0, 1, CLOSE)));
+    expect(replica.provisional.underWay("ann")).toHaveLength(2);
+    replica.apply("us", 3, frame("us", BUSY));
+    expect(replica.provisional.underWay("ann")).toMatchObject([{ to: "cn", command: CLOSE }]);
+    expect(replica.provisional.of("ann")).toEqual([]);
+  });
+
   it("that overtakes a close stands over it until the close has gone its way, for every replica alike", () => {
     const replica = astray(["eu", CLOSE]);
     replica.apply("us", 3, frame("us", BUSY));

@@ -7,7 +7,8 @@ import { Presence } from "../../services/presence/presence.ts";
 import type { OpenedSession, Outcome } from "../../services/presence/service.ts";
 import { REGIONS, frame, logOf } from "./samples.ts";
 
-const FAILED: AppendOutcome = { ok: false, reason: "unavailable", detail: "no answer" };
+const LOST: AppendOutcome = { ok: false, reason: "unavailable", detail: "not appended in time" };
+const UNANSWERED: AppendOutcome = { ok: false, reason: "unanswered", detail: "no answer" };
 
 /** What a node appends of its own accord. */
 const DUTIES: ReadonlySet<Command["kind"]> = new Set(["watermark", "mark", "digest"]);
@@ -63,7 +64,8 @@ export class Bench {
     const commands: Command[] = [];
     for (const one of this.asked.splice(0)) {
       if (how !== "lost") this.log.push([...one.commands]);
-      one.settle(how === "stored" ? { ok: true, logId: logOf("cn"), position: this.log.length } : FAILED);
+      const stored: AppendOutcome = { ok: true, logId: logOf("cn"), position: this.log.length };
+      one.settle(how === "stored" ? stored : how === "lost" ? LOST : UNANSWERED);
       commands.push(...one.commands);
     }
     await new Promise(setImmediate);

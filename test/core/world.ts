@@ -326,6 +326,10 @@ export class World {
           `${reason} by a login that does not end it`,
         );
       truth.ended = true;
+    } else if (effect.kind === "closed") {
+      const truth = this.truths.get(effect.close.session);
+      assert(truth?.user === effect.close.user, "a session was closed that nobody opened");
+      assert(truth.closed || truth.ended, "a session was closed that nobody closed");
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * When all has healed: what still differs from what the clients know, on any node. Rule: every session that beats is shown, everywhere and
- * as it was said last; nothing else is; every log is followed, and no node is in trouble.
+ * as it was said last; nothing else is; whoever moves has arrived; every log is followed, and no node is in trouble.
  */
 import type { PreferredStatus, UserId } from "../../replicator/core/commands.ts";
 import type { Clients } from "./clients.ts";
@@ -67,6 +67,8 @@ function notShowing(
     const [one, other] = crowd(ledger.of(user).filter(({ id }) => shown.has(id)));
     if (one !== undefined)
       return `${host.name} shows ${one.id} and ${other?.id} of ${user}, of which one must go`;
+    if (view !== undefined && host.node.replica.winner(user) === undefined)
+      return `${host.name} knows of no region that has ${user}`;
     const preferred = view?.preferred ?? "automatic";
     if (preferred !== "automatic" && asked.get(user)?.has(preferred) !== true)
       return `invariant 5: ${host.name} shows ${user} as preferring ${preferred}, which nobody asked for`;

@@ -54,4 +54,28 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a node that started while a copy was empty took that log from a snapshot that had nothing of it: its own sessions were unknown",
   },
+  {
+    seed: 250_362_912,
+    events: 5_000,
+    found:
+      "a user whose release was stored just before the verdict was taken for lost: the claim was on its way",
+  },
+  {
+    seed: 250_362_901,
+    events: 5_000,
+    found:
+      "an append to a copy that was emptied since got into it where it now began elsewhere, its fence being right by chance",
+  },
+  {
+    seed: 250_622_618,
+    events: 5_000,
+    found:
+      "a forced close left out the opening before it on the way to the home, and the region of the session never heard that it is over",
+  },
+  {
+    seed: 250_622_105,
+    events: 5_000,
+    found:
+      "a change was overtaken by the next of its session, which was sent another way before the first was folded",
+  },
 ];

@@ -6,8 +6,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
 import { FIRST_EPOCH } from "../../replicator/core/homing.ts";
-import { claimsTo, modelView } from "../core/model-view.ts";
-import { readLog } from "../core/model.ts";
+import { claimsTo, modelView, pendingOf } from "../core/model-view.ts";
+import { isHigher, readLog } from "../core/model.ts";
 import type { ModelLog } from "../core/model.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
@@ -66,11 +66,8 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
   }
   for (const [user, moves] of ledger.moves) {
     const isKept = moves.some(({ place }) => history.has(world.end(place.strand.region), place));
-    const [home] = claimsTo(whole, user);
-    const count = home?.record.epoch.count ?? 0;
-    // Dropped to the very region before the release came: a double claim that its home did not know of when it was asked.
-    const isThere = moves.some(({ to }) => to === home?.region);
-    if (isKept && !isThere && !bereft.has(user) && count <= FIRST_EPOCH.count)
+    const targets = moves.map(({ to }) => to);
+    if (isKept && !hasMoved(whole, user, targets) && !bereft.has(user))
       return `invariant 4: ${user} was moved, acknowledged, and lives where nobody moved them`;
   }
   const compared = new Set<string>();
@@ -82,6 +79,18 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
     compared.add(vector);
   }
   return undefined;
+}
+
+/**
+ * Whether the user's move is in what the logs say of them: a claim gave them a home, or is on its way to one. What was asked while there were
+ * faults may be stored long after, even when all else is quiet. Or they were dropped to the very region before the release came: a double
+ * claim that their home did not know of when it was asked.
+ */
+export function hasMoved(logs: readonly ModelLog[], user: UserId, targets: readonly Region[]): boolean {
+  const [home] = claimsTo(logs, user);
+  if (home !== undefined && (targets.includes(home.region) || isHigher(home.record.epoch, FIRST_EPOCH)))
+    return true;
+  return pendingOf(logs).some(({ command }) => command.kind === "claim" && command.user === user);
 }
 
 /** Users of whom a lost end of some log spoke. */

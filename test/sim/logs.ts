@@ -229,11 +229,11 @@ export class SimOriginLog extends SimLog implements OriginLog {
 }
 
 export class SimCopyLog extends SimLog implements CopyLog {
-  readonly #made: Stream;
+  #making: symbol;
 
-  constructor(store: SimStore, origin: Region, made: Stream) {
+  constructor(store: SimStore, origin: Region, making: symbol) {
     super(store, origin);
-    this.#made = made;
+    this.#making = making;
   }
 
   protected current(): Stream {
@@ -253,10 +253,11 @@ export class SimCopyLog extends SimLog implements CopyLog {
   append(entry: Entry, fence: number): Promise<AppendResult> {
     const { server, connection } = this.store;
     const { machine, network, bugs } = this.store.world;
+    const making = this.#making;
     const bytes = entry.bytes.slice();
     const serve = (): AppendResult => {
       const stream = this.current();
-      if (!stream.exists || stream !== this.#made) return MISSING;
+      if (!stream.exists || stream.making !== making) return MISSING;
       if (stream.last !== fence && !bugs.dropFencing)
         return { ok: false, reason: "fenced", detail: `the last sequence is ${stream.last}, not ${fence}` };
       if (server.full) return FULL;
@@ -275,11 +276,15 @@ export class SimCopyLog extends SimLog implements CopyLog {
     return this.dropBelow(below, logId);
   }
 
-  reset(through: number): Promise<Done<object>> {
-    return this.found((stream) => {
+  async reset(through: number): Promise<Done<object>> {
+    const making = Symbol("making");
+    const done = await this.found<Done<object>>((stream) => {
+      stream.making = making;
       if (through < stream.last) stream.truncate(through + 1);
       else stream.purge();
       return { ok: true };
     });
+    if (done.ok) this.#making = making;
+    return done;
   }
 }

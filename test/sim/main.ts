@@ -1,11 +1,11 @@
 /**
- * `npm run sim -- --seeds N --events M [--seed S] [--threads T] [--json] [--planted] [--trace] [--with tail-lost,overrun]
- * [--without loss,replay] [--users U]`: runs the simulation and says what it found. Rule: exit 0 only when nothing was violated, every
- * kind of fault fired often enough, and every planted bug was caught; with `--json` the last line of standard output is the result.
+ * `npm run sim -- --seeds N --events M [--seed S]`, and what `--help` lists: runs the simulation and says what it found. Rule: exit 0 only
+ * when nothing was violated, every kind of fault fired often enough, and every planted bug was caught; with `--json` the last line of
+ * standard output is the result.
  */
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { FAILED_SEEDS } from "./failed-seeds.ts";
 import { hunt } from "./hunt.ts";
 import { PLANTS, isNamed } from "./planted.ts";
@@ -29,30 +29,30 @@ interface Failure {
   readonly rerun: string;
 }
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string" },
-    events: { type: "string", default: "5000" },
-    seed: { type: "string" },
-    users: { type: "string", default: String(USERS) },
-    threads: { type: "string", default: String(availableParallelism()) },
-    json: { type: "boolean", default: false },
-    planted: { type: "boolean", default: false },
-    trace: { type: "boolean", default: false },
-    with: { type: "string", default: "" },
-    without: { type: "string", default: "" },
-  },
-});
+interface Options {
+  readonly seeds?: number;
+  readonly events: number;
+  readonly seed?: number;
+  readonly users: number;
+  readonly threads: number;
+  readonly json: boolean;
+  readonly planted: boolean;
+  readonly trace: boolean;
+  readonly with: NonNullable<Scenario["also"]>;
+  readonly without: NonNullable<Scenario["without"]>;
+}
 
+const USAGE = 2;
+const values = parse(process.argv.slice(2));
 const startedAtMs = performance.now();
-const firstSeed = values.seed === undefined ? 1 + (Date.now() % 1_000_000_000) : whole(values.seed, "--seed");
-const seeds = whole(values.seeds ?? (values.seed === undefined ? "100" : "1"), "--seeds");
+const firstSeed = values.seed ?? 1 + (Date.now() % 1_000_000_000);
+const seeds = values.seeds ?? (values.seed === undefined ? 100 : 1);
 const scenario: Scenario = {
   seed: firstSeed,
-  events: whole(values.events, "--events"),
-  also: chosen(values.with, INCIDENTS, "--with"),
-  without: chosen(values.without, FAULTS, "--without"),
-  users: whole(values.users, "--users"),
+  events: values.events,
+  also: values.with,
+  without: values.without,
+  users: values.users,
 };
 
 if (values.trace) await traceOne();
@@ -66,7 +66,7 @@ async function sweepAll(): Promise<void> {
   const hashes: string[] = [];
   const many = `seeds ${firstSeed} to ${firstSeed + seeds - 1}`;
   say(`${seeds > 1 ? many : `seed ${firstSeed}`}, ${scenario.events} events of chaos each`);
-  await sweep([...scenarios, ...known], whole(values.threads, "--threads"), (verdict, run) => {
+  await sweep([...scenarios, ...known], values.threads, (verdict, run) => {
     addVerdict(totals, verdict, run);
     hashes.push(verdict.hash);
     if (verdict.violation !== undefined && totals.violations.length <= FAILURES_SHOWN)
@@ -177,16 +177,37 @@ function answer(result: object): void {
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
-/** The names of a list with commas between; another name is a mistake. */
-function chosen<T extends string>(text: string, from: readonly T[], option: string): T[] {
-  const asked = text.split(",").filter((name) => name !== "");
-  const unknown = asked.find((name) => !from.some((one) => one === name));
-  if (unknown !== undefined) throw new Error(`${option} takes some of ${from.join()}, not ${unknown}`);
-  return from.filter((one) => asked.includes(one));
+function parse(args: readonly string[]): Options {
+  return new Command("npm run sim --")
+    .description("The shipped node and replicator in a world of data, with faults drawn from each seed.")
+    .option("--seeds <n>", "so many seeds, one after the other (100; 1 with --seed)", whole)
+    .option("--events <n>", "of chaos, each", whole, 5_000)
+    .option("--seed <n>", "the first seed; else one of the clock", whole)
+    .option("--users <n>", "in each world", whole, USERS)
+    .option("--threads <n>", "at once", whole, availableParallelism())
+    .addOption(some("--with <faults>", "draw these too, of", INCIDENTS))
+    .addOption(some("--without <faults>", "leave these out, of", FAULTS))
+    .option("--planted", "put known bugs in, one at a time, and see each caught", false)
+    .option("--trace", "print all that happens in one seed", false)
+    .option("--json", "the last line of stdout is one line of JSON", false)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
+    .parse([...args], { from: "user" })
+    .opts<Options>();
 }
 
-function whole(text: string, option: string): number {
+/** Takes names with commas between; another name is a mistake. */
+function some(flags: string, does: string, names: readonly string[]): Option {
+  return new Option(flags, `${does} ${names.join(", ")}`).default([], "none").argParser((text: string) => {
+    const asked = text.split(",").filter((name) => name !== "");
+    const unknown = asked.find((name) => !names.includes(name));
+    if (unknown !== undefined) throw new InvalidArgumentError(`There is no ${unknown}.`);
+    return names.filter((name) => asked.includes(name));
+  });
+}
+
+function whole(text: string): number {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${option} takes a whole number above 0`);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError("It is a whole number from 1.");
   return number;
 }

@@ -26,6 +26,8 @@ export interface Watcher {
 export class Stream {
   /** Empty for a copy: it has the identity of its entries. */
   readonly logId: LogId;
+  /** Of a copy, which making of it this is. */
+  making = Symbol("making");
   /** False until it is created, and again when it is deleted. */
   exists = false;
   /** The first sequence held. */

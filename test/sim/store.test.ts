@@ -137,6 +137,16 @@ describe("a copy", () => {
     expect(fresh.came).toEqual([9]);
   });
 
+  it("takes nothing after a reset that another handle meant for it as it was", async () => {
+    world.copied = () => undefined;
+    const late = await openCopy();
+    const copy = await openCopy();
+    await after(copy.append(entryAt(1), 0));
+    await after(copy.reset(1));
+    expect(await after(late.append(entryAt(2), 1))).toMatchObject({ ok: false, reason: "unavailable" });
+    expect(await after(copy.append(entryAt(9), 1))).toMatchObject({ ok: true, position: 2 });
+  });
+
   it("can be deleted and made again", async () => {
     const copy = await openCopy();
     world.server("cn").deleteCopy("eu");

@@ -159,9 +159,9 @@ describe("a frame whose outcome is unknown", () => {
     await pass(LIMITS.appendTimeoutMs - 100);
     expect(result.outcome).toBeUndefined();
     await pass(300);
-    expect(result.outcome).toMatchObject({ ok: false, reason: "unavailable" });
+    expect(result.outcome).toMatchObject({ ok: false, reason: "unanswered" });
     await pass(30_000);
-    expect(appender.stats.failures.get("unavailable")).toBe(1);
+    expect(appender.stats.failures.get("unanswered")).toBe(1);
     expect(new Set(log.sent.map(({ messageId }) => messageId)).size).toBe(1);
     log.otherwise = OK;
     const later = append("b");
@@ -189,7 +189,7 @@ describe("a frame whose outcome is unknown", () => {
     await vi.advanceTimersByTimeAsync(100);
     await pass(1_000);
     expect(log.sent).toHaveLength(before);
-    expect(result.outcome).toMatchObject({ ok: false, reason: "unavailable" });
+    expect(result.outcome).toMatchObject({ ok: false, reason: "unanswered" });
   });
 
   it("a duplicate found by the server is as good as stored", async () => {

@@ -1,7 +1,8 @@
-/** What is on its way to the log while the node looks for what the log lacks: nothing is opened again behind it. */
+/** What is on its way to the log: nothing is opened again behind it, and what follows does not overtake it. */
 import { describe, expect, it } from "vitest";
+import type { UserCommand } from "../../../replicator/core/commands.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { open, sessionOf } from "../../core/samples.ts";
+import { accept, open, prefer, sessionOf } from "../../core/samples.ts";
 import type { Presence } from "../../../services/presence/presence.ts";
 
 /** Opened and acknowledged, and the node's own log is not folded so far. */
@@ -101,5 +102,58 @@ describe("a command about a session", () => {
       expect(await bench.settle()).toMatchObject([{ kind: "forward", to: "us", command: { session: one } }]);
       valueOf(await closing);
     }
+  });
+});
+
+/** ann, with a session connected here, is given from us to eu, and on the way there. */
+async function givenAway(): Promise<{ bench: Bench; session: string; arrive: () => void }> {
+  const bench = new Bench().caughtUp();
+  const { session } = await bench.open("ann", "", "us");
+  const opened = open("ann", sessionOf(session, "cn"));
+  bench.peer("us", accept("cn", 0, 1, opened), prefer("ann", "away"));
+  bench.peer("us", { kind: "release", user: "ann", to: "eu" });
+  const handedOver: UserCommand = {
+    kind: "claim",
+    user: "ann",
+    epoch: { generation: 0, count: 2 },
+    sessions: [opened.session],
+    preferred: "away",
+    untilMs: 0,
+  };
+  return { bench, session, arrive: () => bench.peer("eu", accept("us", 0, 1, handedOver)) };
+}
+
+type Say = (presence: Presence, session: string) => Promise<unknown>;
+const change: Say = (presence, session) => presence.updateSession(session, { status: "busy" });
+const close: Say = (presence, session) => presence.closeSession(session);
+const force: Say = (presence) => presence.forceLogout("ann");
+const wish: Say = (presence) => presence.prefer("ann", "busy", 0);
+
+describe("what was said and is not folded yet", () => {
+  it.each<{ what: string; first: Say; next: Say }>([
+    { what: "a change of a session leads the next", first: change, next: change },
+    { what: "a change of a session leads its close", first: change, next: close },
+    { what: "a forced close leads the client's own", first: force, next: close },
+    { what: "a preference leads the next", first: wish, next: wish },
+  ])("$what the same way, though the user arrives elsewhere meanwhile", async ({ first, next }) => {
+    const { bench, session, arrive } = await givenAway();
+    const said = [first(bench.presence, session)];
+    arrive();
+    said.push(next(bench.presence, session));
+    expect(await bench.settle()).toMatchObject([{ to: "us" }, { to: "us" }]);
+    await Promise.all(said);
+  });
+
+  it("leads the next until it is folded and where it goes has passed it on", async () => {
+    const { bench, arrive } = await givenAway();
+    const first = wish(bench.presence, "");
+    await bench.settle();
+    await first;
+    arrive();
+    bench.fold().peer("us", accept("cn", 1, 2, prefer("ann", "busy")));
+    bench.peer("eu", accept("us", 1, 2, prefer("ann", "busy")));
+    const next = wish(bench.presence, "");
+    expect(await bench.settle()).toMatchObject([{ to: "eu" }]);
+    await next;
   });
 });

@@ -68,6 +68,13 @@ describe("missing", () => {
     expect(bench.missing(0)).toEqual([]);
   });
 
+  it("not one that a newer forward closes, though its opening is left out", () => {
+    const bench = new Bench().lease("ann", "s1");
+    bench.fold("cn", forward("us", open("ann", "s1")), forward("us", close("ann", "s1")));
+    expect([...bench.replica.provisional.queue("cn", "us")]).toHaveLength(1);
+    expect(bench.missing(0)).toEqual([]);
+  });
+
   it("one that its home has closed since, though this region still hears it", () => {
     const bench = new Bench().lease("ann", "s1").fold("cn", open("ann", "s1"));
     bench.fold("cn", accept("us", 0, 1, close("ann", "s1")));
