@@ -20,7 +20,6 @@ import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { AppendOutcome } from "./appender.ts";
 import { Capacity } from "./capacity.ts";
-import { ConsistencyCheck } from "./consistency.ts";
 import type { Heads } from "./consistency.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
@@ -30,6 +29,8 @@ import { Leases } from "./leases.ts";
 import { onlinePage, occupancyOf } from "./listing.ts";
 import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
+import { Reads } from "./reads.ts";
+import type { Elsewhere } from "./reads.ts";
 import type {
   Bounds,
   Consistency,
@@ -41,6 +42,7 @@ import type {
   Outcome,
   PresenceService,
   PresenceView,
+  Reading,
   ReadOptions,
   ReplicationView,
   SettingView,
@@ -63,6 +65,8 @@ export interface PresenceOptions {
   readonly recheck?: () => Promise<void>;
   /** Asks how far the logs of all regions go; nobody answers where it is left out. */
   readonly heads?: (waitMs: number) => Promise<Heads>;
+  /** Asks other regions' nodes for reads; nobody answers where it is left out. */
+  readonly elsewhere?: Elsewhere;
   /** Hears what the digests say. */
   readonly integrity?: (effect: IntegrityEffect) => void;
   /** A fresh, unguessable id. */
@@ -82,13 +86,13 @@ export class Presence implements PresenceService {
   readonly regions: readonly Region[];
   readonly node: PresenceNode;
   readonly tally = new Tally();
+  readonly reads: Reads;
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
   readonly #local: LocalSessions;
   readonly #healing: Healing;
   readonly #writes: Writes;
   readonly #waiters: Waiters;
-  readonly #consistency: ConsistencyCheck;
   readonly #capacity: Capacity;
   #hearing = true;
   #tickAtMs: number;
@@ -112,15 +116,17 @@ export class Presence implements PresenceService {
     this.#capacity = capacity;
     const waiters = new Waiters(() => this.applied());
     this.#waiters = waiters;
-    this.#consistency = new ConsistencyCheck({
+    this.reads = new Reads({
       region,
       regions: this.regions,
       clock,
       waiters,
+      presence: (user) => this.presence(user),
       applied: () => this.applied(),
       ageMs: (origin) => this.#times().ageMs(origin),
-      heads:
-        options.heads ?? ((): Promise<Heads> => Promise.resolve({ heads: new Map(), unheard: this.regions })),
+      heads: options.heads ?? (async () => ({ heads: new Map(), unheard: this.regions })),
+      elsewhere: options.elsewhere ?? (async () => undefined),
+      tally,
     });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
     this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
@@ -282,7 +288,11 @@ export class Presence implements PresenceService {
   }
 
   consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    return this.#consistency.meet(options);
+    return this.reads.consistency(options);
+  }
+
+  read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>> {
+    return this.reads.read(users, options);
   }
 
   replication(): ReplicationView {
