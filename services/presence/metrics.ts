@@ -126,6 +126,12 @@ function presenceMetrics(counter: Define, gauge: Define, source: MetricsSource):
     ["result"],
     by("result", (c) => c.reconciled),
   );
+  counter(
+    "rollcall_users_rehomed_total",
+    "Users whom this node gave over to the region that they log in from",
+    [],
+    one((c) => c.rehomed),
+  );
   counter("rollcall_problems_total", "Requests refused", ["problem"], () =>
     [...source.problemCounts].map(([problem, n]) => [{ problem }, n]),
   );

@@ -38,6 +38,8 @@ export interface NodeOptions {
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
   readonly sessionsMax?: number;
+  /** Logins in a row from one other region after which a user is homed there; 0: never. */
+  readonly rehomeLogins?: number;
   /** How often snapshots are taken, and how much of its log the region keeps; the limits' values where left out. */
   readonly keep?: Pick<EngineOptions, "snapshotMs" | "logBytesMax" | "logAgeMaxMs">;
 }
@@ -79,6 +81,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     mintSession: mint,
     random: Math.random,
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
+    ...(options.rehomeLogins === undefined ? {} : { rehomeLogins: options.rehomeLogins }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
   });
   const engine = new Engine({
@@ -174,6 +177,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       reconciled: tally.reconciled,
       integrity: engine.trust.stats,
       snapshots: engine.housekeeping.stats,
+      rehomed: presence.travellers.moved,
       reads: tally.reads,
       relayed: { ...relay.stats, ...relayDesk.stats },
     };

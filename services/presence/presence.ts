@@ -48,6 +48,7 @@ import type {
   SettingView,
 } from "./service.ts";
 import { Tally } from "./tally.ts";
+import { REHOME_LOGINS, Travellers } from "./travellers.ts";
 import { Waiters } from "./waiters.ts";
 import { Writes } from "./writes.ts";
 
@@ -75,6 +76,8 @@ export interface PresenceOptions {
   readonly random: () => number;
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
+  /** Logins in a row from one other region after which a user is homed there; 0: never. */
+  readonly rehomeLogins?: number;
   /** What there is room for; a million sessions when left out. */
   readonly capacity?: Capacity;
 }
@@ -87,6 +90,7 @@ export class Presence implements PresenceService {
   readonly node: PresenceNode;
   readonly tally = new Tally();
   readonly reads: Reads;
+  readonly travellers: Travellers;
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
   readonly #local: LocalSessions;
@@ -144,6 +148,13 @@ export class Presence implements PresenceService {
       ttlMs,
       heartbeatMs,
     });
+    this.travellers = new Travellers({
+      node,
+      loginsMax: options.rehomeLogins ?? REHOME_LOGINS,
+      clock,
+      random,
+      move: (user, to) => this.rehome(user, to),
+    });
   }
 
   /** A node that stood still is not ready before it has folded what was stored meanwhile: what it would answer or accept may be over. */
@@ -159,6 +170,7 @@ export class Presence implements PresenceService {
   // ── events from outside ──────────────────────────────────────────────────────────────────────────────────
 
   folded(region: Region, position: Position, frame: Frame): void {
+    if (region === this.region && this.node.caughtUp) this.travellers.sees(frame);
     this.step({ kind: "frame", region, position, frame });
     this.tally.folded(region, frame.commands.length);
     this.#waiters.advanced();
@@ -172,7 +184,9 @@ export class Presence implements PresenceService {
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
     this.#healing.watchLinks(now);
-    if (this.#options.canAppend()) this.#healing.heal(now);
+    if (!this.#options.canAppend()) return;
+    this.#healing.heal(now);
+    this.travellers.tick();
   }
 
   async #recheck(): Promise<void> {

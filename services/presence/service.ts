@@ -306,6 +306,8 @@ export interface Counters {
   readonly reconciled: Readonly<Record<"reopened" | "orphaned", number>>;
   /** Digests compared and found different, records found changed without a command, replicas made anew. */
   readonly integrity: Readonly<Record<"compared" | "mismatches" | "corrupt" | "resyncs", number>>;
+  /** Users given over to the region that they log in from. */
+  readonly rehomed: number;
   /** How reads were met. */
   readonly reads: Readonly<ReadsMet>;
   /** Reads asked of other regions' nodes, and by them of this one. */

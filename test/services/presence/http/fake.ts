@@ -123,6 +123,7 @@ export const COUNTERS: Counters = {
   reconciled: { reopened: 1, orphaned: 2 },
   integrity: { compared: 9, mismatches: 1, corrupt: 2, resyncs: 1 },
   snapshots: { taken: 3, failed: 1, bytes: 4_000 },
+  rehomed: 6,
   reads: { atOnce: 40, waited: 4, home: 2, unsatisfied: 1 },
   relayed: { asked: 5, served: 2, full: 1, strange: 0, answered: 3, declined: 1, malformed: 0 },
 };
