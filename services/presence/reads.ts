@@ -50,6 +50,7 @@ export class Reads {
 
   async read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>> {
     const { clock, tally } = this.#options;
+    if (options.mode === "any") return this.#here(users, await this.#check.meet(options));
     const startedMs = clock().monoMs;
     const asking = new Asking((lack) => this.#ask(users, options.mode, startedMs, lack));
     const here = this.#check.meet(options, asking.begin);
@@ -60,15 +61,17 @@ export class Reads {
       tally.reads.home += 1;
       return { ok: true, value: served };
     }
-    const met = await here;
-    if (!met.ok) return met;
-    tally.read(met.value);
-    return { ok: true, value: this.#reading(users, met.value) };
+    return this.#here(users, await here);
   }
 
-  #reading(users: readonly UserId[], consistency: Consistency): Reading {
-    const { presence, applied } = this.#options;
-    return { presences: users.map(presence), consistency, applied: applied() };
+  #here(users: readonly UserId[], met: Outcome<Consistency>): Outcome<Reading> {
+    const { presence, applied, tally } = this.#options;
+    if (!met.ok) return met;
+    tally.read(met.value);
+    return {
+      ok: true,
+      value: { presences: users.map(presence), consistency: met.value, applied: applied() },
+    };
   }
 
   async #ask(

@@ -33,6 +33,8 @@ export interface RelayDeskOptions {
 
 /** Asks that wait for an answer at once. */
 export const ANSWERING_MAX = 256;
+/** Asks taken within a second: a peer that lags must not take this region's reads the room. */
+export const TAKEN_MAX = 2_000;
 /** Each of a region's replicators may carry the same ask. */
 const REMEMBERED_MAX = 8_192;
 
@@ -42,6 +44,8 @@ export class RelayDesk {
   readonly #heard = new LRUCache<string, true>({ max: REMEMBERED_MAX });
   readonly #unlisten: () => void;
   #answering = 0;
+  #taken = 0;
+  #secondAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RelayDeskOptions) {
     this.#options = options;
@@ -61,8 +65,19 @@ export class RelayDesk {
     }
     if (this.#heard.has(ask.ask)) return;
     this.#heard.set(ask.ask, true);
-    if (!answers.ready() || this.#answering >= ANSWERING_MAX) this.stats.declined += 1;
-    else void this.#serve(ask);
+    if (answers.ready() && this.#hasRoom()) void this.#serve(ask);
+    else this.stats.declined += 1;
+  }
+
+  #hasRoom(): boolean {
+    const nowMs = this.#options.clock().monoMs;
+    if (nowMs - this.#secondAtMs >= 1_000) {
+      this.#secondAtMs = nowMs;
+      this.#taken = 0;
+    }
+    if (this.#answering >= ANSWERING_MAX || this.#taken >= TAKEN_MAX) return false;
+    this.#taken += 1;
+    return true;
   }
 
   async #serve(ask: ReadAsk): Promise<void> {

@@ -13,7 +13,7 @@ import {
   readAnsweredTopic,
   readAskedTopic,
 } from "../../../replicator/runtime/relay.ts";
-import { ANSWERING_MAX, RelayDesk } from "../../../services/presence/relay-desk.ts";
+import { ANSWERING_MAX, RelayDesk, TAKEN_MAX } from "../../../services/presence/relay-desk.ts";
 import type { Answers } from "../../../services/presence/relay-desk.ts";
 import {
   RELAYED_USERS_MAX,
@@ -257,6 +257,20 @@ describe("a node that is asked", () => {
     askCn({ ask: "z" });
     await settle();
     expect(large.stats).toEqual({ answered: 0, declined: 1, malformed: 0 });
+  });
+
+  it("takes only so many in a second", async () => {
+    const desk = relayDesk();
+    for (let n = 0; n <= TAKEN_MAX; n++) {
+      askCn({ ask: `t${n}` });
+      if (n % 100 === 0) await settle();
+    }
+    await settle();
+    expect(desk.stats).toMatchObject({ answered: TAKEN_MAX, declined: 1 });
+    ms += 1_000;
+    askCn({ ask: "later" });
+    await settle();
+    expect(desk.stats).toMatchObject({ answered: TAKEN_MAX + 1, declined: 1 });
   });
 
   it("takes nothing from a region that there is not", async () => {
