@@ -12,6 +12,8 @@ import { COPIED_TOPIC, LINKS_TOPIC, encodeCopied, encodeReports } from "./runtim
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
+import { openReadDesk } from "./read-desk.ts";
+import type { ReadsCarried } from "./read-desk.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
 import { TailProver } from "./tail-prover.ts";
 import { inspectFrame } from "./wire/codec.ts";
@@ -29,6 +31,8 @@ export interface ReplicatorOptions {
 
 export interface RunningReplicator {
   reports(): LinkReport[];
+  /** Reads that the peers' nodes were asked, and those that were not carried. */
+  readonly carried: Readonly<ReadsCarried>;
   stop(): Promise<void>;
 }
 
@@ -53,12 +57,17 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   );
   const polling = setInterval(() => {
     for (const driver of drivers) void driver.pollHead();
+    sayNotCarried();
   }, HEAD_POLL_MS);
   const closeHeadDesk = openHeadDesk({ region, local, peers });
+  const readDesk = openReadDesk({ region, local, peers });
+  let notCarried = 0;
   return {
     reports,
+    carried: readDesk.carried,
     stop: async () => {
       closeHeadDesk();
+      readDesk.close();
       for (const timer of [ticking, announcing, polling]) clearInterval(timer);
       await Promise.all(drivers.map((driver) => driver.stop()));
     },
@@ -66,6 +75,13 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
 
   function reports(): LinkReport[] {
     return drivers.map((driver) => driver.report());
+  }
+
+  function sayNotCarried(): void {
+    const { carried } = readDesk;
+    const now = carried.full + carried.malformed;
+    if (now !== notCarried) logger.warn({ event: "reads-not-carried", ...carried });
+    notCarried = now;
   }
 }
 

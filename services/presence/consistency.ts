@@ -10,7 +10,7 @@
  *   latest  | every region said after the read began how far its log goes, and that is applied
  */
 import type { Position, Region } from "../../replicator/core/commands.ts";
-import { mergeTokens } from "../../replicator/core/token.ts";
+import { checkToken, mergeTokens } from "../../replicator/core/token.ts";
 import type { LogPosition, Token, TokenCheck } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import { logReplaced, tooManyWaiters } from "./failures.ts";
@@ -35,6 +35,15 @@ export interface ConsistencyOptions {
   readonly heads: (waitMs: number) => Promise<Heads>;
 }
 
+/** What is not here when a read begins to wait for it: some other region may have it already. */
+export interface Lack {
+  /** What would satisfy the read, with the time that is left. */
+  readonly options: Exclude<ReadOptions, { readonly mode: "any" }>;
+  /** Whose logs it is of. */
+  readonly regions: readonly Region[];
+}
+type Lacks = (lack: Lack) => void;
+
 /** How one read was met, before it is described. */
 interface Met {
   readonly check: TokenCheck | "overloaded";
@@ -48,11 +57,14 @@ export class ConsistencyCheck {
     this.#options = options;
   }
 
-  /** Waits as long as allowed. A token of a replaced log is refused; whatever else is missing is said. */
-  async meet(options: ReadOptions): Promise<Outcome<Consistency>> {
+  /**
+   * Waits as long as allowed. A token of a replaced log is refused; whatever else is missing is said. `lacks` hears what has to be waited
+   * for, perhaps more than once.
+   */
+  async meet(options: ReadOptions, lacks: Lacks = () => undefined): Promise<Outcome<Consistency>> {
     const { clock, region, applied } = this.#options;
     const startedMs = clock().monoMs;
-    const { check, unheard } = await this.#met(options);
+    const { check, unheard } = await this.#met(options, lacks);
     if (check === "overloaded") return tooManyWaiters();
     if (check.kind === "replaced") return logReplaced(check.region);
     return {
@@ -69,21 +81,28 @@ export class ConsistencyCheck {
     };
   }
 
-  async #met(options: ReadOptions): Promise<Met> {
+  async #met(options: ReadOptions, lacks: Lacks): Promise<Met> {
     switch (options.mode) {
       case "any":
         return { check: { kind: "satisfied" }, unheard: [] };
       case "token":
-        return { check: await this.#options.waiters.wait(options.token, options.waitMs), unheard: [] };
+        return { check: await this.#token(options.token, options.waitMs, lacks), unheard: [] };
       case "bounded":
-        return this.#bounded(options.maxStalenessMs, options.waitMs);
+        return this.#bounded(options.maxStalenessMs, options.waitMs, lacks);
       case "latest":
-        return this.#latest(options.token, options.waitMs);
+        return this.#latest(options.token, options.waitMs, lacks);
     }
   }
 
+  #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {
+    const { waiters, applied } = this.#options;
+    const regions = lackedBy(checkToken(token, applied()));
+    if (regions.length > 0) lacks({ options: { mode: "token", token, waitMs }, regions });
+    return waiters.wait(token, waitMs);
+  }
+
   /** A stale region's next frame may bring what is waited for. */
-  async #bounded(maxStalenessMs: number, waitMs: number): Promise<Met> {
+  async #bounded(maxStalenessMs: number, waitMs: number, lacks: Lacks): Promise<Met> {
     const { clock, regions, ageMs, waiters, applied } = this.#options;
     const untilMs = clock().monoMs + waitMs;
     for (;;) {
@@ -91,16 +110,24 @@ export class ConsistencyCheck {
       const leftMs = untilMs - clock().monoMs;
       const [first] = stale;
       if (first === undefined || leftMs <= 0) return { check: { kind: "satisfied" }, unheard: stale };
+      lacks({ options: { mode: "bounded", maxStalenessMs, waitMs: leftMs }, regions: stale });
       const at = applied().get(first) ?? { logId: "", position: 0 };
       const next: Token = new Map([[first, { logId: at.logId, position: at.position + 1 }]]);
       if ((await waiters.wait(next, leftMs)) === "overloaded") return { check: "overloaded", unheard: [] };
     }
   }
 
-  async #latest(token: Token | undefined, waitMs: number): Promise<Met> {
-    const { clock, heads: ask, waiters, applied } = this.#options;
+  /** Where the regions have not all answered by half of the time, another one may reach those that this one does not. */
+  async #latest(token: Token | undefined, waitMs: number, lacks: Lacks): Promise<Met> {
+    const { clock, heads: ask, regions, applied } = this.#options;
     const untilMs = clock().monoMs + waitMs;
+    const leftMs = (): number => Math.max(0, untilMs - clock().monoMs);
+    const unanswered = setTimeout(() => {
+      const also = token === undefined ? {} : { token };
+      lacks({ options: { mode: "latest", ...also, waitMs: leftMs() }, regions });
+    }, waitMs / 2);
     const { heads, unheard } = await ask(waitMs);
+    clearTimeout(unanswered);
     const known = applied();
     // Of a log that goes on as another one, and is not followed there yet, nobody knows here what it has.
     const isStrange = (region: Region, { logId, position }: LogPosition): boolean => {
@@ -109,12 +136,22 @@ export class ConsistencyCheck {
     };
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));
+    if (strange.length > 0 && unheard.length === 0) {
+      const whole = mergeTokens(token ?? new Map(), heads);
+      lacks({ options: { mode: "token", token: whole, waitMs: leftMs() }, regions: strange });
+    }
     const asked = token === undefined ? wanted : mergeTokens(wanted, token);
-    const check = await waiters.wait(asked, Math.max(0, untilMs - clock().monoMs));
+    const check = await this.#token(asked, leftMs(), unheard.length > 0 ? () => undefined : lacks);
     return { check, unheard: [...unheard, ...strange] };
   }
 }
 
-function positions(token: Token): Record<Region, Position> {
+/** The regions of whose logs more is asked for than there is here. */
+function lackedBy(check: TokenCheck): Region[] {
+  if (check.kind === "satisfied") return [];
+  return check.kind === "replaced" ? [check.region] : [...check.missing.keys()];
+}
+
+export function positions(token: Token): Record<Region, Position> {
   return Object.fromEntries([...token].map(([region, at]) => [region, at.position]));
 }

@@ -10,6 +10,7 @@ import { integrityMetrics } from "./integrity-metrics.ts";
 import type { Connections } from "./connections.ts";
 import type { Gates } from "./gates.ts";
 import type { ProblemCounts } from "./problems.ts";
+import { readMetrics } from "./read-metrics.ts";
 import type { Scope } from "./routes/scope.ts";
 import type { Bounds, Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
 
@@ -70,6 +71,7 @@ export function buildMetrics(source: MetricsSource): Metrics {
   presenceMetrics(counter, gauge, source);
   boundMetrics(counter, gauge, source);
   integrityMetrics(counter, gauge);
+  readMetrics(counter);
   replicationMetrics(counter, gauge, source.now);
   const { service } = source;
   return {
@@ -123,6 +125,12 @@ function presenceMetrics(counter: Define, gauge: Define, source: MetricsSource):
     "Sessions healed by reconcile",
     ["result"],
     by("result", (c) => c.reconciled),
+  );
+  counter(
+    "rollcall_users_rehomed_total",
+    "Users whom this node gave over to the region that they log in from",
+    [],
+    one((c) => c.rehomed),
   );
   counter("rollcall_problems_total", "Requests refused", ["problem"], () =>
     [...source.problemCounts].map(([problem, n]) => [{ problem }, n]),

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 
-import type { Region } from "../../replicator/core/commands.ts";
+import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { LogStore } from "../../replicator/log/port.ts";
 import { systemClock } from "../../replicator/runtime/clock.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
@@ -20,7 +20,9 @@ import type { EngineOptions } from "./engine.ts";
 import { operationsOf } from "./operations.ts";
 import { Presence } from "./presence.ts";
 import { HeadAsker } from "./heads.ts";
-import type { Counters, HealthCheck } from "./service.ts";
+import { RelayDesk } from "./relay-desk.ts";
+import { Relay } from "./relay.ts";
+import type { Counters, HealthCheck, ReadOptions } from "./service.ts";
 
 export interface NodeOptions {
   readonly region: Region;
@@ -36,6 +38,8 @@ export interface NodeOptions {
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
   readonly sessionsMax?: number;
+  /** Logins in a row from one other region after which a user is homed there; 0: never. */
+  readonly rehomeLogins?: number;
   /** How often snapshots are taken, and how much of its log the region keeps; the limits' values where left out. */
   readonly keep?: Pick<EngineOptions, "snapshotMs" | "logBytesMax" | "logAgeMaxMs">;
 }
@@ -46,6 +50,11 @@ export interface RunningNode {
   readonly presence: Presence;
   readonly engine: Engine;
   stop(): Promise<void>;
+}
+
+/** A fresh, unguessable id. */
+function mint(): string {
+  return randomBytes(9).toString("base64url");
 }
 
 /** Appends have failed for this long: the node says that it is not ready. */
@@ -66,11 +75,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
     recheck: () => engine.recheck(),
     heads: (waitMs) => asker.ask(waitMs),
+    elsewhere: (asked, whom) => relay.ask(asked, whom),
     capacity: new Capacity(options.sessionsMax, heap),
     integrity: (effect) => engine.trust.heard(effect),
-    mintSession: () => randomBytes(9).toString("base64url"),
+    mintSession: mint,
     random: Math.random,
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
+    ...(options.rehomeLogins === undefined ? {} : { rehomeLogins: options.rehomeLogins }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
   });
   const engine = new Engine({
@@ -89,6 +100,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const regions = [region, ...peers];
   const malformed = (): void => presence.tally.refusedFrame("malformed-announcement");
   const asker = new HeadAsker({ node: name, regions, store, malformed });
+  const relay = new Relay({ region, peers, store, clock, mint });
+  const answers = {
+    ready: (): boolean => presence.ready(),
+    meet: (asked: ReadOptions) => presence.reads.meet(asked),
+    presence: (user: UserId) => presence.presence(user),
+    applied: () => presence.applied(),
+    oldestMs: () => presence.reads.oldestMs(),
+  };
+  const relayDesk = new RelayDesk({ region, peers, store, clock, answers });
   const app = buildApp({
     service: presence,
     status: { health, counters },
@@ -107,6 +127,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       heap.stop();
       appender.stop();
       asker.stop();
+      relay.stop();
+      relayDesk.stop();
       await app.close();
       await engine.stop();
     },
@@ -155,6 +177,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       reconciled: tally.reconciled,
       integrity: engine.trust.stats,
       snapshots: engine.housekeeping.stats,
+      rehomed: presence.travellers.moved,
+      reads: tally.reads,
+      relayed: { ...relay.stats, ...relayDesk.stats },
     };
   }
 }

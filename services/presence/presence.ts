@@ -20,7 +20,6 @@ import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { AppendOutcome } from "./appender.ts";
 import { Capacity } from "./capacity.ts";
-import { ConsistencyCheck } from "./consistency.ts";
 import type { Heads } from "./consistency.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
@@ -30,6 +29,8 @@ import { Leases } from "./leases.ts";
 import { onlinePage, occupancyOf } from "./listing.ts";
 import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
+import { Reads } from "./reads.ts";
+import type { Elsewhere } from "./reads.ts";
 import type {
   Bounds,
   Consistency,
@@ -41,11 +42,13 @@ import type {
   Outcome,
   PresenceService,
   PresenceView,
+  Reading,
   ReadOptions,
   ReplicationView,
   SettingView,
 } from "./service.ts";
 import { Tally } from "./tally.ts";
+import { REHOME_LOGINS, Travellers } from "./travellers.ts";
 import { Waiters } from "./waiters.ts";
 import { Writes } from "./writes.ts";
 
@@ -63,6 +66,8 @@ export interface PresenceOptions {
   readonly recheck?: () => Promise<void>;
   /** Asks how far the logs of all regions go; nobody answers where it is left out. */
   readonly heads?: (waitMs: number) => Promise<Heads>;
+  /** Asks other regions' nodes for reads; nobody answers where it is left out. */
+  readonly elsewhere?: Elsewhere;
   /** Hears what the digests say. */
   readonly integrity?: (effect: IntegrityEffect) => void;
   /** A fresh, unguessable id. */
@@ -71,6 +76,8 @@ export interface PresenceOptions {
   readonly random: () => number;
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
+  /** Logins in a row from one other region after which a user is homed there; 0: never. */
+  readonly rehomeLogins?: number;
   /** What there is room for; a million sessions when left out. */
   readonly capacity?: Capacity;
 }
@@ -82,13 +89,14 @@ export class Presence implements PresenceService {
   readonly regions: readonly Region[];
   readonly node: PresenceNode;
   readonly tally = new Tally();
+  readonly reads: Reads;
+  readonly travellers: Travellers;
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
   readonly #local: LocalSessions;
   readonly #healing: Healing;
   readonly #writes: Writes;
   readonly #waiters: Waiters;
-  readonly #consistency: ConsistencyCheck;
   readonly #capacity: Capacity;
   #hearing = true;
   #tickAtMs: number;
@@ -112,15 +120,17 @@ export class Presence implements PresenceService {
     this.#capacity = capacity;
     const waiters = new Waiters(() => this.applied());
     this.#waiters = waiters;
-    this.#consistency = new ConsistencyCheck({
+    this.reads = new Reads({
       region,
       regions: this.regions,
       clock,
       waiters,
+      presence: (user) => this.presence(user),
       applied: () => this.applied(),
       ageMs: (origin) => this.#times().ageMs(origin),
-      heads:
-        options.heads ?? ((): Promise<Heads> => Promise.resolve({ heads: new Map(), unheard: this.regions })),
+      heads: options.heads ?? (async () => ({ heads: new Map(), unheard: this.regions })),
+      elsewhere: options.elsewhere ?? (async () => undefined),
+      tally,
     });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
     this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
@@ -138,6 +148,13 @@ export class Presence implements PresenceService {
       ttlMs,
       heartbeatMs,
     });
+    this.travellers = new Travellers({
+      node,
+      loginsMax: options.rehomeLogins ?? REHOME_LOGINS,
+      clock,
+      random,
+      move: (user, to) => this.rehome(user, to),
+    });
   }
 
   /** A node that stood still is not ready before it has folded what was stored meanwhile: what it would answer or accept may be over. */
@@ -153,6 +170,7 @@ export class Presence implements PresenceService {
   // ── events from outside ──────────────────────────────────────────────────────────────────────────────────
 
   folded(region: Region, position: Position, frame: Frame): void {
+    if (region === this.region && this.node.caughtUp) this.travellers.sees(frame);
     this.step({ kind: "frame", region, position, frame });
     this.tally.folded(region, frame.commands.length);
     this.#waiters.advanced();
@@ -166,7 +184,9 @@ export class Presence implements PresenceService {
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
     this.#healing.watchLinks(now);
-    if (this.#options.canAppend()) this.#healing.heal(now);
+    if (!this.#options.canAppend()) return;
+    this.#healing.heal(now);
+    this.travellers.tick();
   }
 
   async #recheck(): Promise<void> {
@@ -284,7 +304,11 @@ export class Presence implements PresenceService {
   }
 
   consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    return this.#consistency.meet(options);
+    return this.reads.consistency(options);
+  }
+
+  read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>> {
+    return this.reads.read(users, options);
   }
 
   replication(): ReplicationView {

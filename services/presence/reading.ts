@@ -6,11 +6,12 @@
 import type { FastifyReply } from "fastify";
 import type { Static } from "typebox";
 
+import type { UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { formatToken, parseToken, type Token } from "../../replicator/core/token.ts";
 import { type HttpProblemName, Refusal, unwrap } from "./problems.ts";
 import type { ReadHeaders, ReadQuery } from "./schemas.ts";
-import type { Consistency, PresenceService, ReadOptions } from "./service.ts";
+import type { Consistency, PresenceService, Reading, ReadOptions } from "./service.ts";
 
 export const TOKEN_HEADER = "rollcall-token";
 
@@ -30,6 +31,18 @@ export async function settle(
   const consistency = unwrap(await service.consistency(readOptions(request.query, request.headers)));
   reply.header(TOKEN_HEADER, formatToken(service.applied()));
   return consistency;
+}
+
+/** The same for a read of users, whom another region's node may answer for. */
+export async function readUsers(
+  service: PresenceService,
+  users: readonly UserId[],
+  request: ReadRequest,
+  reply: Pick<FastifyReply, "header">,
+): Promise<Reading> {
+  const reading = unwrap(await service.read(users, readOptions(request.query, request.headers)));
+  reply.header(TOKEN_HEADER, formatToken(reading.applied));
+  return reading;
 }
 
 /** Reads a token's text; throws the refusal of anything else. */

@@ -104,7 +104,9 @@ export const Consistency = object(
     mode: choice(["any", "bounded", "token", "latest"]),
     satisfied: Type.Boolean({ description: "False: the answer may lack changes that were asked for" }),
     waitedMs: Type.Number({ minimum: 0 }),
-    servedBy: Type.String(),
+    servedBy: Type.String({
+      description: "This region; or another that had it sooner, home:cn if that is the home",
+    }),
     applied: Positions,
     missing: Type.Optional(Positions),
     unheard: Type.Optional(

@@ -108,11 +108,20 @@ export interface Consistency {
   readonly mode: ReadOptions["mode"];
   readonly satisfied: boolean;
   readonly waitedMs: number;
+  /** This region; or the one that answered in its place, as `home:cn` where it shows the home of one of the users asked about. */
   readonly servedBy: string;
   readonly applied: Readonly<Record<Region, Position>>;
   readonly missing?: Readonly<Record<Region, number>>;
   /** Regions that nobody could ask, or that were heard of too long ago: what they have of late may be missing. */
   readonly unheard?: Region[];
+}
+
+/** Users as they were read, in the order asked. */
+export interface Reading {
+  readonly presences: readonly PresenceView[];
+  readonly consistency: Consistency;
+  /** Of the replica that answered. */
+  readonly applied: Token;
 }
 
 export interface OnlinePage {
@@ -216,6 +225,8 @@ export interface PresenceService {
   forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>>;
   prefer(user: UserId, preferred: PreferredStatus, untilMs: number): Promise<Outcome<{ token: Token }>>;
   presence(user: UserId): PresenceView;
+  /** As {@link consistency}, then the users as they are; in time by another region's node where this one has not what is asked for. */
+  read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>>;
   online(filter: {
     region?: Region;
     home?: Region;
@@ -239,6 +250,33 @@ export interface PresenceService {
   /** Appended to the region's log; in effect when folded. */
   decide(key: string, value: string, by: string, reason: string): Promise<Outcome<{ token: Token }>>;
   bounds(): Bounds;
+}
+
+/** Reads, by how they were met. */
+export interface ReadsMet {
+  atOnce: number;
+  waited: number;
+  /** By another region. */
+  home: number;
+  unsatisfied: number;
+}
+
+/** Reads for which other regions were asked. */
+export interface RelayAsked {
+  asked: number;
+  served: number;
+  /** Not asked: too many were under way, or there was too much to ask. */
+  full: number;
+  /** Answers that cannot be read, or are not to what was asked. */
+  strange: number;
+}
+
+/** Reads that other regions asked here. */
+export interface RelayAnswered {
+  answered: number;
+  /** Not answered: too many were under way, this node is not ready, or the answer is too large. */
+  declined: number;
+  malformed: number;
 }
 
 /** What the node says of itself. */
@@ -268,6 +306,12 @@ export interface Counters {
   readonly reconciled: Readonly<Record<"reopened" | "orphaned", number>>;
   /** Digests compared and found different, records found changed without a command, replicas made anew. */
   readonly integrity: Readonly<Record<"compared" | "mismatches" | "corrupt" | "resyncs", number>>;
+  /** Users given over to the region that they log in from. */
+  readonly rehomed: number;
+  /** How reads were met. */
+  readonly reads: Readonly<ReadsMet>;
+  /** Reads asked of other regions' nodes, and by them of this one. */
+  readonly relayed: Readonly<RelayAsked & RelayAnswered>;
   /** Snapshots taken, failed, and the size of the newest. */
   readonly snapshots: Readonly<Record<"taken" | "failed" | "bytes", number>>;
 }

@@ -73,7 +73,12 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
     healedInMs,
     violation: machine.failure,
     fired: world.fired.counts,
-    counts: { ...clients.counts, ...checks.counts },
+    counts: { ...clients.counts, ...checks.counts, rehomed: rehomedBy(world) },
     trace: machine.recent,
   };
+}
+
+/** Users whom the nodes that are up gave over by themselves, each since its start. */
+function rehomedBy({ nodes }: World): number {
+  return nodes.reduce((sum, { presence }) => sum + (presence?.travellers.moved ?? 0), 0);
 }

@@ -123,6 +123,9 @@ export const COUNTERS: Counters = {
   reconciled: { reopened: 1, orphaned: 2 },
   integrity: { compared: 9, mismatches: 1, corrupt: 2, resyncs: 1 },
   snapshots: { taken: 3, failed: 1, bytes: 4_000 },
+  rehomed: 6,
+  reads: { atOnce: 40, waited: 4, home: 2, unsatisfied: 1 },
+  relayed: { asked: 5, served: 2, full: 1, strange: 0, answered: 3, declined: 1, malformed: 0 },
 };
 
 export const BOUNDS: Bounds = {
@@ -197,6 +200,12 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
         applied: { cn: 900, us: 40 },
       },
     }),
+    read: async (users, options) => {
+      const met = await service.consistency(options);
+      if (!met.ok) return met;
+      const presences = users.map((user) => service.presence(user));
+      return { ok: true, value: { presences, consistency: met.value, applied: service.applied() } };
+    },
     replication: () => ({
       region: "cn",
       applied: { cn: { logId: "logA", position: 900 }, us: { logId: "logB", position: 40 } },
@@ -220,8 +229,8 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
   const service = new Proxy(answers, {
     get(target, name, receiver) {
       const value: unknown = Reflect.get(target, name, receiver);
-      // Being asked whether it is ready is no call: it answers nothing about users.
-      if (typeof value !== "function" || name === "ready") return value;
+      // Being asked whether it is ready is no call: it answers nothing about users. A read is the calls that it is made of.
+      if (typeof value !== "function" || name === "ready" || name === "read") return value;
       return (...args: unknown[]): unknown => {
         calls.push([String(name), ...args]);
         return Reflect.apply(value, target, args);

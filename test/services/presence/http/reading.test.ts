@@ -134,6 +134,26 @@ describe("answers", () => {
   });
 });
 
+test("what another region answered is told as it is, with that region's vector as the token", async () => {
+  const applied = new Map([["cn", { logId: "logA", position: 950 }]]);
+  const consistency = {
+    mode: "token",
+    satisfied: true,
+    waitedMs: 80,
+    servedBy: "home:us",
+    applied: { cn: 950 },
+  } as const;
+  const { app } = node({
+    read: async () => ({ ok: true, value: { presences: [ONLINE], consistency, applied } }),
+  });
+  for (const [method, url] of READS.slice(0, 3)) {
+    const answer = await app.inject(read(method, url, { "rollcall-token": TOKEN_TEXT }));
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json().consistency).toEqual(consistency);
+    expect(answer.headers["rollcall-token"]).toBe("1.cn:logA:950");
+  }
+});
+
 describe("GET /v1/online", () => {
   test("a page and its cursor", async () => {
     const { app, calls } = plainNode();
