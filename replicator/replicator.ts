@@ -12,6 +12,7 @@ import { COPIED_TOPIC, LINKS_TOPIC, encodeCopied, encodeReports } from "./runtim
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
+import { bringLacked } from "./lacked-snapshots.ts";
 import { openReadDesk } from "./read-desk.ts";
 import type { ReadsCarried } from "./read-desk.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
@@ -47,6 +48,7 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   const drivers = [...peers].map(
     ([origin, remote]) => new LinkDriver({ region, origin, remote, local, clock, logger, turns, prover }),
   );
+  const deafen = bringLacked({ local, peers, logger, inTurn: (work) => turns.take(work) });
   const ticking = setInterval(() => {
     for (const driver of drivers) driver.tick();
     prover.tick();
@@ -68,6 +70,7 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
     stop: async () => {
       closeHeadDesk();
       readDesk.close();
+      deafen();
       for (const timer of [ticking, announcing, polling]) clearInterval(timer);
       await Promise.all(drivers.map((driver) => driver.stop()));
     },

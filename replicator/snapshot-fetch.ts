@@ -1,6 +1,7 @@
 /**
  * Brings a snapshot from a peer's region to this one, for a log of which too much is missing here. Rule: a snapshot that is here already
- * and reaches far enough is used, so that the copies of all logs begin behind the same one; one that is damaged on the way is not stored.
+ * and reaches far enough is used, so that the copies of all logs begin behind the same one, unless it is known to be of no use; one that is
+ * damaged on the way is not stored.
  */
 import type { LogId, Position, Region } from "./core/commands.ts";
 import type { LogStore, SnapshotStore, StoredSnapshot } from "./log/port.ts";
@@ -15,6 +16,10 @@ export interface FetchOptions {
   readonly atLeast: Position;
   /** Where the log ends: one that is far behind is only taken when the peer makes no newer one. */
   readonly head: Position;
+  /** Names of those that are of no use, here or there. */
+  readonly useless?: readonly string[];
+  /** The region that it is brought from; the log's own, unless told otherwise. */
+  readonly peer?: Region;
   readonly remote: LogStore;
   readonly local: LogStore;
   readonly progress: (percent: number) => void;
@@ -36,7 +41,7 @@ const FRESH_MS = 10_000;
 const LOOK_EVERY_MS = 500;
 
 export async function fetchSnapshot(options: FetchOptions): Promise<Fetched> {
-  const { local, remote, head } = options;
+  const { local, remote, head, peer = options.origin } = options;
   const here = await newest(local.snapshots(), options);
   if (here.ok && here.found !== undefined) return { ok: true, position: here.found.position };
   if (!here.ok) return here;
@@ -48,7 +53,7 @@ export async function fetchSnapshot(options: FetchOptions): Promise<Fetched> {
     if (found !== undefined && (fresh || waitedMs >= FRESH_MS)) return bring(found, options);
     if (waitedMs >= FRESH_MS) {
       const wanted = `log ${options.logId} up to ${options.atLeast}`;
-      return { ok: false, detail: `no snapshot in ${options.origin} has ${wanted}` };
+      return { ok: false, detail: `no snapshot in ${peer} has ${wanted}` };
     }
     remote.announce(SNAPSHOT_WANTED_TOPIC, new Uint8Array());
     await pause(LOOK_EVERY_MS);
@@ -57,21 +62,22 @@ export async function fetchSnapshot(options: FetchOptions): Promise<Fetched> {
 
 async function newest(
   store: SnapshotStore,
-  { origin, logId, atLeast }: FetchOptions,
+  { origin, logId, atLeast, useless = [] }: FetchOptions,
 ): Promise<{ ok: true; found: Candidate | undefined } | { ok: false; detail: string }> {
   const listed = await store.list();
   if (!listed.ok) return { ok: false, detail: listed.detail };
   for (const stored of listed.snapshots) {
     const label = parseLabel(stored.label);
     const position = label === undefined ? undefined : positionIn(label, origin, logId);
-    if (position !== undefined && position >= atLeast) return { ok: true, found: { stored, position } };
+    if (position === undefined || position < atLeast || useless.includes(stored.name)) continue;
+    return { ok: true, found: { stored, position } };
   }
   return { ok: true, found: undefined };
 }
 
 async function bring(
   { stored, position }: Candidate,
-  { remote, local, progress, origin }: FetchOptions,
+  { remote, local, progress, origin, peer = origin }: FetchOptions,
 ): Promise<Fetched> {
   const pieces = new Pieces();
   const { name, label, bytes } = stored;
@@ -91,7 +97,7 @@ async function bring(
   const read = await Promise.race([reading, writing]);
   pieces.end(read.ok ? undefined : read.detail);
   const [readAll, written] = await Promise.all([reading, writing]);
-  if (!readAll.ok) return { ok: false, detail: `snapshot ${name} of ${origin}: ${readAll.detail}` };
+  if (!readAll.ok) return { ok: false, detail: `snapshot ${name} of ${peer}: ${readAll.detail}` };
   if (!written.ok) return { ok: false, detail: `snapshot ${name} here: ${written.detail}` };
   return { ok: true, position };
 }

@@ -24,6 +24,7 @@ const TOP = [
   "replicator/main.ts",
   "replicator/read-desk.ts",
   "replicator/replicator.ts",
+  "replicator/lacked-snapshots.ts",
   "replicator/snapshot-fetch.ts",
   "replicator/tail.ts",
   "replicator/tail-prover.ts",

@@ -7,6 +7,8 @@ import type { LinkReport } from "../core/link-events.ts";
 export const LINKS_TOPIC = "links";
 /** A peer's replicator, or a node, has use for a snapshot that is newer than those stored. No payload. */
 export const SNAPSHOT_WANTED_TOPIC = "snapshot-wanted";
+/** A node that can go on from none of its region's snapshots, to the region's replicators: a peer may have one that leads on. */
+export const SNAPSHOT_LACKED_TOPIC = "snapshot-lacked";
 /** How a peer's replicator tells the origin's nodes how far it has copied their log. */
 export const COPIED_TOPIC = "copied";
 /** Nodes of one region, of how far each has folded the region's log. */
@@ -63,6 +65,40 @@ function isStanding(value: unknown): value is Standing {
     typeof standing.node === "string" &&
     typeof standing.logId === "string" &&
     Number.isSafeInteger(standing.position)
+  );
+}
+
+/** A log as a region holds it, to which none of the region's snapshots leads. */
+export interface Lacked {
+  readonly region: Region;
+  readonly logId: LogId;
+  /** A snapshot that leads to it has it up to here. */
+  readonly atLeast: Position;
+  readonly head: Position;
+  /** Names of those that would lead to it, but that they are damaged, or say what the log never had. */
+  readonly useless: readonly string[];
+}
+
+export function encodeLacked(lacked: Lacked): Uint8Array {
+  return Buffer.from(JSON.stringify(lacked));
+}
+
+/** The announcement's meaning; `undefined` when it has none. */
+export function decodeLacked(payload: Uint8Array): Lacked | undefined {
+  const value = parseJson(payload);
+  return isLacked(value) ? value : undefined;
+}
+
+function isLacked(value: unknown): value is Lacked {
+  if (typeof value !== "object" || value === null) return false;
+  const lacked = value as Partial<Record<keyof Lacked, unknown>>;
+  return (
+    typeof lacked.region === "string" &&
+    typeof lacked.logId === "string" &&
+    Number.isSafeInteger(lacked.atLeast) &&
+    Number.isSafeInteger(lacked.head) &&
+    Array.isArray(lacked.useless) &&
+    lacked.useless.every((name) => typeof name === "string")
   );
 }
 

@@ -19,6 +19,7 @@ import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
 import type { Appender } from "./appender.ts";
+import { askForSnapshot } from "./ask-for-snapshot.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import { heldLogs } from "./held-logs.ts";
@@ -316,7 +317,7 @@ export class Engine {
       suspect: this.trust.isDistrusted,
       progress: (detail) => this.#says(detail),
       stopped: () => this.#stopped,
-      wanted: () => this.#options.store.announce(SNAPSHOT_WANTED_TOPIC, new Uint8Array()),
+      wanted: (lacked, waitedMs) => askForSnapshot(this.#options.store, lacked, waitedMs),
     };
   }
 

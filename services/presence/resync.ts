@@ -12,6 +12,7 @@ import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { ReplicaImport } from "../../replicator/core/transfer.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
+import type { Lacked } from "../../replicator/runtime/announcement.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
 import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
@@ -60,8 +61,8 @@ export interface ResyncOptions {
   /** What it waits for, or how far it is; for people. */
   readonly progress: (detail: string) => void;
   readonly stopped: () => boolean;
-  /** Nothing here leads on: somebody should take a snapshot. */
-  readonly wanted: () => void;
+  /** Nothing here leads on: somebody should take a snapshot. To the logs given none leads, for so long. */
+  readonly wanted: (lacked: readonly Lacked[], waitedMs: number) => void;
 }
 
 const LOOK_EVERY_MS = 500;
@@ -80,6 +81,7 @@ export const DIFFERENCES_MAX = 100;
  */
 export async function base(options: ResyncOptions): Promise<Base | undefined> {
   const { regions, snapshots, suspect, progress, stopped, wanted } = options;
+  let waitedMs = 0;
   while (!stopped()) {
     const [all, held] = await Promise.all([snapshots.list(), heldLogs(options)]);
     if (typeof held === "string" || all === undefined) {
@@ -102,8 +104,9 @@ export async function base(options: ResyncOptions): Promise<Base | undefined> {
       continue;
     }
     progress("no snapshot leads to the logs that are held here");
-    wanted();
+    wanted(snapshots.lacked(all, held), waitedMs);
     await pause(LOOK_EVERY_MS);
+    waitedMs += LOOK_EVERY_MS;
   }
   return undefined;
 }

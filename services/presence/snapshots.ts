@@ -11,6 +11,7 @@ import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import { ReplicaImport, exportReplica } from "../../replicator/core/transfer.ts";
 import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts";
+import type { Lacked } from "../../replicator/runtime/announcement.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import { formatLabel, parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
 import type { SnapshotLabel } from "../../replicator/runtime/snapshot-label.ts";
@@ -166,6 +167,17 @@ export class Snapshots {
       chosen.set(region, found);
     }
     return chosen;
+  }
+
+  /** The logs to which none of them leads. */
+  lacked(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Lacked[] {
+    const ledToByNone = [...logs].filter(
+      ([region, held]) => held.head > 0 && this.#fitting(all, new Map([[region, held]])).length === 0,
+    );
+    return ledToByNone.map(([region, { logId, first, head }]) => {
+      const useless = all.filter((one) => this.isUseless(one, [region])).map(({ stored }) => stored.name);
+      return { region, logId, atLeast: first - 1, head, useless };
+    });
   }
 
   /**

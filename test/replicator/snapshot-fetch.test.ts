@@ -74,6 +74,17 @@ describe("a snapshot", () => {
     expect(await fetch(400, 510)).toEqual({ ok: true, position: 500 });
   });
 
+  it("that is known to be of no use is passed over, here and at the peer", async () => {
+    for (const into of [local, remote]) await store(into.snapshots(), "torn", 450);
+    await store(remote.snapshots(), "s1", 430);
+    await store(remote.snapshots(), "another", 440);
+    const options = { origin: "cn", logId: "log-cn", atLeast: 400, head: 510, remote, local };
+    const useless = ["torn", "another"];
+    const fetched = await fetchSnapshot({ ...options, useless, progress: () => undefined });
+    expect(fetched).toEqual({ ok: true, position: 430 });
+    expect((await namesHere()).toSorted()).toEqual(["s1", "torn"]);
+  });
+
   it("that is damaged at the peer is not stored here", async () => {
     await store(remote.snapshots(), "s1", 500);
     there.damageSnapshot("s1");

@@ -78,4 +78,21 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a change was overtaken by the next of its session, which was sent another way before the first was folded",
   },
+  {
+    seed: 251_466_304,
+    events: 5_000,
+    found:
+      "the snapshot that a copy began behind was damaged before any node had loaded it, and nobody brought another",
+  },
+  {
+    seed: 251_422_949,
+    events: 5_000,
+    found:
+      "a copy began behind the one snapshot that led to it, which had been torn, and nobody brought another",
+  },
+  {
+    seed: 252_125_146,
+    events: 5_000,
+    found: "a node stayed behind a copy to whose beginning no snapshot led, and nobody brought one",
+  },
 ];

@@ -99,6 +99,33 @@ describe("a node", { timeout: 60_000 }, () => {
     expect(details.some((detail) => detail.includes("is damaged"))).toBe(true);
   });
 
+  it("gets a snapshot from a peer where those here are damaged and a copy is not held from its beginning", async () => {
+    await twoRegions();
+    await regions.stopNode("us");
+    const head = regions.node("cn").presence.applied().get("cn")?.position ?? 0;
+    regions.server("us").truncate("COPY_cn", head);
+    const { snapshots } = regions.server("us");
+    for (const name of snapshots.keys()) regions.server("us").damageSnapshot(name);
+    await regions.startNode("us");
+    await until("us is ready", () => regions.node("us").presence.ready());
+    expect(regions.online("us")).toBe(USERS.length);
+    expect(regions.logged("snapshot-here")).toMatchObject([{ at: "us", origin: "cn" }]);
+  });
+
+  it("gets one from a peer where its own log is truncated and every snapshot of it here is damaged", async () => {
+    await twoRegions();
+    const folded = regions.node("us").presence.applied().get("cn")?.position ?? 0;
+    await regions.node("us").engine.housekeeping.take();
+    await regions.stopNode("cn");
+    const { snapshots } = regions.server("cn");
+    for (const name of snapshots.keys()) regions.server("cn").damageSnapshot(name);
+    regions.server("cn").truncate("LOG_cn", folded);
+    await regions.startNode("cn");
+    await until("cn is ready", () => regions.node("cn").presence.ready());
+    expect(regions.online("cn")).toBe(USERS.length);
+    expect(regions.logged("snapshot-here")).toMatchObject([{ at: "cn", origin: "cn" }]);
+  });
+
   it("starts from the logs alone where these are whole and every snapshot is damaged", async () => {
     await twoRegions();
     const taken = await regions.node("cn").engine.housekeeping.take();

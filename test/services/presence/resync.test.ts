@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Command, Frame } from "../../../replicator/core/commands.ts";
 import { Replica } from "../../../replicator/core/replica.ts";
 import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts";
+import type { Lacked } from "../../../replicator/runtime/announcement.ts";
 import { decodeFrame, encodeFrame } from "../../../replicator/wire/codec.ts";
 import { base, rebuild } from "../../../services/presence/resync.ts";
 import type { Base, RebuildOptions, ResyncOptions } from "../../../services/presence/resync.ts";
@@ -73,18 +74,18 @@ async function crossed() {
       clock: () => ({ monoMs: 0, wallMs: 1_000 }),
     });
   const snapshots = snapshotsOf("cn");
-  const said = { progress: new Array<string>(), wanted: 0 };
+  const said = { progress: new Array<string>(), wanted: new Array<readonly Lacked[]>() };
   /** Stops where nothing leads on. */
-  const made = (): Promise<Base | undefined> =>
+  const made = (suspect = false): Promise<Base | undefined> =>
     base({
       region: "cn",
       regions: REGIONS,
       store,
       snapshots,
-      suspect: false,
+      suspect,
       progress: (detail) => said.progress.push(detail),
       stopped: () => said.progress.at(-1)?.startsWith("no snapshot leads") === true,
-      wanted: () => (said.wanted += 1),
+      wanted: (lacked) => said.wanted.push(lacked),
     });
   return { server, store, own, theirs, snapshots, peers: snapshotsOf("us"), made, said };
 }
@@ -156,8 +157,34 @@ describe("a replica to go on from", () => {
     const { own, snapshots, made, said } = await crossed();
     await take(snapshots, replicaOf(US, CN, own));
     expect(await made()).toBeUndefined();
-    expect(said.wanted).toBe(1);
+    expect(said.wanted).toEqual([[{ region: "us", logId: US_2, atLeast: 1, head: 2, useless: [] }]]);
     expect(said.progress.at(-1)).toBe("no snapshot leads to the logs that are held here");
+  });
+
+  it("is wanted of whoever has another than the one that was brought for a log, where that is damaged", async () => {
+    const { server, own, theirs, snapshots, peers, made, said } = await crossed();
+    await take(snapshots, replicaOf(US, CN, own));
+    const brought = await take(peers, replicaOf(US, CN, theirs));
+    server.damageSnapshot(brought);
+    expect(await made()).toBeUndefined();
+    expect(said.wanted).toEqual([[{ region: "us", logId: US_2, atLeast: 1, head: 2, useless: [brought] }]]);
+  });
+
+  it("is wanted for the region's own log too, of a node that was found wrong and whose snapshots are all damaged", async () => {
+    const { server, own, theirs, snapshots, peers, made, said } = await crossed();
+    const damaged = await take(snapshots, replicaOf(US, CN, own, theirs));
+    server.damageSnapshot(damaged);
+    expect(await made(true)).toBeUndefined();
+    const lacked = { atLeast: 1, head: 2, useless: [damaged] };
+    expect(said.wanted).toEqual([
+      [
+        { region: "cn", logId: own.logId, ...lacked },
+        { region: "us", logId: US_2, ...lacked },
+      ],
+    ]);
+    said.progress.length = 0;
+    const brought = await take(peers, replicaOf(US, CN, own, theirs));
+    expect(await made(true)).toMatchObject({ from: [brought] });
   });
 });
 
