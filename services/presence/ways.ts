@@ -32,6 +32,9 @@ export class Ways {
       case "open":
         return this.#bySession.get(command.session.session) ?? this.#newest.get(command.user)?.to;
       case "prefer":
+      case "stance":
+      case "read":
+      case "bookmark":
         return this.#newest.get(command.user)?.to;
     }
   }
