@@ -20,6 +20,10 @@ export const LIMITS = {
   settingValueBytesMax: 64,
   settingsMax: 256,
   auditMax: 1_000,
+  friendMessageBytesMax: 256,
+  readOffsetBytesMax: 512,
+  /** Others of whom a fold holds what one user says; as many again whose requests the user has read. */
+  stancesPerUserMax: 5_000,
 
   frameBytesTarget: 64 * 1024,
   frameBytesMax: 512 * 1024,

@@ -209,7 +209,8 @@ export class PresenceNode {
 
   /** Keeps the digests near to what the records say, and looks whether these say what commands made of them. */
   #scrub(): void {
-    for (const { region, digest, table } of this.#replica.folds) {
+    for (const fold of this.#replica.folds) {
+      const { region, digest, table } = fold;
       digest.settle(SETTLED_MAX);
       const records = this.#scrubs.get(region) ?? table.values();
       this.#scrubs.set(region, records);
@@ -219,7 +220,7 @@ export class PresenceNode {
           this.#scrubs.delete(region);
           break;
         }
-        if (!digest.isIntact(record)) this.#replica.listener.corrupt(region, record.user);
+        if (!fold.isIntact(record)) this.#replica.listener.corrupt(region, record.user);
       }
     }
   }

@@ -3,7 +3,15 @@
  * provisional overlay, so that a login looks alike before and after its home has processed it.
  */
 import { defined } from "./assert.ts";
-import type { Claim, EndReason, PreferredStatus, Region, Session, UserCommand, UserId } from "./commands.ts";
+import type {
+  Claim,
+  EndReason,
+  PreferredStatus,
+  RecordCommand,
+  Region,
+  Session,
+  UserId,
+} from "./commands.ts";
 import type { Epoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
 import type { Seat } from "./online.ts";
@@ -31,7 +39,11 @@ export type Refusal =
   | "accept-from-self"
   | "misplaced"
   | "lower-epoch"
-  | "too-many-settings";
+  | "too-many-settings"
+  /** A fact that stands above none that is held. */
+  | "nothing-new"
+  | "too-many-facts"
+  | "about-oneself";
 
 export const EMPTY_STATE: Readonly<PresenceState> = {
   sessions: [],
@@ -77,7 +89,7 @@ export class UserRecord implements PresenceState {
 /** Applies `command` to `state` in place; sessions it ends are added to `ended`. Returns why it changed nothing, if so. */
 export function applyToState(
   state: PresenceState,
-  command: UserCommand,
+  command: RecordCommand,
   ended: EndedSession[],
 ): Refusal | undefined {
   switch (command.kind) {

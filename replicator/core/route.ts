@@ -9,8 +9,11 @@
  *   a pending forward of X, which gave the user up     | X, which forwards it after the other
  *   a record of X: the winner's, or a loser's          | X
  *   none of these                                      | the user's home
+ *
+ * A fact goes to the home: of facts the highest stands, in whatever order they come.
  */
-import type { ClientCommand, Region } from "./commands.ts";
+import type { ClientCommand, PresenceCommand, Region } from "./commands.ts";
+import { isFact } from "./facts.ts";
 import type { Fold } from "./fold.ts";
 import { isAbout, subjectOf } from "./provisional.ts";
 import type { Provisional } from "./provisional.ts";
@@ -26,6 +29,7 @@ export function routeOf(
   command: ClientCommand,
 ): Region | undefined {
   const { user } = command;
+  if (isFact(command)) return viewOf(folds, provisional, user)?.home;
   const subject = subjectConcerned(folds, provisional, command);
   const about = provisional.underWay(user).filter((one) => isAbout(one.command, subject));
   const mine = about.findLast(({ from }) => from === own);
@@ -42,7 +46,7 @@ export function routeOf(
 /** Whether the record has what the command is about; a preference that was never set is in no record. */
 function holds(
   record: UserRecord | undefined,
-  command: ClientCommand,
+  command: PresenceCommand,
   subject: ReturnType<typeof subjectOf>,
 ): boolean {
   if (record === undefined) return false;
@@ -54,7 +58,7 @@ function holds(
 function subjectConcerned(
   folds: readonly Fold[],
   provisional: Provisional,
-  command: ClientCommand,
+  command: PresenceCommand,
 ): ReturnType<typeof subjectOf> {
   if (command.kind !== "open" || endsNobody(command.session)) return subjectOf(command);
   const { session } = command;

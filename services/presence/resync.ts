@@ -4,7 +4,7 @@
  * place; until then what there was goes on answering.
  */
 import { defined } from "../../replicator/core/assert.ts";
-import type { Frame, Position, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Fact, Frame, Position, Region, UserId } from "../../replicator/core/commands.ts";
 import { bucketOf, differingBuckets } from "../../replicator/core/digest.ts";
 import { composed } from "../../replicator/core/compose.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
@@ -306,10 +306,10 @@ function differencesOf(made: Replica, had: Replica, regions: readonly Region[]):
 
 /** Brings the digests to what the records say now, whatever they were made of. */
 async function scrub(replica: Replica): Promise<void> {
-  for (const { table, digest } of replica.folds) {
+  for (const fold of replica.folds) {
     let looked = 0;
-    for (const record of table.values()) {
-      digest.isIntact(record);
+    for (const record of fold.table.values()) {
+      fold.isIntact(record);
       looked += 1;
       if (looked % SCRUBBED_AT_ONCE === 0) await pause(0);
     }
@@ -322,7 +322,8 @@ function* differingUsers(a: Fold, b: Fold): Generator<UserId> {
   if (buckets.size === 0) return;
   for (const record of a.table.values()) {
     const { user } = record;
-    if (buckets.has(bucketOf(user)) && !isEqual(record, b.table.get(user))) yield user;
+    if (!buckets.has(bucketOf(user))) continue;
+    if (!isEqual(record, b.table.get(user)) || factsOf(a, user) !== factsOf(b, user)) yield user;
   }
   for (const user of b.table.keys()) {
     if (buckets.has(bucketOf(user)) && a.table.get(user) === undefined) yield user;
@@ -331,6 +332,16 @@ function* differingUsers(a: Fold, b: Fold): Generator<UserId> {
 
 function isEqual(a: UserRecord, b: UserRecord | undefined): boolean {
   return b !== undefined && JSON.stringify(stated(a)) === JSON.stringify(stated(b));
+}
+
+/** What the user says, as text. */
+function factsOf({ facts }: Fold, user: UserId): string {
+  return JSON.stringify([...facts.of(user)].map(({ fact }) => statedFact(fact)).toSorted());
+}
+
+/** Field by field, in an order of its own. */
+function statedFact(fact: Fact): string {
+  return JSON.stringify(Object.entries(fact).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 function stated({ epoch, version, movedTo, preferred, preferredUntilMs, sessions }: UserRecord): unknown[] {

@@ -4,6 +4,7 @@
  */
 import type {
   Command,
+  Fact,
   Frame,
   LogId,
   Open,
@@ -17,6 +18,7 @@ import type {
 } from "../../replicator/core/commands.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import type { Stand } from "./logs.ts";
+import { above, isFactual, keyIn } from "./model-facts.ts";
 
 export interface ModelState {
   readonly sessions: readonly Session[];
@@ -62,6 +64,8 @@ export interface ModelLog {
   readonly forwards: readonly ModelForward[];
   readonly processed: ReadonlyMap<LogId, number>;
   readonly effects: readonly ModelEffect[];
+  /** The highest of those about one thing, by what that is. */
+  readonly facts: ReadonlyMap<string, Fact>;
 }
 
 export const NOTHING: ModelState = { sessions: [], preferred: "automatic", untilMs: 0 };
@@ -86,7 +90,7 @@ export function changed(state: ModelState, command: UserCommand): ModelState | u
     const { preferred, untilMs } = state.preferred === "automatic" ? command : state;
     return { sessions, preferred, untilMs };
   }
-  if (!state.sessions.some((one) => one.session === command.session)) return undefined;
+  if (isFactual(command) || !state.sessions.some((one) => one.session === command.session)) return undefined;
   if (command.kind === "close") {
     return { ...state, sessions: state.sessions.filter((one) => one.session !== command.session) };
   }
@@ -112,6 +116,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
   const effects: ModelEffect[] = [];
   const settings = new Map<string, string>();
   const audit: string[] = [];
+  const facts = new Map<string, Fact>();
   let base = 0;
 
   for (const [renewals, frames] of lineage.entries()) {
@@ -133,6 +138,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     forwards,
     processed,
     effects,
+    facts,
   };
 
   function decide({ key, value, by, reason }: SettingCommand, atMs: number): void {
@@ -209,6 +215,9 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       case "close":
       case "prefer":
       case "claim":
+      case "stance":
+      case "read":
+      case "bookmark":
         tell(command, position, true);
     }
   }
@@ -219,6 +228,14 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       command.kind === "claim" && (record === undefined || isHigher(command.epoch, record.epoch));
     if (record !== undefined && record.movedTo !== "" && !raises) {
       send(record.movedTo, command);
+      return;
+    }
+    if (isFactual(command)) {
+      const held = facts.get(keyIn(command));
+      if (held !== undefined && !above(command, held)) return;
+      facts.set(keyIn(command), command);
+      if (record === undefined)
+        records.set(command.user, { ...NOTHING, epoch: { generation: 0, count: 1 }, version, movedTo: "" });
       return;
     }
     if (command.kind === "claim" && !raises) return;
@@ -275,6 +292,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
 /** What a command is about: a claim about all that it hands over. */
 function subjects(command: UserCommand): string[] {
   const { user } = command;
+  if (isFactual(command)) return [];
   if (command.kind === "prefer") return [`preference of ${user}`];
   if (command.kind === "open") return [`${user} ${command.session.session}`];
   if (command.kind !== "claim") return [`${user} ${command.session}`];
@@ -295,7 +313,7 @@ export function share(a: UserCommand, b: UserCommand): boolean {
 export function replaces(newer: UserCommand, older: UserCommand): boolean {
   if (older.kind === "claim" || newer.kind === "claim" || !share(older, newer)) return false;
   if (older.kind === "update" || older.kind === "prefer") return true;
-  if (older.kind === "close") return false;
+  if (older.kind !== "open") return false;
   if (newer.kind === "open") return newer.session.device === older.session.device;
   return newer.kind === "close" && older.session.device === "" && older.session.policy === "multi";
 }

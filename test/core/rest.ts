@@ -1,6 +1,8 @@
 /** What must hold when the world is at rest: no node has anything left to say, and every log is folded by all. */
 import { strict as assert } from "node:assert";
 import type { UserCommand } from "../../replicator/core/commands.ts";
+import { checkFact } from "./friend-checks.ts";
+import { isFactual } from "./model-facts.ts";
 import { pendingOf } from "./model-view.ts";
 import { readLog } from "./model.ts";
 import type { ModelForward, ModelLog } from "./model.ts";
@@ -30,6 +32,8 @@ export function checkAtRest(world: World): void {
       first && observed(first.node.replica, USERS),
       `invariant 1: ${member.name}`,
     );
+    for (const { command } of world.writes)
+      if (isFactual(command) && !world.bereft.has(command.user)) checkFact(replica, command);
     for (const [id, truth] of world.truths) {
       const shown = replica.view(truth.user)?.sessions.find(({ session }) => session.session === id)?.session;
       const expected = truth.closed || truth.ended ? undefined : truth.session;

@@ -1,7 +1,7 @@
 /** Random scripts for the world: small steps of plain numbers, so that a failing one shrinks to what matters. */
 import * as fc from "fast-check";
 import { strict as assert } from "node:assert";
-import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
+import { PREFERRED_STATUSES, SESSION_STATUSES, STANCE_WORDS } from "../../replicator/core/commands.ts";
 import type { LoginPolicy, Region } from "../../replicator/core/commands.ts";
 import type { AppendFate, Member } from "./member.ts";
 import { calm } from "./quiet.ts";
@@ -31,7 +31,9 @@ export type Action =
   | "renew"
   | "calm"
   | "release"
-  | "set";
+  | "set"
+  | "say"
+  | "read";
 
 /** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
 export interface Step {
@@ -63,6 +65,8 @@ const WEIGHTS: readonly [number, Action][] = [
   [1, "calm"],
   [6, "release"],
   [1, "set"],
+  [9, "say"],
+  [4, "read"],
 ];
 
 /** Most logins leave the others alone. */
@@ -155,9 +159,33 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
     case "release":
       if (c < 4) calm(world);
       return world.release(member, a, pick(REGIONS, b));
+    case "say":
+      return say(world, member, a, b, c);
+    case "read": {
+      const [user, other] = [pick(USERS, a), pick(USERS, b)];
+      if (!member.node.caughtUp) return;
+      const { round } = member.node.replica.friends.pairOf(user, other);
+      if (round === 0 || user === other)
+        return world.append(member, { kind: "bookmark", user, offset: `${b}`, count: c });
+      return world.append(member, { kind: "read", user, other, round });
+    }
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }
+}
+
+/** A request, or something about one of which the world has heard: by whom it is of, or to whom. */
+function say(world: World, member: Member, a: number, b: number, c: number): void {
+  if (!member.node.caughtUp) return;
+  const said = world.writes.map(({ command }) => command).filter((command) => command.kind === "stance");
+  const earlier = c < 5 ? undefined : said.toReversed()[a % 4];
+  const { user, other } = earlier ?? { user: pick(USERS, a), other: pick(USERS, b) };
+  if (user === other) return;
+  const { round } = member.node.replica.friends.pairOf(user, other);
+  const word = earlier === undefined ? "asked" : pick(STANCE_WORDS, c);
+  const about = { word, round: word === "asked" && c < 8 ? round + 1 : round };
+  if (earlier === undefined || b % 2 === 0) world.say(member, { user, other, ...about });
+  else world.say(member, { user: other, other: user, ...about });
 }
 
 /** A frame that the node has folded comes again. */

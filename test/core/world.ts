@@ -15,6 +15,7 @@ import type {
   Region,
   Session,
   SessionId,
+  Stance,
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
@@ -285,6 +286,14 @@ export class World {
     this.store(member, [{ kind: "release", user, to }]);
     this.released += 1;
     if (before !== undefined) this.returned += 1;
+  }
+
+  /** Of a round that there is, or the next. */
+  say(member: Member, said: Pick<Stance, "user" | "other" | "word" | "round">): void {
+    if (said.round === 0) return;
+    const message = said.word === "asked" ? `of ${member.name}` : "";
+    const atMs = this.now(member.region).wallMs;
+    this.append(member, { kind: "stance", ...said, message, atMs });
   }
 
   set(member: Member, key: string, value: string): void {

@@ -10,6 +10,10 @@ import {
   type SnapshotFault,
 } from "../../replicator/wire/snapshot-stream.ts";
 import {
+  ASKED,
+  BOOKMARK,
+  READ,
+  arbitraryFact,
   arbitraryUserCommand,
   logId,
   regionName,
@@ -38,6 +42,7 @@ export const FOLD: FoldState = {
   ]),
   audit: [],
   users: 2,
+  facts: 0,
   sums: new Uint8Array(DIGEST_BYTES).fill(7),
 };
 
@@ -66,7 +71,13 @@ export function recordOf(index: number): RecordState {
 }
 
 export const PARTS: readonly SnapshotPart[] = [
-  { kind: "head", folds: [FOLD, { ...FOLD, region: "us", logId: "UsLog1", users: 0 }] },
+  {
+    kind: "head",
+    folds: [
+      { ...FOLD, facts: 3 },
+      { ...FOLD, region: "us", logId: "UsLog1", users: 0 },
+    ],
+  },
   {
     kind: "pending",
     pendings: [
@@ -89,6 +100,7 @@ export const PARTS: readonly SnapshotPart[] = [
     region: "cn",
     records: [{ ...recordOf(2), movedTo: "us", sessions: [], lastSeenMs: 5 }],
   },
+  { kind: "facts", region: "cn", facts: [ASKED, READ, BOOKMARK] },
   { kind: "end" },
 ];
 
@@ -134,7 +146,7 @@ const record: fc.Arbitrary<RecordState> = fc.record({
 
 const kept = setting.chain((rest) => safe.map((atMs) => ({ ...rest, atMs })));
 
-function arbitraryFold(region: string, users: number): fc.Arbitrary<FoldState> {
+function arbitraryFold(region: string, users: number, facts: number): fc.Arbitrary<FoldState> {
   return fc.record({
     region: fc.constant(region),
     logId: fc.oneof(fc.constant(""), logId),
@@ -149,6 +161,7 @@ function arbitraryFold(region: string, users: number): fc.Arbitrary<FoldState> {
       .map((settings) => new Map(settings.map((one) => [one.key, one]))),
     audit: fc.array(kept, { maxLength: 3 }),
     users: fc.constant(users),
+    facts: fc.constant(facts),
     sums,
   });
 }
@@ -175,19 +188,25 @@ export const arbitrarySnapshot: fc.Arbitrary<readonly SnapshotPart[]> = fc
   .record({
     regions: fc.uniqueArray(regionName, { maxLength: 3 }),
     pendings: fc.array(fc.array(pending, { maxLength: 3 }), { maxLength: 2 }),
+    facts: fc.array(arbitraryFact, { maxLength: 3 }),
   })
-  .chain(({ regions, pendings }) =>
+  .chain(({ regions, pendings, facts }) =>
     fc
       .tuple(...regions.map(() => fc.array(fc.array(record, { maxLength: 3 }), { maxLength: 2 })))
       .chain((batches) => {
         const users = batches.map((ofRegion) => ofRegion.flat().length);
-        const folds = fc.tuple(...regions.map((region, index) => arbitraryFold(region, users[index] ?? 0)));
+        const folds = fc.tuple(
+          ...regions.map((region, index) =>
+            arbitraryFold(region, users[index] ?? 0, index === 0 ? facts.length : 0),
+          ),
+        );
         return folds.map((all): readonly SnapshotPart[] => [
           { kind: "head", folds: all },
           ...pendings.map((some) => ({ kind: "pending" as const, pendings: some })),
           ...regions.flatMap((region, index) =>
             (batches[index] ?? []).map((records) => ({ kind: "records" as const, region, records })),
           ),
+          ...regions.slice(0, 1).map((region) => ({ kind: "facts" as const, region, facts })),
           { kind: "end" },
         ]);
       }),
