@@ -31,6 +31,7 @@ export type Action =
   | "renew"
   | "calm"
   | "release"
+  | "evacuate"
   | "set";
 
 /** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
@@ -62,6 +63,7 @@ const WEIGHTS: readonly [number, Action][] = [
   [2, "renew"],
   [1, "calm"],
   [6, "release"],
+  [2, "evacuate"],
   [1, "set"],
 ];
 
@@ -155,6 +157,9 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
     case "release":
       if (c < 4) calm(world);
       return world.release(member, a, pick(REGIONS, b));
+    case "evacuate":
+      if (c < 8) calm(world);
+      return world.evacuate(member, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }

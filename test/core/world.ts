@@ -17,6 +17,12 @@ import type {
   SessionId,
   UserId,
 } from "../../replicator/core/commands.ts";
+import {
+  EVACUATION_KEY,
+  evacuationOf,
+  evacuationValue,
+  firstHome,
+} from "../../replicator/core/evacuation.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
@@ -49,6 +55,11 @@ export class World {
   released = 0;
   /** Those of them that had lived there before. */
   returned = 0;
+  /** Regions that were evacuated, and that were restored. */
+  evacuations = 0;
+  restores = 0;
+  /** Users that a duty gave away, out of a region or back to it. */
+  evacuated = 0;
   renewals = 0;
   lostEnds = 0;
   /** Digests that were compared, all of them equal. */
@@ -149,7 +160,10 @@ export class World {
     if (append === undefined) return;
     const { duty, commands } = append;
     const fate = this.#isNewest(member.region, append.logId) ? wanted : "lost";
-    if (fate === "stored" || fate === "unacknowledged") this.store(member, commands);
+    if (fate === "stored" || fate === "unacknowledged") {
+      this.store(member, commands);
+      this.evacuated += commands.filter(({ kind }) => kind === "release").length;
+    }
     if (fate === "late") this.late.push(this.#frame(member, this.logs.newest(member.region).logId, commands));
     this.give(member, { kind: "settled", duty, ok: fate === "stored" });
   }
@@ -270,7 +284,8 @@ export class World {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const { region } = member;
     assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
-    const to = member.node.replica.route(region, command) ?? home ?? region;
+    const { replica } = member.node;
+    const to = replica.route(region, command) ?? firstHome(replica, home ?? region);
     const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
     this.writes.push({ region, logId: this.logs.newest(region).logId, position, command });
   }
@@ -285,6 +300,21 @@ export class World {
     this.store(member, [{ kind: "release", user, to }]);
     this.released += 1;
     if (before !== undefined) this.returned += 1;
+  }
+
+  /** Decides that the member's region is evacuated; or, where it is, that its users come back. */
+  evacuate(member: Member, heir: Region): void {
+    this.deliver(member, member.region, Number.POSITIVE_INFINITY);
+    const { region, node } = member;
+    const standing = evacuationOf(node.replica, region);
+    if (!node.caughtUp || (standing === undefined && heir === region)) return;
+    const since = node.replica.fold(region)?.version ?? 0;
+    if (standing === undefined) this.evacuations += 1;
+    else if (standing.phase === "to") this.restores += 1;
+    else return;
+    const decided = standing ?? { phase: "to", heir, since, end: undefined };
+    const phase = standing === undefined ? "to" : "ending";
+    this.set(member, EVACUATION_KEY, evacuationValue({ ...decided, phase, end: undefined }));
   }
 
   set(member: Member, key: string, value: string): void {
