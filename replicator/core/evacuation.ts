@@ -39,10 +39,14 @@ export function evacuationValue({ phase, heir, since, end }: Evacuation): string
   return `${phase} ${heir} since ${since}${last}`;
 }
 
+function decided(replica: Replica, region: Region): string {
+  const { settings } = defined(replica.fold(region), "a replica has every region");
+  return settings.get(EVACUATION_KEY)?.value ?? HOME;
+}
+
 /** The region's evacuation, from its decision to the return of the last user; a text that cannot be read decides nothing. */
 export function evacuationOf(replica: Replica, region: Region): Evacuation | undefined {
-  const value = replica.fold(region)?.settings.get(EVACUATION_KEY)?.value ?? HOME;
-  const [, phase, heir = "", since, end] = PHASES.exec(value) ?? [];
+  const [, phase, heir = "", since, end] = PHASES.exec(decided(replica, region)) ?? [];
   if (heir === region || replica.fold(heir) === undefined) return undefined;
   const of = { heir, since: Number(since), end: end === undefined ? undefined : Number(end) };
   return { phase: phase === "to" || phase === "ending" ? phase : "from", ...of };
@@ -110,8 +114,10 @@ export class Evacuations {
 
   /** Users that have still to move: from an evacuated region, or back to it. Undefined while nobody has counted them. */
   left(region: Region): number | undefined {
-    const phase = evacuationOf(this.#replica(), region)?.phase;
-    return phase === "to" ? this.#replica().homed(region) : this.#walks.get(region)?.left;
+    const replica = this.#replica();
+    if (evacuationOf(replica, region)?.phase === "to") return replica.homed(region);
+    const walk = this.#walks.get(region);
+    return walk?.value === decided(replica, region) ? walk.left : undefined;
   }
 
   /** What this node has to append now. */
@@ -157,8 +163,8 @@ export class Evacuations {
       : [];
   }
 
-  #walkOf({ region, settings, table }: Fold, now: Now): Walk {
-    const { value } = defined(settings.get(EVACUATION_KEY), "an evacuation is a decision");
+  #walkOf({ region, table }: Fold, now: Now): Walk {
+    const value = decided(this.#replica(), region);
     const known = this.#walks.get(region);
     if (known?.value === value) return known;
     const walk = { value, sinceMs: now.monoMs, records: table.values(), found: 0, left: undefined };

@@ -24,6 +24,7 @@ import { ConsistencyCheck } from "./consistency.ts";
 import type { Heads } from "./consistency.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
+import { Evacuating } from "./evacuating.ts";
 import { Healing } from "./healing.ts";
 import { Homeward } from "./homeward.ts";
 import { Leases } from "./leases.ts";
@@ -33,6 +34,9 @@ import { LocalSessions } from "./local-sessions.ts";
 import type {
   Bounds,
   Consistency,
+  EvacuationAnswer,
+  EvacuationRequest,
+  EvacuationView,
   HeartbeatRefusal,
   Occupancy,
   OnlinePage,
@@ -87,6 +91,7 @@ export class Presence implements PresenceService {
   readonly #local: LocalSessions;
   readonly #healing: Healing;
   readonly #writes: Writes;
+  readonly #evacuating: Evacuating;
   readonly #waiters: Waiters;
   readonly #consistency: ConsistencyCheck;
   readonly #capacity: Capacity;
@@ -137,6 +142,12 @@ export class Presence implements PresenceService {
       random,
       ttlMs,
       heartbeatMs,
+    });
+    this.#evacuating = new Evacuating({
+      node,
+      clock,
+      waiters,
+      decide: (key, value, by, reason) => this.decide(key, value, by, reason),
     });
   }
 
@@ -260,6 +271,14 @@ export class Presence implements PresenceService {
     return this.#writes.decide(key, value, by, reason);
   }
 
+  evacuate(request: EvacuationRequest & { readonly to: Region }): Promise<Outcome<EvacuationAnswer>> {
+    return this.#evacuating.evacuate(request);
+  }
+
+  restore(request: EvacuationRequest): Promise<Outcome<EvacuationAnswer>> {
+    return this.#evacuating.restore(request);
+  }
+
   // ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
   presence(user: UserId): PresenceView {
@@ -303,6 +322,10 @@ export class Presence implements PresenceService {
 
   settings(): ReadonlyMap<string, SettingView> {
     return this.node.replica.fold(this.region)?.settings ?? NO_SETTINGS;
+  }
+
+  evacuations(): ReadonlyMap<Region, EvacuationView> {
+    return this.#evacuating.views();
   }
 
   audit(): readonly SettingView[] {

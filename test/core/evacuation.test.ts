@@ -35,13 +35,26 @@ function heard(bench: Bench): Bench {
 }
 const moves = (bench: Bench): readonly (readonly Command[])[] => bench.take("evacuate");
 
-describe("what the log says", () => {
-  const said = (value: string): Evacuation | undefined => {
-    const replica = new Replica(REGIONS);
-    replica.apply("cn", 1, frame("cn", decided(value)));
-    return evacuationOf(replica, "cn");
-  };
+const said = (value: string): Evacuation | undefined => {
+  const replica = new Replica(REGIONS);
+  replica.apply("cn", 1, frame("cn", decided(value)));
+  return evacuationOf(replica, "cn");
+};
+const evacuated = (value = "to us since 0"): Bench => {
+  const bench = new Bench().fold("cn", open("ann", "s1"), open("bob", "s2")).fold("us", open("cleo", "s3"));
+  return bench.fold("cn", decided(value));
+};
+/** us gave ann, bob and dan to cn, one after another; dan has gone on to eu since. */
+const restored = (value: string): Bench => {
+  const bench = new Bench().fold("us", open("ann", "s1", "us"), open("bob", "s2"), open("dan", "s4"));
+  for (const user of ["ann", "bob", "dan"]) bench.fold("us", release(user, "cn"));
+  bench.fold("cn", accept("us", 0, 1, claim("ann", 2)), accept("us", 1, 2, claim("bob", 2)));
+  bench.fold("cn", accept("us", 2, 3, claim("dan", 2)), release("dan", "eu"));
+  bench.fold("eu", accept("cn", 0, 1, claim("dan", 3)));
+  return heard(bench.fold("us", decided(value)));
+};
 
+describe("what the log says", () => {
   it.each<Evacuation>([
     { phase: "to", heir: "us", since: 7, end: undefined },
     { phase: "to", heir: "us", since: 7, end: 1_700_000_000_000 },
@@ -80,11 +93,6 @@ describe("what the log says", () => {
 });
 
 describe("the nodes of an evacuated region", () => {
-  const evacuated = (value = "to us since 0"): Bench => {
-    const bench = new Bench().fold("cn", open("ann", "s1"), open("bob", "s2")).fold("us", open("cleo", "s3"));
-    return bench.fold("cn", decided(value));
-  };
-
   it("release every user who lives there, once each", () => {
     const bench = heard(evacuated()).tick();
     const [released = []] = moves(bench);
@@ -182,16 +190,6 @@ describe("the nodes of an evacuated region", () => {
 });
 
 describe("the nodes of the heir", () => {
-  /** us gave ann, bob and dan to cn, one after another; dan has gone on to eu since. */
-  const restored = (value: string): Bench => {
-    const bench = new Bench().fold("us", open("ann", "s1", "us"), open("bob", "s2"), open("dan", "s4"));
-    for (const user of ["ann", "bob", "dan"]) bench.fold("us", release(user, "cn"));
-    bench.fold("cn", accept("us", 0, 1, claim("ann", 2)), accept("us", 1, 2, claim("bob", 2)));
-    bench.fold("cn", accept("us", 2, 3, claim("dan", 2)), release("dan", "eu"));
-    bench.fold("eu", accept("cn", 0, 1, claim("dan", 3)));
-    return heard(bench.fold("us", decided(value)));
-  };
-
   it("give back whom they got in that time and still have", () => {
     const bench = restored("from cn since 1 to 4").tick();
     expect(moves(bench)).toEqual([[release("ann", "us"), release("bob", "us")]]);
