@@ -21,6 +21,7 @@ import { compareEpochs } from "./homing.ts";
 import type { Now } from "./lag.ts";
 import type { UserRecord } from "./record.ts";
 import type { Replica } from "./replica.ts";
+import type { Setting } from "./snapshot.ts";
 
 export const EVACUATION_KEY = "evacuation";
 const HOME = "home";
@@ -39,9 +40,12 @@ export function evacuationValue({ phase, heir, since, end }: Evacuation): string
   return `${phase} ${heir} since ${since}${last}`;
 }
 
+function settingOf(replica: Replica, region: Region): Setting | undefined {
+  return defined(replica.fold(region), "a replica has every region").settings.get(EVACUATION_KEY);
+}
+
 function decided(replica: Replica, region: Region): string {
-  const { settings } = defined(replica.fold(region), "a replica has every region");
-  return settings.get(EVACUATION_KEY)?.value ?? HOME;
+  return settingOf(replica, region)?.value ?? HOME;
 }
 
 /** The region's evacuation, from its decision to the return of the last user; a text that cannot be read decides nothing. */
@@ -146,16 +150,16 @@ export class Evacuations {
       const back = this.#walk(walk, fold, now, heir === this.#region ? region : undefined, (record) =>
         isAway(this.#replica(), record, evacuation),
       );
-      return own && walk.left === 0 ? this.#say(HOME, "everybody is back", now) : back;
+      return own && walk.left === 0 ? this.#say(HOME, now) : back;
     }
     if (!own) return [];
     if (phase === "ending") {
       if (now.monoMs - walk.sinceMs < RETRY_MS) return [];
       const from = evacuationValue({ ...evacuation, phase: "from", end: fold.version });
-      return this.#say(from, "no release is under way any more", now);
+      return this.#say(from, now);
     }
     if (end !== undefined && now.wallMs >= end) {
-      return this.#say(evacuationValue({ ...evacuation, phase: "ending", end: undefined }), "expired", now);
+      return this.#say(evacuationValue({ ...evacuation, phase: "ending", end: undefined }), now);
     }
     const isDone = this.#replica().homed(region) === 0;
     return !isDone && evacuationOf(this.#replica(), heir) === undefined
@@ -197,9 +201,11 @@ export class Evacuations {
     return commands;
   }
 
-  #say(value: string, reason: string, now: Now): readonly SettingCommand[] {
+  /** The reason stays that of the operator. */
+  #say(value: string, now: Now): readonly SettingCommand[] {
     if (now.monoMs - this.#saidMs < RETRY_MS) return [];
     this.#saidMs = now.monoMs;
+    const { reason } = defined(settingOf(this.#replica(), this.#region), "an evacuation is a decision");
     return [{ kind: "set", key: EVACUATION_KEY, value, by: "node", reason }];
   }
 }

@@ -10,10 +10,11 @@ import {
 import type { Evacuation } from "../../replicator/core/evacuation.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { Bench } from "./node-bench.ts";
+import { imported, partsOf } from "./observed.ts";
 import { REGIONS, accept, drop, frame, open, progress, sessionOf } from "./samples.ts";
 
-function decided(value: string, reason = ""): Command {
-  return { kind: "set", key: EVACUATION_KEY, value, by: reason === "" ? "operator" : "node", reason };
+function decided(value: string, by = "operator"): Command {
+  return { kind: "set", key: EVACUATION_KEY, value, by, reason: "drill" };
 }
 const release = (user: UserId, to: Region): Release => ({ kind: "release", user, to });
 function claim(user: UserId, count: number): Claim {
@@ -89,6 +90,7 @@ describe("what the log says", () => {
     expect(replica.homed("cn")).toBe(0);
     replica.apply("cn", 3, frame("cn", accept("us", 0, 1, claim("bob", 3))));
     expect(replica.homed("cn")).toBe(1);
+    expect(imported(partsOf(replica), REGIONS).homed("cn")).toBe(1);
   });
 });
 
@@ -158,13 +160,13 @@ describe("the nodes of an evacuated region", () => {
   it("end it at its time, and have it end only when no release is under way", () => {
     const bench = evacuated("to us since 0 until 1015000");
     expect(moves(bench.tick(4_999))).toEqual([]);
-    const ending = decided("ending us since 0", "expired");
+    const ending = decided("ending us since 0", "node");
     expect(moves(bench.tick(1))).toEqual([[ending]]);
     bench.fold("cn", ending).settle({ kind: "evacuate" }, true).tick();
     expect(bench.node.evacuations.left("cn")).toBeUndefined();
     expect(moves(bench.tick(4_999))).toEqual([]);
     bench.fold("cn", release("ann", "us"));
-    const from = decided("from us since 0 to 4", "no release is under way any more");
+    const from = decided("from us since 0 to 4", "node");
     expect(moves(bench.tick(1))).toEqual([[from]]);
   });
 
@@ -182,7 +184,7 @@ describe("the nodes of an evacuated region", () => {
     bench.fold("us", accept("cn", 0, 1, claim("ann", 2)));
     expect(moves(bench.tick())).toEqual([]);
     bench.fold("us", release("ann", "cn"));
-    const home = decided("home", "everybody is back");
+    const home = decided("home", "node");
     expect(moves(bench.tick())).toEqual([[home]]);
     bench.settle({ kind: "evacuate" }, true).fold("cn", home).tick();
     expect(bench.node.evacuations.left("cn")).toBeUndefined();

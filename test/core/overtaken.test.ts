@@ -94,6 +94,14 @@ describe("a command of its own log", () => {
     for (const one of [other, early]) expect(observed(one, USERS)).toBe(observed(replica, USERS));
   });
 
+  it("that overtakes a close which its target has, and which stood above a forward elsewhere, leaves nothing", () => {
+    const replica = astray(["cn", OPEN], ["eu", CLOSE]);
+    replica.apply("eu", 1, frame("eu", accept("us", 0, 1, CLOSE)));
+    expect(replica.provisional.of("ann").map(({ command }) => command)).toEqual([OPEN, CLOSE]);
+    replica.apply("us", 3, frame("us", BUSY));
+    expect([queued(replica), replica.provisional.underWay("ann")]).toEqual([[], []]);
+  });
+
   it("does not undo an acknowledged close: the region that the user went from sends it back", () => {
     const eu = new PresenceNode("eu", REGIONS);
     const us = new Replica(REGIONS);
