@@ -11,7 +11,7 @@ import type { Gate } from "./gates.ts";
 import type {
   Consistency,
   EvacuationAnswer,
-  EvacuationView,
+  RegionView,
   Occupancy,
   PresenceView,
   ReplicationLink,
@@ -98,18 +98,19 @@ export function regionsAnswer(
   { region, regions }: { readonly region: Region; readonly regions: readonly Region[] },
   { byRegion }: Occupancy,
   settings: ReadonlyMap<string, SettingView>,
-  evacuations: ReadonlyMap<Region, EvacuationView>,
+  evacuations: ReadonlyMap<Region, RegionView>,
 ): Static<typeof evacuation.Regions> {
   const nothing = { users: null, sessions: null, freshness: "unknown" } as const;
   return {
     region,
     regions: regions.map((name) => {
       const decided = writeOff(settings, name);
-      const view = evacuations.get(name) ?? { state: "home", homes: 0 };
+      const view = evacuations.get(name) ?? { state: "home", homes: 0, nodes: [] };
       return {
         region: name,
         ...(byRegion[name] ?? nothing),
         homes: view.homes,
+        nodes: [...view.nodes],
         evacuation: progressAnswer(view),
         ...(decided !== undefined && { writtenOff: decisionAnswer(decided) }),
       };
@@ -123,7 +124,7 @@ function progressAnswer({
   to,
   decision,
   untilMs,
-}: EvacuationView): Static<typeof evacuation.Evacuation>["evacuation"] {
+}: RegionView): Static<typeof evacuation.Evacuation>["evacuation"] {
   return {
     state,
     ...(usersLeft !== undefined && { usersLeft }),

@@ -17,16 +17,18 @@ import type {
   EvacuationAnswer,
   EvacuationPlan,
   EvacuationRequest,
-  EvacuationView,
+  RegionView,
   Outcome,
   PlanRefusal,
 } from "./service.ts";
+import type { Tally } from "./tally.ts";
 import type { Waiters } from "./waiters.ts";
 
 export interface EvacuatingOptions {
   readonly node: PresenceNode;
   readonly clock: Clock;
   readonly waiters: Waiters;
+  readonly tally: Tally;
   readonly decide: (
     key: string,
     value: string,
@@ -45,7 +47,7 @@ export class Evacuating {
   }
 
   /** How it stands with every region, as this node has folded its log. */
-  views(): ReadonlyMap<Region, EvacuationView> {
+  views(): ReadonlyMap<Region, RegionView> {
     return new Map(this.#options.node.replica.regions.map((region) => [region, this.#view(region)]));
   }
 
@@ -149,11 +151,13 @@ export class Evacuating {
     return found;
   }
 
-  #view(region: Region): EvacuationView {
-    const { replica, evacuations } = this.#options.node;
+  #view(region: Region): RegionView {
+    const { node, tally, clock } = this.#options;
+    const { replica, evacuations } = node;
     const evacuation = evacuationOf(replica, region);
     const homes = replica.homed(region);
-    if (evacuation === undefined) return { state: "home", homes };
+    const nodes = tally.nodes(region, clock().monoMs);
+    if (evacuation === undefined) return { state: "home", homes, nodes };
     const { phase, heir, end } = evacuation;
     const usersLeft = evacuations.left(region) ?? null;
     const decision = defined(
@@ -163,6 +167,7 @@ export class Evacuating {
     return {
       state: phase !== "to" ? "restoring" : usersLeft === 0 ? "evacuated" : "evacuating",
       homes,
+      nodes,
       usersLeft,
       to: heir,
       decision,

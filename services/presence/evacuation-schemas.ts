@@ -58,6 +58,7 @@ export const Regions = object({
       sessions: nullable(count("Connected there")),
       freshness: FreshnessName,
       homes: count("Users whose home it is, online or not"),
+      nodes: Type.Array(Type.String(), { description: "Its nodes that were heard lately" }),
       evacuation: Progress,
       writtenOff: Type.Optional(object(decision)),
     }),

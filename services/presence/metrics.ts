@@ -15,7 +15,7 @@ import type { Scope } from "./routes/scope.ts";
 import type {
   Bounds,
   Counters,
-  EvacuationView,
+  RegionView,
   Occupancy,
   NodeStatus,
   PresenceService,
@@ -47,7 +47,7 @@ export interface Seen {
   /** Open now. */
   readonly connections: number;
   readonly occupancy: Occupancy;
-  readonly evacuations: ReadonlyMap<Region, EvacuationView>;
+  readonly evacuations: ReadonlyMap<Region, RegionView>;
   readonly links: readonly ReplicationLink[];
 }
 

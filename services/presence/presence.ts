@@ -36,7 +36,7 @@ import type {
   Consistency,
   EvacuationAnswer,
   EvacuationRequest,
-  EvacuationView,
+  RegionView,
   HeartbeatRefusal,
   Occupancy,
   OnlinePage,
@@ -147,6 +147,7 @@ export class Presence implements PresenceService {
       node,
       clock,
       waiters,
+      tally,
       decide: (key, value, by, reason) => this.decide(key, value, by, reason),
     });
   }
@@ -165,7 +166,7 @@ export class Presence implements PresenceService {
 
   folded(region: Region, position: Position, frame: Frame): void {
     this.step({ kind: "frame", region, position, frame });
-    this.tally.folded(region, frame.commands.length);
+    this.tally.folded(region, frame, this.node.caughtUp ? this.#options.clock().monoMs : undefined);
     this.#waiters.advanced();
   }
 
@@ -324,7 +325,7 @@ export class Presence implements PresenceService {
     return this.node.replica.fold(this.region)?.settings ?? NO_SETTINGS;
   }
 
-  evacuations(): ReadonlyMap<Region, EvacuationView> {
+  evacuations(): ReadonlyMap<Region, RegionView> {
     return this.#evacuating.views();
   }
 

@@ -223,10 +223,13 @@ export interface EvacuationPlan {
   readonly refusals: readonly PlanRefusal[];
 }
 
-export interface EvacuationView {
+/** A region as its log has it: who lives there, which nodes append to it, how its evacuation goes. */
+export interface RegionView {
   readonly state: "home" | "evacuating" | "evacuated" | "restoring";
   /** Users whose home the region is. */
   readonly homes: number;
+  /** Its nodes that were heard lately, by name. */
+  readonly nodes: readonly string[];
   /** Still to move, away or back; `null` while they are being counted. Absent, with what follows, for a region in state `home`. */
   readonly usersLeft?: number | null;
   readonly to?: Region;
@@ -236,7 +239,7 @@ export interface EvacuationView {
 
 export interface EvacuationAnswer {
   readonly plan: EvacuationPlan;
-  readonly evacuation: EvacuationView;
+  readonly evacuation: RegionView;
   /** Of the decision; absent where nothing was decided. */
   readonly token?: Token;
 }
@@ -304,7 +307,7 @@ export interface PresenceService {
   /** Ends that: who was moved by it, and is still with the heir, comes back. */
   restore(request: EvacuationRequest): Promise<Outcome<EvacuationAnswer>>;
   /** Of every region. */
-  evacuations(): ReadonlyMap<Region, EvacuationView>;
+  evacuations(): ReadonlyMap<Region, RegionView>;
   bounds(): Bounds;
 }
 

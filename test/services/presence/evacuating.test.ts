@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Command, Region } from "../../../replicator/core/commands.ts";
 import type { EvacuationAnswer, Outcome } from "../../../services/presence/service.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { REGIONS, forward, prefer, progress } from "../../core/samples.ts";
+import { REGIONS, forward, frame, prefer, progress } from "../../core/samples.ts";
 import { Regions, until } from "./regions.ts";
 
 const ASKED = { region: "cn", by: "operator", reason: "drill", dryRun: false, force: true };
@@ -46,7 +46,7 @@ describe("the plan", () => {
       reason: "no replicator has reported yet",
       eventsBehind: null,
     });
-    expect([evacuation, token]).toEqual([{ state: "home", homes: 2 }, undefined]);
+    expect([evacuation, token]).toEqual([{ state: "home", homes: 2, nodes: ["cn-1"] }, undefined]);
     expect(await one.settle()).toEqual([]);
   });
 
@@ -112,6 +112,23 @@ describe("refused, and nothing decided, is what", () => {
     await one.settle("lost");
     expect(await asked).toMatchObject({ problem: { name: "log-unavailable" } });
   });
+});
+
+it("a region's nodes are those that were heard in its log lately, each once", async () => {
+  const one = await bench();
+  const nodes = (): unknown => one.presence.evacuations().get("us")?.nodes;
+  expect(nodes()).toEqual(["us-1"]);
+  one.ms += 1_500;
+  const { regions } = one.presence;
+  for (let node = 0; node < 120; node++) {
+    const position = (one.presence.node.replica.fold("us")?.position ?? 0) + 1;
+    one.presence.folded("us", position, { ...frame("us"), node: `us-${node}` });
+  }
+  expect([regions.length, nodes()]).toMatchObject([3, { length: 100 }]);
+  one.ms += 1_500;
+  heard(one);
+  one.ms += 1_500;
+  expect(nodes()).toEqual(["us-1"]);
 });
 
 describe("a decision", () => {

@@ -84,11 +84,11 @@ describe("POST /v1/regions/{region}/restore", () => {
   });
 });
 
-test("GET /v1/regions tells of every region how many live there and how its evacuation goes", async () => {
+test("GET /v1/regions tells of every region how many live there, its nodes and how its evacuation goes", async () => {
   const { app } = node();
   const { regions } = (await app.inject("/v1/regions")).json();
   expect(regions).toMatchObject([
-    { region: "cn", homes: 5, evacuation: progress },
+    { region: "cn", homes: 5, nodes: ["cn-1"], evacuation: progress },
     { region: "us", homes: 2, evacuation: { state: "home" } },
     { region: "eu", homes: 0, evacuation: { state: "home" } },
   ]);
@@ -101,7 +101,7 @@ test("/metrics has the users left of every region that counted them", async () =
       new Map([
         ["cn", EVACUATING],
         ["us", counting],
-        ["eu", { state: "home" as const, homes: 2 }],
+        ["eu", { state: "home" as const, homes: 2, nodes: [] }],
       ]),
   });
   const lines = (await app.inject("/metrics")).body.split("\n");

@@ -11,7 +11,7 @@ import type {
   Bounds,
   Counters,
   EvacuationPlan,
-  EvacuationView,
+  RegionView,
   NodeStatus,
   PresenceService,
   PresenceView,
@@ -142,9 +142,10 @@ export const PLAN: EvacuationPlan = {
   late: [{ origin: "us", replica: "cn", state: "stalled", reason: "no frame", eventsBehind: null }],
   refusals: [{ reason: "heir-behind", detail: "us does not hear", canForce: true }],
 };
-export const EVACUATING: EvacuationView = {
+export const EVACUATING: RegionView = {
   state: "evacuating",
   homes: 5,
+  nodes: ["cn-1"],
   usersLeft: 5,
   to: "us",
   decision: { key: "evacuation", value: "to us since 4", by: "operator", reason: "drill", atMs: AT_MS },
@@ -236,9 +237,9 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
       value: { plan: PLAN, evacuation: { ...EVACUATING, state: "restoring" }, token: TOKEN },
     }),
     evacuations: () =>
-      new Map<string, EvacuationView>([
+      new Map<string, RegionView>([
         ["cn", EVACUATING],
-        ["us", { state: "home", homes: 2 }],
+        ["us", { state: "home", homes: 2, nodes: [] }],
       ]),
     bounds: () => BOUNDS,
     health: () => [
