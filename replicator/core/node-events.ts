@@ -11,7 +11,8 @@ export type Duty =
   | { readonly kind: "accept"; readonly from: Region }
   | { readonly kind: "drop" }
   | { readonly kind: "automatic" }
-  | { readonly kind: "digest" };
+  | { readonly kind: "digest" }
+  | { readonly kind: "evacuate" };
 
 export type NodeEvent =
   | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }

@@ -69,6 +69,8 @@ export class Replica {
   readonly contested = new Set<UserId>();
   readonly refusals = new Map<Refusal, number>();
   readonly #byRegion = new Map<Region, Fold>();
+  /** How many users each log holds. */
+  readonly #homed = new Map<Region, number>();
   /** Users of whom a log holds the record and has a forward pending: what is shown of them rests on how far other logs are folded. */
   readonly #returned = new Set<UserId>();
   listener: ReplicaListener;
@@ -86,6 +88,11 @@ export class Replica {
 
   fold(region: Region): Fold | undefined {
     return this.#byRegion.get(region);
+  }
+
+  /** How many users the log holds. */
+  homed(region: Region): number {
+    return this.#homed.get(region) ?? 0;
   }
 
   apply(region: Region, position: Position, frame: Frame): FoldResult {
@@ -137,7 +144,9 @@ export class Replica {
 
   #foldListener(): FoldListener {
     return {
-      changed: (_fold: Fold, user: UserId, appeared: boolean, record: UserRecord) => {
+      changed: ({ region }: Fold, user: UserId, appeared: boolean, record: UserRecord) => {
+        if (appeared) this.#homed.set(region, this.homed(region) + 1);
+        if (record.movedTo !== "") this.#homed.set(region, this.homed(region) - 1);
         if (appeared || this.contested.has(user)) this.#contest(user);
         const alone =
           record.movedTo === "" && !this.contested.has(user) && this.provisional.of(user).length === 0;
@@ -210,6 +219,7 @@ export class Replica {
   restore(region: Region, state: RecordState): void {
     const record = defined(this.#byRegion.get(region), "a snapshot is of the same regions").restore(state);
     const { user } = state;
+    if (state.movedTo === "") this.#homed.set(region, this.homed(region) + 1);
     const seat = (record.seat ??= this.online.seat(user));
     const alone =
       state.movedTo === "" &&

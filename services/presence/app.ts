@@ -25,6 +25,7 @@ import {
   refuseConnection,
 } from "./problems.ts";
 import { decisionRoutes } from "./routes/decisions.ts";
+import { evacuationRoutes } from "./routes/evacuation.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { heartbeatRoutes } from "./routes/heartbeats.ts";
 import { operatorRoutes, tokenRoutes } from "./routes/operators.ts";
@@ -169,6 +170,7 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
   routesIn(app, (scope) => {
     allow(scope, "operator");
     decisionRoutes(scope, context);
+    evacuationRoutes(scope, context);
     integrityRoutes(scope, context);
   });
 }

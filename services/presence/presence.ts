@@ -4,7 +4,6 @@
  */
 
 import type {
-  Command,
   Frame,
   Position,
   PreferredStatus,
@@ -15,25 +14,26 @@ import type {
 } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { IntegrityEffect, NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
+import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
 import type { Token } from "../../replicator/core/token.ts";
-import type { Clock } from "../../replicator/runtime/clock.ts";
-import type { AppendOutcome } from "./appender.ts";
 import { Capacity } from "./capacity.ts";
-import type { Heads } from "./consistency.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
+import { Evacuating } from "./evacuating.ts";
 import { Healing } from "./healing.ts";
 import { Homeward } from "./homeward.ts";
 import { Leases } from "./leases.ts";
 import { onlinePage, occupancyOf } from "./listing.ts";
 import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
+import type { PresenceOptions } from "./presence-options.ts";
 import { Reads } from "./reads.ts";
-import type { Elsewhere } from "./reads.ts";
 import type {
   Bounds,
   Consistency,
+  EvacuationAnswer,
+  EvacuationRequest,
+  RegionView,
   HeartbeatRefusal,
   Occupancy,
   OnlinePage,
@@ -52,36 +52,6 @@ import { REHOME_LOGINS, Travellers } from "./travellers.ts";
 import { Waiters } from "./waiters.ts";
 import { Writes } from "./writes.ts";
 
-export interface PresenceOptions {
-  readonly region: Region;
-  readonly regions: readonly Region[];
-  readonly clock: Clock;
-  /** Appends next to each other to the region's own log. */
-  readonly append: (commands: readonly Command[]) => Promise<AppendOutcome>;
-  /** Whether an append could succeed now. */
-  readonly canAppend: () => boolean;
-  /** Until the peer is overrun in this region's log; `null` when it is not behind. */
-  readonly secondsToOverrun?: (peer: Region) => number | null;
-  /** Resolves when all that the logs hold by now is folded, or nobody says what they hold. */
-  readonly recheck?: () => Promise<void>;
-  /** Asks how far the logs of all regions go; nobody answers where it is left out. */
-  readonly heads?: (waitMs: number) => Promise<Heads>;
-  /** Asks other regions' nodes for reads; nobody answers where it is left out. */
-  readonly elsewhere?: Elsewhere;
-  /** Hears what the digests say. */
-  readonly integrity?: (effect: IntegrityEffect) => void;
-  /** A fresh, unguessable id. */
-  readonly mintSession: () => SessionId;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  readonly ttlMs?: number;
-  readonly heartbeatMs?: number;
-  /** Logins in a row from one other region after which a user is homed there; 0: never. */
-  readonly rehomeLogins?: number;
-  /** What there is room for; a million sessions when left out. */
-  readonly capacity?: Capacity;
-}
-
 const NO_SETTINGS: ReadonlyMap<string, SettingView> = new Map();
 
 export class Presence implements PresenceService {
@@ -96,6 +66,7 @@ export class Presence implements PresenceService {
   readonly #local: LocalSessions;
   readonly #healing: Healing;
   readonly #writes: Writes;
+  readonly #evacuating: Evacuating;
   readonly #waiters: Waiters;
   readonly #capacity: Capacity;
   #hearing = true;
@@ -155,6 +126,13 @@ export class Presence implements PresenceService {
       random,
       move: (user, to) => this.rehome(user, to),
     });
+    this.#evacuating = new Evacuating({
+      node,
+      clock,
+      waiters,
+      tally,
+      decide: (key, value, by, reason) => this.decide(key, value, by, reason),
+    });
   }
 
   /** A node that stood still is not ready before it has folded what was stored meanwhile: what it would answer or accept may be over. */
@@ -172,7 +150,7 @@ export class Presence implements PresenceService {
   folded(region: Region, position: Position, frame: Frame): void {
     if (region === this.region && this.node.caughtUp) this.travellers.sees(frame);
     this.step({ kind: "frame", region, position, frame });
-    this.tally.folded(region, frame.commands.length);
+    this.tally.folded(region, frame, this.node.caughtUp ? this.#options.clock().monoMs : undefined);
     this.#waiters.advanced();
   }
 
@@ -282,6 +260,14 @@ export class Presence implements PresenceService {
     return this.#writes.decide(key, value, by, reason);
   }
 
+  evacuate(request: EvacuationRequest & { readonly to: Region }): Promise<Outcome<EvacuationAnswer>> {
+    return this.#evacuating.evacuate(request);
+  }
+
+  restore(request: EvacuationRequest): Promise<Outcome<EvacuationAnswer>> {
+    return this.#evacuating.restore(request);
+  }
+
   // ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
   presence(user: UserId): PresenceView {
@@ -329,6 +315,10 @@ export class Presence implements PresenceService {
 
   settings(): ReadonlyMap<string, SettingView> {
     return this.node.replica.fold(this.region)?.settings ?? NO_SETTINGS;
+  }
+
+  evacuations(): ReadonlyMap<Region, RegionView> {
+    return this.#evacuating.views();
   }
 
   audit(): readonly SettingView[] {

@@ -49,6 +49,17 @@ const SERVICE_PROBLEMS = {
     advice:
       "Nothing was written. Retry after the given delay; while a link between any two regions is down, users cannot be moved.",
   },
+  "other-region": {
+    status: 409,
+    title: "That is for another region to decide",
+    advice: "Send the request to a node of the region that `region` names.",
+  },
+  "evacuation-refused": {
+    status: 409,
+    title: "The region cannot be evacuated or restored now",
+    advice:
+      "Nothing was decided. `reasons` says why; where all of them say `canForce`, `force` with a reason decides it all the same.",
+  },
   "token-log-replaced": {
     status: 409,
     title: "The token speaks of a log that was replaced",

@@ -26,17 +26,17 @@ export const object = <P extends TProperties>(
 const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
   Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` });
 
-const choice = <const V extends readonly string[]>(values: V, description?: string) =>
+export const choice = <const V extends readonly string[]>(values: V, description?: string) =>
   Type.Unsafe<V[number]>({ type: "string", enum: values, ...(description !== undefined && { description }) });
 
 const id = (bytesMax: number, description: string) =>
   Type.String({ pattern: `^[A-Za-z0-9._:@-]{1,${bytesMax}}$`, description });
 
-const dateTime = (description: string) => Type.String({ format: "date-time", description });
-const count = (description?: string) =>
+export const dateTime = (description: string) => Type.String({ format: "date-time", description });
+export const count = (description?: string) =>
   Type.Integer({ minimum: 0, ...(description !== undefined && { description }) });
 /** A list of types and no `anyOf`: the serializer would try every branch. */
-const nullable = <T extends TSchema & { type: string }>(schema: T) =>
+export const nullable = <T extends TSchema & { type: string }>(schema: T) =>
   Type.Unsafe<Static<T> | null>({ ...schema, type: [schema.type, "null"] });
 
 export const User = id(LIMITS.userBytesMax, "User id, chosen by the caller");
@@ -58,7 +58,7 @@ export const State = Type.Record(Type.String(), Type.Unknown(), {
   description: `Client-defined, at most ${LIMITS.stateBytesMax} bytes as JSON. An empty object is no state`,
 });
 export const TokenText = Type.String({ description: "Consistency token; opaque" });
-const FreshnessName = choice(
+export const FreshnessName = choice(
   FRESHNESS,
   "Of the region's watermark: live, stale after 2 s, unknown after 60 s",
 );
@@ -259,29 +259,16 @@ export const Replication = object({
   links: Type.Array(Link),
 });
 /** Not only blanks. */
-const Reason = Type.String({
+export const Reason = Type.String({
   pattern: String.raw`\S`,
   maxLength: LIMITS.reasonBytesMax,
   description: "Why; kept in the audit trail and told to refused clients",
 });
-const decision = {
+export const decision = {
   reason: Type.String(),
   by: Type.String({ description: "The role of the key it was decided with" }),
   since: dateTime("When it was decided, by the clock of the node that took it"),
 };
-export const Regions = object({
-  region: RegionName,
-  regions: Type.Array(
-    object({
-      region: RegionName,
-      users: nullable(count()),
-      sessions: nullable(count()),
-      freshness: FreshnessName,
-      writtenOff: Type.Optional(object(decision)),
-    }),
-  ),
-});
-
 export const SwitchPath = object({ class: choice(REQUEST_CLASSES) });
 export const RegionPath = object({ region: RegionName });
 export const PutSwitch = object({

@@ -84,7 +84,7 @@ export class Writes {
       sinceMs: clock().wallMs,
     };
     const open: Open = { kind: "open", user, session };
-    const to = homeward.route(open) ?? input.home ?? region;
+    const to = homeward.route(open) ?? homeward.firstHome(input.home);
     const home = known?.home ?? to;
     const lease = leases.open(user, session);
     const outcome = await homeward.append([homeward.address(open, to)], [lease]);

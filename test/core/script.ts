@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { strict as assert } from "node:assert";
 import { PREFERRED_STATUSES, SESSION_STATUSES, STANCE_WORDS } from "../../replicator/core/commands.ts";
 import type { LoginPolicy, Region } from "../../replicator/core/commands.ts";
+import { EVACUATION_KEY, evacuationOf, evacuationValue } from "../../replicator/core/evacuation.ts";
 import type { AppendFate, Member } from "./member.ts";
 import { calm } from "./quiet.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -32,6 +33,7 @@ export type Action =
   | "calm"
   | "release"
   | "set"
+  | "evacuate"
   | "say"
   | "read";
 
@@ -64,6 +66,7 @@ const WEIGHTS: readonly [number, Action][] = [
   [2, "renew"],
   [1, "calm"],
   [6, "release"],
+  [2, "evacuate"],
   [1, "set"],
   [9, "say"],
   [4, "read"],
@@ -169,6 +172,9 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
         return world.append(member, { kind: "bookmark", user, offset: `${b}`, count: c });
       return world.append(member, { kind: "read", user, other, round });
     }
+    case "evacuate":
+      if (c < 8) calm(world);
+      return evacuate(world, member, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }
@@ -183,9 +189,33 @@ function say(world: World, member: Member, a: number, b: number, c: number): voi
   if (user === other) return;
   const { round } = member.node.replica.friends.pairOf(user, other);
   const word = earlier === undefined ? "asked" : pick(STANCE_WORDS, c);
-  const about = { word, round: word === "asked" && c < 8 ? round + 1 : round };
-  if (earlier === undefined || b % 2 === 0) world.say(member, { user, other, ...about });
-  else world.say(member, { user: other, other: user, ...about });
+  const about = word === "asked" && c < 8 ? round + 1 : round;
+  if (about === 0) return;
+  const message = word === "asked" ? `of ${member.name}` : "";
+  const stance = {
+    kind: "stance",
+    word,
+    round: about,
+    message,
+    atMs: world.now(member.region).wallMs,
+  } as const;
+  if (earlier === undefined || b % 2 === 0) world.append(member, { user, other, ...stance });
+  else world.append(member, { user: other, other: user, ...stance });
+}
+
+/** Decides that the member's region is evacuated; or, where it is, that its users come back. */
+function evacuate(world: World, member: Member, heir: Region): void {
+  world.deliver(member, member.region, Number.POSITIVE_INFINITY);
+  const { region, node } = member;
+  const standing = evacuationOf(node.replica, region);
+  if (!node.caughtUp || (standing === undefined && heir === region)) return;
+  const since = node.replica.fold(region)?.version ?? 0;
+  if (standing === undefined) world.evacuations += 1;
+  else if (standing.phase === "to") world.restores += 1;
+  else return;
+  const decided = standing ?? { phase: "to", heir, since, end: undefined };
+  const phase = standing === undefined ? "to" : "ending";
+  world.set(member, EVACUATION_KEY, evacuationValue({ ...decided, phase, end: undefined }));
 }
 
 /** A frame that the node has folded comes again. */

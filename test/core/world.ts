@@ -15,9 +15,9 @@ import type {
   Region,
   Session,
   SessionId,
-  Stance,
   UserId,
 } from "../../replicator/core/commands.ts";
+import { firstHome } from "../../replicator/core/evacuation.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
@@ -50,6 +50,11 @@ export class World {
   released = 0;
   /** Those of them that had lived there before. */
   returned = 0;
+  /** Regions that were evacuated, and that were restored. */
+  evacuations = 0;
+  restores = 0;
+  /** Users that a duty gave away, out of a region or back to it. */
+  evacuated = 0;
   renewals = 0;
   lostEnds = 0;
   /** Digests that were compared, all of them equal. */
@@ -150,7 +155,10 @@ export class World {
     if (append === undefined) return;
     const { duty, commands } = append;
     const fate = this.#isNewest(member.region, append.logId) ? wanted : "lost";
-    if (fate === "stored" || fate === "unacknowledged") this.store(member, commands);
+    if (fate === "stored" || fate === "unacknowledged") {
+      this.store(member, commands);
+      this.evacuated += commands.filter(({ kind }) => kind === "release").length;
+    }
     if (fate === "late") this.late.push(this.#frame(member, this.logs.newest(member.region).logId, commands));
     this.give(member, { kind: "settled", duty, ok: fate === "stored" });
   }
@@ -271,7 +279,8 @@ export class World {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const { region } = member;
     assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
-    const to = member.node.replica.route(region, command) ?? home ?? region;
+    const { replica } = member.node;
+    const to = replica.route(region, command) ?? firstHome(replica, home ?? region);
     const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
     this.writes.push({ region, logId: this.logs.newest(region).logId, position, command });
   }
@@ -286,14 +295,6 @@ export class World {
     this.store(member, [{ kind: "release", user, to }]);
     this.released += 1;
     if (before !== undefined) this.returned += 1;
-  }
-
-  /** Of a round that there is, or the next. */
-  say(member: Member, said: Pick<Stance, "user" | "other" | "word" | "round">): void {
-    if (said.round === 0) return;
-    const message = said.word === "asked" ? `of ${member.name}` : "";
-    const atMs = this.now(member.region).wallMs;
-    this.append(member, { kind: "stance", ...said, message, atMs });
   }
 
   set(member: Member, key: string, value: string): void {

@@ -19,6 +19,7 @@ import { mentions, placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { HEARTBEAT_MS, REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
+import { Evacuators } from "./evacuators.ts";
 import { Operators } from "./operators.ts";
 import { WeakClients } from "./weak-clients.ts";
 
@@ -65,6 +66,7 @@ export class Clients {
   readonly preferred = new Map<UserId, Set<PreferredStatus>>();
   readonly #weak: WeakClients;
   readonly #operators: Operators;
+  readonly #evacuators: Evacuators;
   readonly #counts = {
     opens: 0,
     closes: 0,
@@ -87,6 +89,7 @@ export class Clients {
       () => this.quiet,
       (written, region, user) => this.#told(written, region, user),
     );
+    this.#evacuators = new Evacuators(world, () => this.quiet);
     const policies = new Random(world.settings.seed, "policies");
     for (let number = 1; number <= world.settings.users; number++) {
       const user = `user${number}`;
@@ -102,7 +105,7 @@ export class Clients {
   }
 
   get counts(): Record<string, number> {
-    return { ...this.#counts, ...this.#weak.counts, ...this.#operators.counts };
+    return { ...this.#counts, ...this.#weak.counts, ...this.#operators.counts, ...this.#evacuators.counts };
   }
 
   #live(client: Client): void {

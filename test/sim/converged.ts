@@ -3,6 +3,7 @@
  * as it was said last; nothing else is; whoever moves has arrived; every log is followed, and no node is in trouble.
  */
 import type { PreferredStatus, UserId } from "../../replicator/core/commands.ts";
+import { evacuationOf } from "../../replicator/core/evacuation.ts";
 import type { Clients } from "./clients.ts";
 import { leavesNoRoom } from "./ledger.ts";
 import type { Account, Ledger } from "./ledger.ts";
@@ -16,7 +17,8 @@ const BEHIND_MAX = 32;
 /** The first thing that is not as it should be yet; nothing when all have converged. */
 export function unconverged(world: World, ledger: Ledger, clients: Clients): string | undefined {
   for (const host of world.nodes) {
-    const fault = notFollowing(world, host) ?? notShowing(world, host, ledger, clients.preferred);
+    const fault =
+      notFollowing(world, host) ?? notMoved(host) ?? notShowing(world, host, ledger, clients.preferred);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -39,6 +41,19 @@ function notFollowing(world: World, host: NodeHost): string | undefined {
   for (const [region, trouble] of host.engine?.troubles ?? [])
     return `${name} has trouble with ${region}: ${trouble}`;
   if (host.flipped) return `${name} goes on with a record that changed by itself`;
+  return undefined;
+}
+
+/** Who could leave an evacuated region has, and who was to come back did. */
+function notMoved({ node, name }: NodeHost): string | undefined {
+  for (const region of REGIONS) {
+    const evacuation = evacuationOf(node.replica, region);
+    if (evacuation === undefined) continue;
+    if (evacuation.phase !== "to") return `${name} has ${region} being restored`;
+    const left = node.replica.homed(region);
+    if (evacuationOf(node.replica, evacuation.heir) === undefined && left > 0)
+      return `${name} has ${left} users left in ${region}, which is evacuated`;
+  }
   return undefined;
 }
 

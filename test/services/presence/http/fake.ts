@@ -10,6 +10,8 @@ import { buildGates, type Gates, type Load } from "../../../../services/presence
 import type {
   Bounds,
   Counters,
+  EvacuationPlan,
+  RegionView,
   NodeStatus,
   PresenceService,
   PresenceView,
@@ -136,6 +138,23 @@ export const BOUNDS: Bounds = {
   stalledMs: 1_500,
 };
 
+export const PLAN: EvacuationPlan = {
+  users: 7,
+  sessions: 3,
+  positions: { cn: 900, us: 40 },
+  late: [{ origin: "us", replica: "cn", state: "stalled", reason: "no frame", eventsBehind: null }],
+  refusals: [{ reason: "heir-behind", detail: "us does not hear", canForce: true }],
+};
+export const EVACUATING: RegionView = {
+  state: "evacuating",
+  homes: 5,
+  nodes: ["cn-1"],
+  usersLeft: 5,
+  to: "us",
+  decision: { key: "evacuation", value: "to us since 4", by: "operator", reason: "drill", atMs: AT_MS },
+  untilMs: AT_MS,
+};
+
 export const OPERATIONS: NodeOperations = {
   confirm: async () => ({ ok: true, value: undefined }),
   verify: async ({ repair }) => ({
@@ -218,6 +237,19 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
     settings: () => new Map(),
     audit: () => [],
     decide: async () => ({ ok: true, value: { token: TOKEN } }),
+    evacuate: async ({ dryRun }) => ({
+      ok: true,
+      value: { plan: PLAN, evacuation: EVACUATING, ...(dryRun ? {} : { token: TOKEN }) },
+    }),
+    restore: async () => ({
+      ok: true,
+      value: { plan: PLAN, evacuation: { ...EVACUATING, state: "restoring" }, token: TOKEN },
+    }),
+    evacuations: () =>
+      new Map<string, RegionView>([
+        ["cn", EVACUATING],
+        ["us", { state: "home", homes: 2, nodes: [] }],
+      ]),
     bounds: () => BOUNDS,
     health: () => [
       { name: "log", ok: true, detail: "appending" },
