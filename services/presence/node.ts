@@ -11,6 +11,7 @@ import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { VERSION } from "../../replicator/runtime/version.ts";
 import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
+import { friendsFeature } from "../friends/feature.ts";
 import { buildApp } from "./app.ts";
 import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
@@ -101,10 +102,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const malformed = (): void => presence.tally.refusedFrame("malformed-announcement");
   const asker = new HeadAsker({ node: name, regions, store, malformed });
   const relay = new Relay({ region, peers, store, clock, mint });
+  const friends = friendsFeature(presence, clock);
   const answers = {
     ready: (): boolean => presence.ready(),
     meet: (asked: ReadOptions) => presence.reads.meet(asked),
     presence: (user: UserId) => presence.presence(user),
+    answer: (question: unknown) => friends.answer(question),
     applied: () => presence.applied(),
     oldestMs: () => presence.reads.oldestMs(),
   };
@@ -114,6 +117,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     status: { health, counters },
     operations: operationsOf(engine),
     keys: options.keys,
+    features: [friends],
     logger,
     version: VERSION,
   });

@@ -60,6 +60,7 @@ export class Presence implements PresenceService {
   readonly node: PresenceNode;
   readonly tally = new Tally();
   readonly reads: Reads;
+  readonly homeward: Homeward;
   readonly travellers: Travellers;
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
@@ -104,6 +105,7 @@ export class Presence implements PresenceService {
       tally,
     });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
+    this.homeward = homeward;
     this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
     this.#writes = new Writes({
       node,

@@ -27,6 +27,8 @@ export interface ReadAsk extends RelayHead {
   readonly token: Token;
   /** For `bounded`. */
   readonly maxStalenessMs: number;
+  /** What else is asked of that replica, in the words of who asks; absent where the presences are all. */
+  readonly question?: unknown;
 }
 
 /** Said only where the ask was satisfied. */
@@ -39,6 +41,8 @@ export interface ReadAnswer {
   /** Age of the oldest watermark there; absent when a region was never heard of. */
   readonly ageMs?: number;
   readonly presences: readonly PresenceView[];
+  /** To the question; who asked reads it. */
+  readonly answer?: unknown;
 }
 
 const FRESHNESS = Type.Enum(["live", "stale", "unknown"]);
@@ -54,6 +58,7 @@ const ASK = Type.Object({
   mode: Type.Enum(["token", "bounded", "latest"]),
   token: tokenText,
   maxStalenessMs: duration,
+  question: Type.Optional(Type.Unknown()),
 });
 
 const SESSION = Type.Object({
@@ -87,6 +92,7 @@ const ANSWER = Type.Object({
   waitedMs: duration,
   ageMs: Type.Optional(duration),
   presences: Type.Array(PRESENCE, { maxItems: RELAYED_USERS_MAX }),
+  answer: Type.Optional(Type.Unknown()),
 });
 
 const isAsk = Compile(ASK);
@@ -106,9 +112,10 @@ export function decodeReadAsk(payload: Uint8Array): ReadAsk | undefined {
   const said = parse(relayed?.said);
   if (relayed === undefined || !isAsk.Check(said)) return undefined;
   const token = parseToken(said.token);
-  const { from, users, mode, maxStalenessMs } = said satisfies Static<typeof ASK>;
+  const { from, users, mode, maxStalenessMs, question } = said satisfies Static<typeof ASK>;
   const { ask, waitMs } = relayed;
-  return token && { ask, waitMs, from, users, mode, token, maxStalenessMs };
+  const also = question === undefined ? {} : { question };
+  return token && { ask, waitMs, from, users, mode, token, maxStalenessMs, ...also };
 }
 
 export function decodeReadAnswer(payload: Uint8Array): ReadAnswer | undefined {

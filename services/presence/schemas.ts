@@ -23,7 +23,7 @@ export const object = <P extends TProperties>(
 ) => Type.Object(properties, { ...options, additionalProperties: false });
 
 /** A reference to a schema that the app holds under its `$id`, typed as that schema. */
-const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
+export const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
   Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` });
 
 export const choice = <const V extends readonly string[]>(values: V, description?: string) =>
@@ -118,7 +118,7 @@ export const Consistency = object(
   },
   { $id: "Consistency" },
 );
-const consistency = { consistency: ref(Consistency) };
+export const consistency = { consistency: ref(Consistency) };
 
 const sessionFields = {
   session: SessionId,
