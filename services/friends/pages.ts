@@ -10,7 +10,7 @@ import type { UserId } from "../../replicator/core/commands.ts";
 import type { Friends, PairWith } from "../../replicator/core/friends.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { About } from "../presence/reads.ts";
-import { User, choice, count } from "../presence/schemas.ts";
+import { AnyUser, choice, count } from "../presence/schemas.ts";
 import { formatOffset } from "./names.ts";
 
 export const DIRECTIONS = ["in", "out"] as const;
@@ -20,18 +20,18 @@ const offset = Type.String({ maxLength: LIMITS.readOffsetBytesMax });
 
 const QUESTION = Type.Object({
   kind: choice(["friend-requests"]),
-  user: User,
+  user: AnyUser,
   direction: choice(DIRECTIONS),
   limit,
-  after: Type.Optional(User),
+  after: Type.Optional(AnyUser),
 });
 export type Question = Static<typeof QUESTION>;
 
 const PAGE = Type.Object({
   requests: Type.Array(
     Type.Object({
-      from: User,
-      to: User,
+      from: AnyUser,
+      to: AnyUser,
       round: Type.Integer({ minimum: 1 }),
       message: Type.String({ maxLength: LIMITS.friendMessageBytesMax }),
       /** Within what a date can be. */
@@ -42,7 +42,7 @@ const PAGE = Type.Object({
     { maxItems: LIMITS.friendsPageMax },
   ),
   /** Behind whom the next page begins; absent on the last. */
-  next: Type.Optional(User),
+  next: Type.Optional(AnyUser),
   /** Of all requests to the user. */
   unread: count(),
   /** What this page shows of them; absent where it shows the user's own. */
@@ -53,7 +53,7 @@ const PAGE = Type.Object({
 export type Page = Static<typeof PAGE>;
 
 const isQuestion = Compile(QUESTION);
-const isPage = Compile(PAGE);
+export const isPage = Compile(PAGE);
 
 export function pageOf(friends: Friends, { user, direction, limit: max, after }: Question): Page {
   const inbox = friends.inboxOf(user);

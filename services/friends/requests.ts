@@ -108,6 +108,12 @@ export class FriendRequests {
     return { ok: true, value: { ...written.value, id } };
   }
 
+  /** The id of the request of `from` that waits for an answer. */
+  pending(from: UserId, to: UserId): string | undefined {
+    const { state, from: asker, round } = this.#friends.pairOf(from, to);
+    return state === "requested" && asker === from ? requestId({ from, to, round }) : undefined;
+  }
+
   /** The recipient accepts or declines, the sender cancels. Where it is so already nothing is written. */
   async act(verb: Verb, id: string, user: UserId | undefined): Promise<Done<Written>> {
     const name = parseRequestId(id);

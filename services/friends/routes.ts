@@ -14,9 +14,9 @@ import { Refusal, invalidRequest, unwrap } from "../presence/problems.ts";
 import { TOKEN_HEADER, readOptions, readToken, settle } from "../presence/reading.ts";
 import type { Reads } from "../presence/reads.ts";
 import type { RouteContext, Scope } from "../presence/routes/scope.ts";
-import { ReadHeaders } from "../presence/schemas.ts";
+import { CANARY_PREFIX, ReadHeaders } from "../presence/schemas.ts";
 import type { Consistency } from "../presence/service.ts";
-import { formatCursor, parseCursor, requestId } from "./names.ts";
+import { formatCursor, parseCursor, parseRequestId, requestId } from "./names.ts";
 import { aboutRequests, cut } from "./pages.ts";
 import type { Page } from "./pages.ts";
 import { VERBS } from "./requests.ts";
@@ -84,6 +84,7 @@ export function friendWriteRoutes(
       },
       async (request, reply) => {
         const { user, ack = ACK } = request.body ?? {};
+        assertUnreserved(request.params.id);
         await heard(reads, request.headers);
         const acted = unwrap(await requests.act(verb, request.params.id, user));
         const { state } = acted;
@@ -178,6 +179,13 @@ async function heard(reads: Reads, headers: Static<typeof ReadHeaders>): Promise
   const text = headers[TOKEN_HEADER];
   if (text !== undefined)
     unwrap(await reads.meet({ mode: "token", token: readToken(text), waitMs: LIMITS.latestWaitMs }));
+}
+
+/** A canary's request is for nobody to answer. */
+function assertUnreserved(id: string): void {
+  const { from = "", to = "" } = parseRequestId(id) ?? {};
+  if (from.startsWith(CANARY_PREFIX) || to.startsWith(CANARY_PREFIX))
+    throw invalidRequest([{ in: "path", pointer: "/id", message: "must not be of reserved users" }]);
 }
 
 function pageAnswer({

@@ -13,5 +13,5 @@ export interface RouteGroup {
 
 export interface Feature {
   readonly groups: readonly RouteGroup[];
-  readonly metrics: (counter: Define) => void;
+  readonly metrics: (counter: Define, gauge: Define) => void;
 }

@@ -84,7 +84,7 @@ export function buildMetrics(source: MetricsSource): Metrics {
   boundMetrics(counter, gauge, source);
   integrityMetrics(counter, gauge);
   readMetrics(counter);
-  for (const { metrics } of source.features) metrics(counter);
+  for (const { metrics } of source.features) metrics(counter, gauge);
   replicationMetrics(counter, gauge, source.now);
   const { service } = source;
   return {

@@ -41,6 +41,8 @@ export interface NodeOptions {
   readonly sessionsMax?: number;
   /** Logins in a row from one other region after which a user is homed there; 0: never. */
   readonly rehomeLogins?: number;
+  /** How often the way to the other regions is checked by a friend request; never where left out. */
+  readonly canaryMs?: number;
   /** How often snapshots are taken, and how much of its log the region keeps; the limits' values where left out. */
   readonly keep?: Pick<EngineOptions, "snapshotMs" | "logBytesMax" | "logAgeMaxMs">;
 }
@@ -102,7 +104,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const malformed = (): void => presence.tally.refusedFrame("malformed-announcement");
   const asker = new HeadAsker({ node: name, regions, store, malformed });
   const relay = new Relay({ region, peers, store, clock, mint });
-  const friends = friendsFeature(presence, clock);
+  const { canaryMs: everyMs = 0 } = options;
+  const friends = friendsFeature({
+    presence,
+    clock,
+    ...(everyMs > 0 && {
+      canary: { peers, name, everyMs, elsewhere: (asked, whom) => relay.ask(asked, whom) },
+    }),
+  });
   const answers = {
     ready: (): boolean => presence.ready(),
     meet: (asked: ReadOptions) => presence.reads.meet(asked),
@@ -129,6 +138,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     engine,
     stop: async () => {
       heap.stop();
+      friends.stop();
       appender.stop();
       asker.stop();
       relay.stop();

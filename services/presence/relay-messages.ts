@@ -13,7 +13,7 @@ import { TOKEN_TEXT_MAX, formatToken, parseToken } from "../../replicator/core/t
 import type { Token } from "../../replicator/core/token.ts";
 import { decodeRelayed, encodeRelayed } from "../../replicator/runtime/relay.ts";
 import type { RelayHead } from "../../replicator/runtime/relay.ts";
-import { RegionName, User } from "./schemas.ts";
+import { AnyUser, RegionName } from "./schemas.ts";
 import type { PresenceView } from "./service.ts";
 
 /** Users of one read that another region is asked about; of longer lists none is. */
@@ -54,7 +54,7 @@ const tokenText = Type.String({ maxLength: TOKEN_TEXT_MAX });
 
 const ASK = Type.Object({
   from: RegionName,
-  users: Type.Array(User, { minItems: 1, maxItems: RELAYED_USERS_MAX }),
+  users: Type.Array(AnyUser, { minItems: 1, maxItems: RELAYED_USERS_MAX }),
   mode: Type.Enum(["token", "bounded", "latest"]),
   token: tokenText,
   maxStalenessMs: duration,
@@ -74,7 +74,7 @@ const SESSION = Type.Object({
 });
 
 const PRESENCE = Type.Object({
-  user: User,
+  user: AnyUser,
   status: Type.Enum(["online", "away", "busy", "offline", "unknown"]),
   home: Type.Optional(RegionName),
   epoch: Type.Object({ generation: count, count }),

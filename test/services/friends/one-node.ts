@@ -21,7 +21,7 @@ export function begin(): void {
 /** The node of the bench, with what it appends stored and folded at once. */
 export function serve(keys: ApiKeys): { served: Node; send: Send } {
   const clock = () => ({ monoMs: bench.ms, wallMs: 1_000_000 + bench.ms });
-  const feature = friendsFeature(bench.presence, clock);
+  const feature = friendsFeature({ presence: bench.presence, clock });
   const one = node(
     {
       consistency: (options) => bench.presence.consistency(options),
