@@ -6,7 +6,7 @@ import { Type } from "typebox";
 import type { Static } from "typebox";
 import { Compile } from "typebox/compile";
 
-import type { UserId } from "../../replicator/core/commands.ts";
+import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { Friends, PairWith } from "../../replicator/core/friends.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { About } from "../presence/reads.ts";
@@ -84,10 +84,15 @@ export function cut<P extends Pick<PairWith, "other">>(
   return { some, next: last !== undefined && rest.length > max ? { next: last } : {} };
 }
 
-/** The question as a read that another region's node may answer. */
-export function aboutRequests(friends: () => Friends, question: Question): About<Page> {
+/** The question as a read that another region's node may answer: any, as they are few, and any may have what the link to one lacks. */
+export function aboutRequests(
+  friends: () => Friends,
+  whom: readonly Region[],
+  question: Question,
+): About<Page> {
   return {
     users: [question.user],
+    whom,
     question,
     here: () => pageOf(friends(), question),
     there: ({ answer }) => (isPage.Check(answer) ? answer : undefined),

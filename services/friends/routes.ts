@@ -137,7 +137,9 @@ export function friendReadRoutes(
       const { direction = "in", limit = PAGE, cursor } = request.query;
       const { user } = request.params;
       const question = { kind: "friend-requests", user, direction, limit, ...after(cursor) } as const;
-      const read = unwrap(await reads.readAbout(aboutRequests(friends, question), readOptions(request)));
+      const read = unwrap(
+        await reads.readAbout(aboutRequests(friends, service.regions, question), readOptions(request)),
+      );
       const { value, consistency, applied } = read;
       met(consistency);
       return reply

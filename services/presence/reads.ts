@@ -26,6 +26,8 @@ export interface ReadsOptions extends ConsistencyOptions {
 /** What is read of these users: here, or there where another region's node answers. */
 export interface About<T> {
   readonly users: readonly UserId[];
+  /** Who may have it besides the homes and the regions whose logs lack. */
+  readonly whom?: readonly Region[];
   /** Goes there with the read; absent where the presences are all that is read. */
   readonly question?: unknown;
   readonly here: () => T;
@@ -107,7 +109,7 @@ export class Reads {
   }
 
   async #ask<T>(
-    { users, question, there }: About<T>,
+    { users, whom: others = [], question, there }: About<T>,
     mode: Consistency["mode"],
     startedMs: number,
     { options, regions }: Lack,
@@ -115,7 +117,7 @@ export class Reads {
     const { region, clock, presence, applied, elsewhere } = this.#options;
     if (options.waitMs < 1) return undefined;
     const homes = new Set(users.map((user) => presence(user).home ?? ""));
-    const whom = new Set([...homes, ...regions]);
+    const whom = new Set([...homes, ...regions, ...others]);
     whom.delete("");
     whom.delete(region);
     const token = mergeTokens(applied(), ("token" in options ? options.token : undefined) ?? new Map());

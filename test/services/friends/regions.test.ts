@@ -1,5 +1,7 @@
 /** Friend requests over whole regions and HTTP: seen elsewhere, answered elsewhere, through cuts and by way of another region. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openReadDesk } from "../../../replicator/read-desk.ts";
+import { MemoryLogStore } from "../../../replicator/log/memory.ts";
 import { Regions, until } from "../presence/regions.ts";
 import { listPath, names, sendTo } from "./calls.ts";
 import type { Answer } from "./calls.ts";
@@ -165,5 +167,23 @@ it(
     const metrics = await (await fetch(`${regions.node("us").url}/metrics`)).text();
     expect(metrics).toContain('rollcall_friend_reads_total{met="home"} 2');
     expect(metrics).toContain('rollcall_friend_reads_total{met="unsatisfied"} 1');
+  },
+);
+
+it(
+  "a third region answers for the token where the link between the two is cut",
+  { timeout: 60_000 },
+  async () => {
+    await regions.stop();
+    regions = new Regions(["cn", "eu", "us"]);
+    await regions.start("cn", "eu", "us");
+    await regions.stopReplicator("us");
+    const store = (region: string): MemoryLogStore => new MemoryLogStore(regions.server(region));
+    const desk = openReadDesk({ region: "us", local: store("us"), peers: new Map([["eu", store("eu")]]) });
+    const { token } = (await ask("cn", "ann", "bob", { ack: "local" })).body;
+    const seen = await list("us", "bob", `?token=${token}&waitMs=5000`);
+    desk.close();
+    expect(names(seen.body.requests)).toEqual(["ann>bob"]);
+    expect(seen.body.consistency).toMatchObject({ satisfied: true, servedBy: "eu" });
   },
 );
