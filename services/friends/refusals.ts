@@ -26,13 +26,10 @@ export const UNKNOWN: Refused = {
   },
 };
 
-export const TOO_MANY_FRIENDS: Refused = {
-  ok: false,
-  problem: {
-    name: "too-many-friends",
-    detail: "The user's log holds as many words about others as it takes.",
-  },
-};
+export function tooManyOthers(whose: UserId): Refused {
+  const detail = `There are as many requests of or to ${whose} as the logs have room for, answered ones included.`;
+  return { ok: false, problem: { name: "too-many-friends", detail, members: { whose } } };
+}
 
 export function wrongUser(verb: string, user: UserId): Refused {
   return {

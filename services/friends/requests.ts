@@ -173,6 +173,9 @@ export class FriendRequests {
 
   #full(from: UserId, to: UserId): Refused | undefined {
     const friends = this.#friends;
+    const isKnown = friends.pairOf(from, to).state !== "none";
+    const crowded = [from, to].find((user) => friends.othersOf(user) >= LIMITS.knownOthersMax);
+    if (!isKnown && crowded !== undefined) return refusals.tooManyOthers(crowded);
     if (friends.outgoingOf(from).length >= LIMITS.outgoingRequestsMax)
       return refusals.tooManyPending(from, LIMITS.outgoingRequestsMax);
     if (friends.incomingOf(to).length >= LIMITS.incomingRequestsMax)
@@ -186,7 +189,7 @@ export class FriendRequests {
     if (!written.ok) return written;
     const { user, other } = stance;
     const held = this.#friends.stanceOf(user, other);
-    if (held === undefined || isAbove(stance, held)) return this.#refused(refusals.TOO_MANY_FRIENDS);
+    if (held === undefined || isAbove(stance, held)) return this.#refused(refusals.tooManyOthers(user));
     this.written[result] += 1;
     return { ok: true, value: { state: this.#friends.pairOf(user, other).state, token: written.value } };
   }

@@ -33,8 +33,8 @@ export const FRIEND_PROBLEMS = {
   },
   "too-many-friends": {
     status: 409,
-    title: "The user has asked or answered too many others",
-    advice: "The log holds no more of this user's words; nothing was written.",
+    title: "Too many others have asked the user, or been asked",
+    advice: "`whose` names the user. Nothing was written; those who asked before may ask again.",
   },
   "too-many-friend-requests": {
     status: 429,

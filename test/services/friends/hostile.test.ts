@@ -52,6 +52,14 @@ describe("limits", () => {
     expect((await ask("ann", "zoe")).status).toBe(201);
   });
 
+  it("of how many have ever asked one user", async () => {
+    many(LIMITS.knownOthersMax, (name) => ({ ...asked(name, "bob"), word: "cancelled" }));
+    const full = await ask("zoe", "bob");
+    expect(full).toMatchObject({ status: 409, body: { type: "/problems/too-many-friends", whose: "bob" } });
+    expect(stateOf("zoe", "bob")).toBe("none");
+    expect((await ask("user-7", "bob")).body.state).toBe("requested");
+  });
+
   it("of what the log takes of one user", async () => {
     many(LIMITS.stancesPerUserMax, (name) => ({ ...asked("ann", name), word: "declined" }));
     const full = await ask("ann", "zoe");
