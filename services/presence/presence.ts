@@ -196,7 +196,7 @@ export class Presence implements PresenceService {
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
       case "closed":
-        return this.#local.endHeld(effect.close);
+        return this.#healing.closed(effect.close);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
       case "compared":
