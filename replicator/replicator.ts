@@ -6,12 +6,15 @@ import type { LogId, Position, Region } from "./core/commands.ts";
 import { Link } from "./core/link.ts";
 import type { LinkEffect, LinkEvent, LinkReport } from "./core/link-events.ts";
 import { LIMITS } from "./core/limits.ts";
+import { openHeadDesk } from "./head-desk.ts";
 import type { CopyLog, LogStore, OriginLog, Reader } from "./log/port.ts";
 import { COPIED_TOPIC, LINKS_TOPIC, encodeCopied, encodeReports } from "./runtime/announcement.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { bringLacked } from "./lacked-snapshots.ts";
+import { openReadDesk } from "./read-desk.ts";
+import type { ReadsCarried } from "./read-desk.ts";
 import { fetchSnapshot } from "./snapshot-fetch.ts";
 import { TailProver } from "./tail-prover.ts";
 import { inspectFrame } from "./wire/codec.ts";
@@ -29,6 +32,8 @@ export interface ReplicatorOptions {
 
 export interface RunningReplicator {
   reports(): LinkReport[];
+  /** Reads that the peers' nodes were asked, and those that were not carried. */
+  readonly carried: Readonly<ReadsCarried>;
   stop(): Promise<void>;
 }
 
@@ -54,10 +59,17 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
   );
   const polling = setInterval(() => {
     for (const driver of drivers) void driver.pollHead();
+    sayNotCarried();
   }, HEAD_POLL_MS);
+  const closeHeadDesk = openHeadDesk({ region, local, peers });
+  const readDesk = openReadDesk({ region, local, peers });
+  let notCarried = 0;
   return {
     reports,
+    carried: readDesk.carried,
     stop: async () => {
+      closeHeadDesk();
+      readDesk.close();
       deafen();
       for (const timer of [ticking, announcing, polling]) clearInterval(timer);
       await Promise.all(drivers.map((driver) => driver.stop()));
@@ -66,6 +78,13 @@ export function startReplicator(options: ReplicatorOptions): RunningReplicator {
 
   function reports(): LinkReport[] {
     return drivers.map((driver) => driver.report());
+  }
+
+  function sayNotCarried(): void {
+    const { carried } = readDesk;
+    const now = carried.full + carried.malformed;
+    if (now !== notCarried) logger.warn({ event: "reads-not-carried", ...carried });
+    notCarried = now;
   }
 }
 

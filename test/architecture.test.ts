@@ -20,7 +20,9 @@ const LAYERS = [
 ] as const;
 type Layer = (typeof LAYERS)[number];
 const TOP = [
+  "replicator/head-desk.ts",
   "replicator/main.ts",
+  "replicator/read-desk.ts",
   "replicator/replicator.ts",
   "replicator/lacked-snapshots.ts",
   "replicator/snapshot-fetch.ts",

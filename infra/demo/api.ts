@@ -72,6 +72,7 @@ export interface Login {
   readonly device?: string;
   readonly platform?: string;
   readonly home?: string;
+  readonly policy?: string;
 }
 
 const PAGE_LIMIT = 500;

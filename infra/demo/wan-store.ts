@@ -35,7 +35,7 @@ export type Ask = <T>(
   question: () => Promise<T>,
 ) => Promise<T | { ok: false; reason: OpenFailure & "unavailable"; detail: string }>;
 
-/** Only what is done with a peer's store: opening the peer's log, reading and mending it, and taking its snapshots. */
+/** Only what is done with a peer's store: opening the peer's log, reading and mending it, taking its snapshots, and announcements. */
 export class WanLogStore implements LogStore {
   private readonly far: LogStore;
   private readonly lanes: Lanes;
@@ -78,8 +78,8 @@ export class WanLogStore implements LogStore {
     this.lanes.forth.send(copy.length, () => this.far.announce(topic, copy));
   }
 
-  listen(): () => void {
-    throw new Error("nobody listens across a link");
+  listen(topic: string, handler: (payload: Uint8Array) => void): () => void {
+    return this.far.listen(topic, (payload) => this.lanes.back.send(payload.length, () => handler(payload)));
   }
 
   onConnection(handler: (connected: boolean, detail: string) => void): void {

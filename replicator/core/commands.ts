@@ -1,5 +1,5 @@
 /**
- * The vocabulary of the replicated log: what a frame may say. Every change to presence is one of these
+ * The vocabulary of the replicated log: what a frame may say. Every change to presence and friends is one of these
  * commands, and a fold is nothing but their application in log order.
  */
 
@@ -33,12 +33,17 @@ export const LINK_STATES = [
 ] as const;
 export type LinkState = (typeof LINK_STATES)[number];
 
+/** Which of the user's other sessions a login ends: none, those of its platform, or all. */
+export const LOGIN_POLICIES = ["multi", "per-platform", "single"] as const;
+export type LoginPolicy = (typeof LOGIN_POLICIES)[number];
+
 /** One login of one user on one device. `region` is where it is connected, whatever the user's home. */
 export interface Session {
   readonly session: SessionId;
   readonly region: Region;
   readonly device: string;
   readonly platform: string;
+  readonly policy: LoginPolicy;
   readonly status: SessionStatus;
   /** Client-defined state as JSON text, at most `LIMITS.stateBytesMax` bytes; empty when there is none. */
   readonly state: string;
@@ -46,7 +51,10 @@ export interface Session {
   readonly sinceMs: number;
 }
 
-/** Puts the session into the user's record, replacing a session of the same id or the same non-empty device. */
+/**
+ * Puts the session into the user's record, replacing a session of the same id or the same non-empty device, and kicking those that its
+ * policy ends. The order of the home's log decides between two logins, never a time.
+ */
 export interface Open {
   readonly kind: "open";
   readonly user: UserId;
@@ -93,11 +101,55 @@ export interface Claim {
   readonly untilMs: number;
 }
 
+/** In the order in which they stand above each other within a round. */
+export const STANCE_WORDS = ["asked", "accepted", "declined", "cancelled"] as const;
+export type StanceWord = (typeof STANCE_WORDS)[number];
+
+/** What `user` says of `other`: the request to be friends, the answer to one, or that the own one is taken back. */
+export interface Stance {
+  readonly kind: "stance";
+  readonly user: UserId;
+  readonly other: UserId;
+  readonly word: StanceWord;
+  /** Counts the requests of the pair, from 1: who asks writes one more than there were, any other word the one that it is about. */
+  readonly round: number;
+  /** Of who asks, at most `LIMITS.friendMessageBytesMax` bytes; else empty. */
+  readonly message: string;
+  /** Wall-clock milliseconds. Shown; a tie-break between equal words, and nothing else. */
+  readonly atMs: number;
+}
+
+/** `user` has read the requests of `other` up to `round`. */
+export interface Read {
+  readonly kind: "read";
+  readonly user: UserId;
+  readonly other: UserId;
+  readonly round: number;
+}
+
+/** How far `user` has read the inbox, in words of the client: of several the highest count stands. */
+export interface Bookmark {
+  readonly kind: "bookmark";
+  readonly user: UserId;
+  /** At most `LIMITS.readOffsetBytesMax` bytes. */
+  readonly offset: string;
+  readonly count: number;
+}
+
+/** What a user says beside the record: the highest of each key stands, whatever the order (`facts.ts`). */
+export type Fact = Stance | Read | Bookmark;
+
+/** What a client says of a user's presence. */
+export type PresenceCommand = Open | Update | Close | Prefer;
+
 /** What becomes of a client's request. */
-export type ClientCommand = Open | Update | Close | Prefer;
+export type ClientCommand = PresenceCommand | Fact;
+
+/** A command about the user's record. */
+export type RecordCommand = PresenceCommand | Claim;
 
 /** A command about one user, which only the log of the user's home may apply. */
-export type UserCommand = ClientCommand | Claim;
+export type UserCommand = RecordCommand | Fact;
 
 /** A command about a user homed in `to`, carried there by this log. It gets the next ordinal of this log towards `to`. */
 export interface Forward {

@@ -25,7 +25,8 @@ export function* composed(sources: ReadonlyMap<Region, Replica>): Generator<Snap
   const counting = pendings.filter((one) => !isHeard(one, head));
   yield { kind: "pending", pendings: counting.map((one) => judged(one, head)) };
   for (const [replica, part] of partsOf(sources))
-    if (part.kind === "records" && sources.get(part.region) === replica) yield part;
+    if ((part.kind === "records" || part.kind === "facts") && sources.get(part.region) === replica)
+      yield part;
   yield { kind: "end" };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The digest of one fold: for each bucket of users the 128-bit sum of their records' hashes, and one more for the rest of the fold.
+ * The digest of one fold: for each bucket of users the 128-bit sum of the hashes of their records and facts, and one more for the rest of the fold.
  * Rule (invariant 1): it depends on what the records say alone, not on the order in which they came to say it. A sum changes by the
  * difference when a record changes (Bellare & Micciancio's AdHASH, 1997), so nothing is ever hashed twice for nothing.
  *
@@ -7,7 +7,8 @@
  * hashed once.
  */
 import { assert, defined } from "./assert.ts";
-import type { UserId } from "./commands.ts";
+import type { Fact, UserId } from "./commands.ts";
+import type { HeldFact } from "./facts.ts";
 import { hash32 } from "./homing.ts";
 import type { UserRecord } from "./record.ts";
 
@@ -27,6 +28,8 @@ export class FoldDigest {
   #hashes = new Uint32Array(SLOTS_MIN * LANES);
   #isChanged = new Uint8Array(SLOTS_MIN);
   #changed: UserRecord[] = [];
+  /** By the facts' slots: the hash that is in the sum. */
+  #factHashes = new Uint32Array(0);
   readonly #marks = new Map<number, Uint8Array>();
 
   /** The record is new or has changed. */
@@ -88,15 +91,31 @@ export class FoldDigest {
   /** Whether the record's hash had to be replaced. */
   #rehash(record: UserRecord): boolean {
     hashRecord(record);
-    const at = record.slot * LANES;
-    const sum = bucketOf(record.user) * LANES;
+    return this.#replace(this.#hashes, record.slot, record.user);
+  }
+
+  /** Takes the fact into the sums as it is now. Returns whether they had it otherwise: it is new, or has changed since. */
+  settleFact({ slot, fact }: HeldFact): boolean {
+    if (slot * LANES >= this.#factHashes.length) {
+      const hashes = new Uint32Array(Math.max(2 * this.#factHashes.length, (slot + 1) * LANES));
+      hashes.set(this.#factHashes);
+      this.#factHashes = hashes;
+    }
+    hashFact(fact);
+    return this.#replace(this.#factHashes, slot, fact.user);
+  }
+
+  /** Puts the hash just made in the place of the one before. Returns whether that was another. */
+  #replace(hashes: Uint32Array, slot: number, user: UserId): boolean {
+    const at = slot * LANES;
+    const sum = bucketOf(user) * LANES;
     let differs = false;
     for (let lane = 0; lane < LANES; lane++) {
-      const before = defined(this.#hashes[at + lane], "a record has its hash");
+      const before = defined(hashes[at + lane], "a slot has its hash");
       const after = defined(LANE[lane], "a hash has its lanes");
       if (before === after) continue;
       differs = true;
-      this.#hashes[at + lane] = after;
+      hashes[at + lane] = after;
       this.#sums[sum + lane] = defined(this.#sums[sum + lane], "a bucket has its sum") + after - before;
     }
     return differs;
@@ -206,9 +225,35 @@ function hashRecord(record: UserRecord): void {
     mixText(session.region);
     mixText(session.device);
     mixText(session.platform);
+    // Absent where it says nothing, so that nodes from before policies have the same digest.
+    if (session.policy !== "multi") mixText(session.policy);
     mixText(session.status);
     mixText(session.state);
     mixNumber(session.sinceMs);
+  }
+  finish();
+}
+
+function hashFact(fact: Fact): void {
+  begin();
+  mixText(fact.kind);
+  mixText(fact.user);
+  switch (fact.kind) {
+    case "stance":
+      mixText(fact.other);
+      mixText(fact.word);
+      mixNumber(fact.round);
+      mixText(fact.message);
+      mixNumber(fact.atMs);
+      break;
+    case "read":
+      mixText(fact.other);
+      mixNumber(fact.round);
+      break;
+    case "bookmark":
+      mixText(fact.offset);
+      mixNumber(fact.count);
+      break;
   }
   finish();
 }

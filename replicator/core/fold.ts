@@ -7,6 +7,7 @@
  *   command          | nothing            | a record              | moved to R
  *   -----------------+--------------------+-----------------------+------------------------------
  *   open, prefer     | claim, then apply  | apply                 | becomes a forward to R
+ *   stance, read, bookmark | the same: the fact is held beside the record, if it stands above what is held; else refused
  *   update, close    | refuse             | apply                 | becomes a forward to R
  *   claim at E       | claim at E         | E if higher, else refuse | a record at E if E is higher, else becomes a forward to R
  *   drop to R        | refuse             | every session and the preference become forwards to R, then moved to R | refuse
@@ -22,35 +23,27 @@ import type {
   Accept,
   Command,
   Drop,
+  Fact,
   Frame,
   LogId,
   Position,
+  RecordCommand,
   Region,
   Release,
-  SettingCommand,
   UserCommand,
   UserId,
 } from "./commands.ts";
 import { FoldDigest } from "./digest.ts";
-import { FoldExport } from "./export.ts";
-import type { FoldListener } from "./fold-listener.ts";
+import { FoldExport, restOf, stateOf } from "./export.ts";
+import { Facts, isFact } from "./facts.ts";
+import type { FoldListener, FoldResult } from "./fold-listener.ts";
 import { FIRST_EPOCH, compareEpochs, nextEpoch } from "./homing.ts";
-import { LIMITS } from "./limits.ts";
 import { prefetchFor } from "./prefetch.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
 import type { EndedSession } from "./record.ts";
-import type { FoldState, RecordState, Setting } from "./snapshot.ts";
+import { Settings } from "./settings.ts";
+import type { FoldState, RecordState } from "./snapshot.ts";
 import { AHEAD, Table } from "./table.ts";
-
-export type FrameRefusal =
-  /** Another region's frame: it has no authority over this log. */
-  | "authority"
-  /** A frame of a log with another identity, or that goes on from where this fold is not: only a snapshot leads there. */
-  | "identity"
-  /** Not the next position: something between is missing. */
-  | "gap";
-
-export type FoldResult = "applied" | "duplicate" | FrameRefusal;
 
 /** Added at each renewal to versions and ordinals: more than the lost end of a log can have used. */
 const RENEWAL_STEP = 2 ** 32;
@@ -71,10 +64,13 @@ export class Fold {
   readonly sent = new Map<Region, number>();
   /** The last ordinal accepted, per lineage that forwards here. */
   readonly processed = new Map<LogId, number>();
+  /** What its users say of each other. */
+  readonly facts = new Facts();
+  readonly #decided = new Settings();
   /** What operators decided, by key. */
-  readonly settings = new Map<string, Setting>();
+  readonly settings = this.#decided.byKey;
   /** The newest decisions, oldest first. */
-  readonly audit: Setting[] = [];
+  readonly audit = this.#decided.audit;
   readonly digest = new FoldDigest();
   /** What renewals have added to versions and ordinals. */
   #base = 0;
@@ -130,30 +126,12 @@ export class Fold {
 
   /** The digest of this fold as it is. */
   sums(): Uint8Array {
-    const { lineage, sent, processed, settings, audit } = this;
-    const decided = [...sorted(settings).map(([, setting]) => setting), ...audit];
-    const texts = decided.map(({ key, value, by, reason, atMs }) => [key, value, by, reason, atMs]);
-    return this.digest.sums(JSON.stringify([lineage, this.#base, sorted(sent), sorted(processed), texts]));
+    return this.digest.sums(restOf(this));
   }
 
   /** Reads this fold out as it is now, while it goes on; one at a time, until `done`. */
   export(): FoldExport {
-    const { region, logId, lineage, position, checksum, sent, processed, settings, audit, table } = this;
-    const state = {
-      region,
-      logId,
-      lineage,
-      position,
-      checksum,
-      base: this.#base,
-      sent: new Map(sent),
-      processed: new Map(processed),
-      settings: new Map(settings),
-      audit: [...audit],
-      users: table.size,
-      sums: this.sums(),
-    };
-    this.#export = new FoldExport(state, table);
+    this.#export = new FoldExport(stateOf(this), this.table, this.facts);
     return this.#export;
   }
 
@@ -161,7 +139,7 @@ export class Fold {
     this.#export = undefined;
   }
 
-  /** Takes the place of a fold that was exported; its records follow by {@link restore}. Only for a fold without frames. */
+  /** Takes the place of a fold that was exported; what it restores follows. Only for a fold without frames. */
   begin(state: FoldState): void {
     this.logId = state.logId;
     this.lineage = state.lineage;
@@ -184,6 +162,17 @@ export class Fold {
     this.table.set(state.user, record);
     this.digest.touch(record);
     return record;
+  }
+
+  restoreFact(fact: Fact): void {
+    this.digest.settleFact(this.facts.put(fact));
+  }
+
+  /** Whether the record, and the facts of its user, still say what commands made of them: {@link FoldDigest.isIntact}. */
+  isIntact(record: UserRecord): boolean {
+    let intact = this.digest.isIntact(record);
+    for (const held of this.facts.of(record.user)) if (this.digest.settleFact(held)) intact = false;
+    return intact;
   }
 
   /** The first frame of a log: the very first, or one that goes on exactly from here. */
@@ -209,6 +198,10 @@ export class Fold {
       case "prefer":
       case "claim":
         return this.#apply(command, false);
+      case "stance":
+      case "read":
+      case "bookmark":
+        return this.#say(command);
       case "forward":
         if (command.to === this.region) return this.#listener.refused(this, command, "forward-to-self");
         return this.#forward(command.to, command.command);
@@ -235,22 +228,34 @@ export class Fold {
         return;
       }
       case "set":
-        return this.#set(command, frame.committedAtMs);
+        if (!this.#decided.set(command, frame.committedAtMs))
+          this.#listener.refused(this, command, "too-many-settings");
+        return;
     }
   }
 
-  #set(command: SettingCommand, atMs: number): void {
-    const { key, value, by, reason } = command;
-    if (!this.settings.has(key) && this.settings.size === LIMITS.settingsMax) {
-      return this.#listener.refused(this, command, "too-many-settings");
-    }
-    const setting = { key, value, by, reason, atMs };
-    this.settings.set(key, setting);
-    if (this.audit.length === LIMITS.auditMax) this.audit.shift();
-    this.audit.push(setting);
+  #say(fact: Fact): void {
+    const record = this.table.get(fact.user);
+    if (record !== undefined && record.movedTo !== "") return this.#forward(record.movedTo, fact);
+    const refusal = this.facts.refusal(fact);
+    if (refusal !== undefined) return this.#listener.refused(this, fact, refusal);
+    const before = this.facts.held(fact);
+    if (before !== undefined && this.digest.settleFact(before)) this.#listener.corrupt(this, fact.user);
+    if (before !== undefined) this.#export?.keepFact(before);
+    this.digest.settleFact(this.facts.put(fact));
+    if (record === undefined) this.#appear(fact.user);
+    this.#listener.said(this, fact, before === undefined);
   }
 
-  #apply(command: UserCommand, accepted: boolean): void {
+  #appear(user: UserId): void {
+    const record = new UserRecord(user, FIRST_EPOCH, this.table.size);
+    record.version = this.version;
+    this.table.set(user, record);
+    this.digest.touch(record);
+    this.#listener.changed(this, user, true, record);
+  }
+
+  #apply(command: RecordCommand, accepted: boolean): void {
     let record = this.table.get(command.user);
     if (record !== undefined) this.#look(record);
     const appeared = record === undefined || (command.kind === "claim" && record.movedTo !== "");
@@ -294,7 +299,8 @@ export class Fold {
     if (accept.after > done) return this.#listener.refused(this, accept, "out-of-order");
     this.processed.set(accept.lineage, accept.at);
     this.#listener.accepting(this, accept);
-    this.#apply(accept.command, true);
+    if (isFact(accept.command)) this.#say(accept.command);
+    else this.#apply(accept.command, true);
     this.#listener.processed(this, accept);
   }
 
@@ -341,9 +347,4 @@ export class Fold {
     this.digest.touch(record);
     this.#listener.changed(this, record.user, false, record);
   }
-}
-
-/** The entries of a map, in the order of their keys. */
-function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
-  return [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
 }

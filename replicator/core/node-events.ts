@@ -1,6 +1,6 @@
 /** What the node's step takes and gives: events of the driver, and effects that the driver carries out, in their order. */
 import type { Close, Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
-import type { FoldResult } from "./fold.ts";
+import type { FoldResult } from "./fold-listener.ts";
 import type { LinkReport } from "./link-events.ts";
 import type { EndedSession } from "./record.ts";
 import type { Replica } from "./replica.ts";
@@ -11,7 +11,8 @@ export type Duty =
   | { readonly kind: "accept"; readonly from: Region }
   | { readonly kind: "drop" }
   | { readonly kind: "automatic" }
-  | { readonly kind: "digest" };
+  | { readonly kind: "digest" }
+  | { readonly kind: "evacuate" };
 
 export type NodeEvent =
   | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }

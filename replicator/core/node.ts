@@ -4,6 +4,7 @@
  * Rule: every duty may be repeated harmlessly, so several nodes of a region may run it at once.
  */
 import { defined } from "./assert.ts";
+import { Evacuations } from "./evacuation.ts";
 import type { Command, Digest, Frame, Position, Region, UserId } from "./commands.ts";
 import type { Now } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
@@ -34,6 +35,7 @@ interface Accepting {
 export class PresenceNode {
   readonly region: Region;
   readonly matrix: LinkMatrix;
+  readonly evacuations: Evacuations;
   #replica: Replica;
   #caughtUp = false;
   /** The replica was found wrong, and no other took its place yet: nothing it says is to be written to a log. */
@@ -58,6 +60,11 @@ export class PresenceNode {
     const sorted = regions.toSorted();
     this.#replica = new Replica(sorted, this.#listener());
     this.matrix = new LinkMatrix(region, sorted, () => this.#replica);
+    this.evacuations = new Evacuations(
+      region,
+      () => this.#replica,
+      (user) => this.mayRelease(user),
+    );
   }
 
   /** The replica of the moment: ask again each time. */
@@ -136,6 +143,7 @@ export class PresenceNode {
     this.#suspect = false;
     replica.listener = this.#listener();
     this.matrix.adopted();
+    this.evacuations.adopted();
     this.#accepting.clear();
     this.#dropping.clear();
     this.#digests.length = 0;
@@ -198,6 +206,8 @@ export class PresenceNode {
     for (const { region } of this.replica.folds) if (region !== this.region) this.#accept(region, now);
     this.#dropLost(now);
     this.#endPreferences(now);
+    const moves = this.#suspect ? [] : this.evacuations.due(now);
+    if (moves.length > 0) this.#append({ kind: "evacuate" }, moves);
   }
 
   /** Several nodes may mark at about the same time: each waits after any mark. */
@@ -209,7 +219,8 @@ export class PresenceNode {
 
   /** Keeps the digests near to what the records say, and looks whether these say what commands made of them. */
   #scrub(): void {
-    for (const { region, digest, table } of this.#replica.folds) {
+    for (const fold of this.#replica.folds) {
+      const { region, digest, table } = fold;
       digest.settle(SETTLED_MAX);
       const records = this.#scrubs.get(region) ?? table.values();
       this.#scrubs.set(region, records);
@@ -219,13 +230,14 @@ export class PresenceNode {
           this.#scrubs.delete(region);
           break;
         }
-        if (!digest.isIntact(record)) this.#replica.listener.corrupt(region, record.user);
+        if (!fold.isIntact(record)) this.#replica.listener.corrupt(region, record.user);
       }
     }
   }
 
   #settled(duty: Duty, ok: boolean, now: Now): void {
     if (duty.kind === "watermark") this.#watermarkInFlight = false;
+    if (duty.kind === "evacuate") this.evacuations.settled();
     if (duty.kind === "accept") {
       const state = this.#accepting.get(duty.from);
       if (state === undefined) return;

@@ -1,6 +1,6 @@
 /**
  * The forwards that this replica has folded and whose home has not processed them yet: they count at once, as a provisional
- * overlay on the home's record. Derived state: it is what the folds' outboxes say less what the folds' `processed` says.
+ * overlay on the home's record. Those of facts are in the queues alone: they are about no record (`friends.ts`). Derived state: it is what the folds' outboxes say less what the folds' `processed` says.
  *
  * A newer forward makes an older one of the same log redundant only where leaving the older out changes nothing:
  *
@@ -8,8 +8,9 @@
  *   -------------------+----------------------------------------------------------------
  *   open of a session  | its open, its update
  *   update             | its update
- *   close              | its update; its open, if that has no device (it replaces nobody)
+ *   close              | its update; its open, if that has no device and no policy (it ends nobody)
  *   prefer             | prefer
+ *   a fact             | nothing, and nothing makes it so
  *
  * A forward that is processed stays in the overlay while an older one of its log about the same thing is pending: that one went to
  * another region, which this replica has not heard of since, and must not stand above the newer.
@@ -23,8 +24,19 @@
  * what follows goes the same way.
  */
 import { Ahead } from "./ahead.ts";
-import type { ClientCommand, Position, Region, Session, SessionId, UserCommand, UserId } from "./commands.ts";
+import type {
+  PresenceCommand,
+  Position,
+  RecordCommand,
+  Region,
+  Session,
+  SessionId,
+  UserCommand,
+  UserId,
+} from "./commands.ts";
+import { isFact } from "./facts.ts";
 import { compareEpochs } from "./homing.ts";
+import { endsNobody } from "./record.ts";
 import type { PendingState } from "./snapshot.ts";
 
 export interface Pending {
@@ -36,14 +48,19 @@ export interface Pending {
   readonly position: Position;
 }
 
-const NONE: readonly Pending[] = [];
+/** A pending about a record: it is overlaid on it. */
+export interface Overlaid extends Pending {
+  readonly command: RecordCommand;
+}
+
+const NONE: readonly Overlaid[] = [];
 const PREFERENCE = Symbol("preference");
 
 export class Provisional {
   /** from → to → ordinal → pending; the inner maps keep ordinal order because ordinals only grow. */
   readonly #queues = new Map<Region, Map<Region, Map<number, Pending>>>();
   /** What is over included. */
-  readonly #byUser = new Map<UserId, readonly Pending[]>();
+  readonly #byUser = new Map<UserId, readonly Overlaid[]>();
   /** Of those in the queues. */
   readonly #over = new Set<Pending>();
   readonly ahead = new Ahead();
@@ -71,13 +88,13 @@ export class Provisional {
   }
 
   /** What is overlaid on the user's record: by log, and within a log in its order. */
-  of(user: UserId): readonly Pending[] {
+  of(user: UserId): readonly Overlaid[] {
     const all = this.underWay(user);
     return this.#over.size === 0 ? all : all.filter((one) => !this.#over.has(one));
   }
 
   /** Those, and what is over and still on its way. */
-  underWay(user: UserId): readonly Pending[] {
+  underWay(user: UserId): readonly Overlaid[] {
     return this.#byUser.get(user) ?? NONE;
   }
 
@@ -88,8 +105,12 @@ export class Provisional {
 
   /** Takes the next forward of a log; `processed` says that its target has it already. */
   add(pending: Pending, processed: boolean): void {
+    if (!isOverlaid(pending)) {
+      if (!processed) this.#queue(pending);
+      return;
+    }
     const { from, command } = pending;
-    const kept: Pending[] = [];
+    const kept: Overlaid[] = [];
     for (const older of this.underWay(command.user)) {
       if (older.from === from && isRedundant(older.command, command)) this.#unqueue(older);
       else kept.push(older);
@@ -104,7 +125,7 @@ export class Provisional {
    * The log `from` applied the command for itself: its older forwards about the same thing are over, and but for {@link outlasting} they
    * are left out. Of a claim that came back: the claims of lower epochs that it has given out.
    */
-  overtake(from: Region, command: UserCommand): void {
+  overtake(from: Region, command: RecordCommand): void {
     const all = this.underWay(command.user);
     const past = all.filter((one) => one.from === from && isOvertaken(one.command, command));
     if (past.length === 0) return;
@@ -143,7 +164,8 @@ export class Provisional {
 
   /** Everything in the overlay, user by user. */
   export(): PendingState[] {
-    return [...[...this.#byUser.values()].flat(), ...this.ahead.export()].map((pending) => ({
+    const facts = this.#all().filter((pending) => !isOverlaid(pending));
+    return [...[...this.#byUser.values()].flat(), ...facts, ...this.ahead.export()].map((pending) => ({
       pending,
       processed: !this.#isQueued(pending),
       over: this.#over.has(pending),
@@ -157,6 +179,10 @@ export class Provisional {
       const { from, to, ordinal, command, position } = pending;
       if (position === 0) {
         this.ahead.add(from, to, ordinal, command);
+        continue;
+      }
+      if (!isOverlaid(pending)) {
+        if (!processed) waiting.push(pending);
         continue;
       }
       if (over && processed) continue;
@@ -179,24 +205,34 @@ export class Provisional {
     this.#size += 1;
   }
 
-  /** Forgets what `from` forwarded to `to` up to `ordinal`: the home's record has it now. Returns the users concerned. */
-  settle(from: Region, to: Region, ordinal: number): UserId[] {
-    const users: UserId[] = [];
+  #all(): Pending[] {
+    return [...this.#queues.values()].flatMap((targets) =>
+      [...targets.values()].flatMap((queue) => [...queue.values()]),
+    );
+  }
+
+  /** Forgets what `from` forwarded to `to` up to `ordinal`: the home has it now. Returns what that was. */
+  settle(from: Region, to: Region, ordinal: number): UserCommand[] {
+    const settled: UserCommand[] = [];
     for (const pending of this.queue(from, to)) {
       if (pending.ordinal > ordinal) break;
+      settled.push(pending.command);
+      if (!isOverlaid(pending)) {
+        this.#unqueue(pending);
+        continue;
+      }
       const { user } = pending.command;
       const all = this.underWay(user);
       const left = this.#over.has(pending) ? all.filter((one) => one !== pending) : all;
       this.#unqueue(pending);
       this.#keep(user, left);
-      users.push(user);
     }
-    return users;
+    return settled;
   }
 
   /** Keeps of `all` what is pending, and what is newer than something pending of the same log about the same thing. */
-  #keep(user: UserId, all: readonly Pending[]): void {
-    const waiting: Pending[] = [];
+  #keep(user: UserId, all: readonly Overlaid[]): void {
+    const waiting: Overlaid[] = [];
     const kept = all.filter((one) => {
       if (this.#over.has(one)) return true;
       if (this.#isQueued(one)) return waiting.push(one) > 0;
@@ -216,8 +252,12 @@ export class Provisional {
   }
 }
 
+function isOverlaid(pending: Pending): pending is Overlaid {
+  return !isFact(pending.command);
+}
+
 /** Whether the command left the session as it is. */
-function isSaid(command: UserCommand, session: Session): boolean {
+function isSaid(command: RecordCommand, session: Session): boolean {
   const said = command.kind === "open" ? command.session : command;
   return "status" in said && said.status === session.status && said.state === session.state;
 }
@@ -226,7 +266,7 @@ function isSaid(command: UserCommand, session: Session): boolean {
  * The closes that no newer opening to the same region follows. A node that had not folded them may have sent what overtakes them: an
  * update, and the session would stay; a close of one record, and the session would stay in another.
  */
-function outlasting(past: readonly Pending[]): readonly Pending[] {
+function outlasting(past: readonly Overlaid[]): readonly Overlaid[] {
   return past.filter(({ to, ordinal, command }) => {
     const isReopened = past.some(
       (one) => one.to === to && one.ordinal > ordinal && one.command.kind === "open",
@@ -235,37 +275,37 @@ function outlasting(past: readonly Pending[]): readonly Pending[] {
   });
 }
 
-function isOvertaken(older: UserCommand, newer: UserCommand): boolean {
+function isOvertaken(older: RecordCommand, newer: RecordCommand): boolean {
   if (newer.kind === "claim") return older.kind === "claim" && compareEpochs(older.epoch, newer.epoch) < 0;
   return older.kind !== "claim" && isAboutSame(older, newer);
 }
 
 /** A claim is about much and leaves nothing out, so it neither makes redundant nor becomes so. */
-function isRedundant(older: UserCommand, newer: UserCommand): boolean {
+function isRedundant(older: RecordCommand, newer: RecordCommand): boolean {
   if (older.kind === "claim" || newer.kind === "claim" || !isAboutSame(older, newer)) return false;
   if (older.kind === "update" || older.kind === "prefer") return true;
   if (older.kind !== "open") return false;
   if (newer.kind === "open") return older.session.device === newer.session.device;
-  return newer.kind === "close" && older.session.device === "";
+  return newer.kind === "close" && endsNobody(older.session);
 }
 
 type Subject = SessionId | typeof PREFERENCE;
 
 /** What a command is about: a session, or the user's preference. For a claim, {@link isAbout}. */
-export function subjectOf(command: ClientCommand): Subject {
+export function subjectOf(command: PresenceCommand): Subject {
   if (command.kind === "prefer") return PREFERENCE;
   return command.kind === "open" ? command.session.session : command.session;
 }
 
 /** Whether the command is about that: a claim is about every session and preference that it hands over. */
-export function isAbout(command: UserCommand, subject: Subject): boolean {
+export function isAbout(command: RecordCommand, subject: Subject): boolean {
   if (command.kind !== "claim") return subjectOf(command) === subject;
   if (subject === PREFERENCE) return command.preferred !== "automatic";
   return command.sessions.some(({ session }) => session === subject);
 }
 
 /** Whether two commands about one user have something in common that they are about. */
-export function isAboutSame(a: UserCommand, b: UserCommand): boolean {
+export function isAboutSame(a: RecordCommand, b: RecordCommand): boolean {
   if (b.kind !== "claim") return isAbout(a, subjectOf(b));
   if (a.kind !== "claim") return isAbout(b, subjectOf(a));
   return true;

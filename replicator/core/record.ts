@@ -3,7 +3,15 @@
  * provisional overlay, so that a login looks alike before and after its home has processed it.
  */
 import { defined } from "./assert.ts";
-import type { Claim, EndReason, PreferredStatus, Region, Session, UserCommand, UserId } from "./commands.ts";
+import type {
+  Claim,
+  EndReason,
+  PreferredStatus,
+  RecordCommand,
+  Region,
+  Session,
+  UserId,
+} from "./commands.ts";
 import type { Epoch } from "./homing.ts";
 import { LIMITS } from "./limits.ts";
 import type { Seat } from "./online.ts";
@@ -31,7 +39,11 @@ export type Refusal =
   | "accept-from-self"
   | "misplaced"
   | "lower-epoch"
-  | "too-many-settings";
+  | "too-many-settings"
+  /** A fact that stands above none that is held. */
+  | "nothing-new"
+  | "too-many-facts"
+  | "about-oneself";
 
 export const EMPTY_STATE: Readonly<PresenceState> = {
   sessions: [],
@@ -77,7 +89,7 @@ export class UserRecord implements PresenceState {
 /** Applies `command` to `state` in place; sessions it ends are added to `ended`. Returns why it changed nothing, if so. */
 export function applyToState(
   state: PresenceState,
-  command: UserCommand,
+  command: RecordCommand,
   ended: EndedSession[],
 ): Refusal | undefined {
   switch (command.kind) {
@@ -93,6 +105,7 @@ export function applyToState(
         region: held.region,
         device: held.device,
         platform: held.platform,
+        policy: held.policy,
         status: command.status,
         state: command.state,
         sinceMs: held.sinceMs,
@@ -123,8 +136,10 @@ function claim(state: PresenceState, { sessions, preferred, untilMs }: Claim, en
   const kept = [...state.sessions];
   for (const session of sessions) {
     if (kept.some((held) => held.session === session.session)) continue;
-    const successor = session.device === "" ? undefined : kept.find((held) => held.device === session.device);
-    if (successor !== undefined) ended.push({ session, reason: "replaced", by: successor.session });
+    const successor = kept.find((held) => endsFor(held, session) !== undefined);
+    const reason = successor === undefined ? undefined : endsFor(successor, session);
+    if (successor !== undefined && reason !== undefined)
+      ended.push({ session, reason, by: successor.session });
     else if (kept.length < LIMITS.sessionsPerUserMax) kept.push(session);
     else ended.push({ session, reason: "replaced", by: "" });
   }
@@ -143,14 +158,29 @@ function open(state: PresenceState, session: Session, ended: EndedSession[]): vo
   const kept: Session[] = [];
   for (const held of state.sessions) {
     if (held.session === session.session) continue;
-    if (held.device !== "" && held.device === session.device) end(held);
-    else kept.push(held);
+    const reason = endsFor(session, held);
+    if (reason === undefined) kept.push(held);
+    else ended.push({ session: held, reason, by: session.session });
   }
-  while (kept.length >= LIMITS.sessionsPerUserMax) end(defined(kept.shift(), "a limit is at least 1"));
+  while (kept.length >= LIMITS.sessionsPerUserMax) {
+    const oldest = defined(kept.shift(), "a limit is at least 1");
+    ended.push({ session: oldest, reason: "replaced", by: session.session });
+  }
   kept.push(session);
   state.sessions = kept;
+}
 
-  function end(held: Session): void {
-    ended.push({ session: held, reason: "replaced", by: session.session });
-  }
+/** Whether the login leaves every other session alone. */
+export function endsNobody({ device, policy }: Session): boolean {
+  return device === "" && policy === "multi";
+}
+
+/**
+ * Why a login ends another session that is there: its device logs in again, or its policy has no room for another. Undefined where both
+ * stand. One's own device is never kicked: whoever reconnects is told `replaced`.
+ */
+export function endsFor(login: Session, held: Session): "replaced" | "kicked" | undefined {
+  if (held.device !== "" && held.device === login.device) return "replaced";
+  if (login.policy === "single") return "kicked";
+  return login.policy === "per-platform" && held.platform === login.platform ? "kicked" : undefined;
 }

@@ -8,22 +8,25 @@ import type {
   ClientCommand,
   Close,
   Command,
+  Fact,
   Frame,
   Position,
+  RecordCommand,
   Region,
   Session,
   UserCommand,
   UserId,
 } from "./commands.ts";
+import { isFact } from "./facts.ts";
 import { Fold } from "./fold.ts";
-import type { FoldListener } from "./fold-listener.ts";
-import type { FoldResult } from "./fold.ts";
+import type { FoldListener, FoldResult } from "./fold-listener.ts";
+import { Friends } from "./friends.ts";
 import { OnlineIndex } from "./online.ts";
 import type { Seat } from "./online.ts";
 import { Provisional } from "./provisional.ts";
 import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.ts";
 import { routeOf } from "./route.ts";
-import type { RecordState } from "./snapshot.ts";
+import type { PendingState, RecordState } from "./snapshot.ts";
 import type { Token } from "./token.ts";
 import { claimants, replacedOf, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
@@ -63,10 +66,14 @@ export class Replica {
   readonly folds: readonly Fold[];
   readonly online = new OnlineIndex();
   readonly provisional = new Provisional();
+  /** What users are to each other. */
+  readonly friends: Friends;
   /** Users with a record in more than one log: a double claim that its loser has still to give up. */
   readonly contested = new Set<UserId>();
   readonly refusals = new Map<Refusal, number>();
   readonly #byRegion = new Map<Region, Fold>();
+  /** How many users each log holds. */
+  readonly #homed = new Map<Region, number>();
   /** Users of whom a log holds the record and has a forward pending: what is shown of them rests on how far other logs are folded. */
   readonly #returned = new Set<UserId>();
   listener: ReplicaListener;
@@ -79,10 +86,16 @@ export class Replica {
     const foldListener = this.#foldListener();
     this.folds = regions.map((region) => new Fold(region, foldListener));
     for (const fold of this.folds) this.#byRegion.set(fold.region, fold);
+    this.friends = new Friends(this.folds);
   }
 
   fold(region: Region): Fold | undefined {
     return this.#byRegion.get(region);
+  }
+
+  /** How many users the log holds. */
+  homed(region: Region): number {
+    return this.#homed.get(region) ?? 0;
   }
 
   apply(region: Region, position: Position, frame: Frame): FoldResult {
@@ -134,14 +147,16 @@ export class Replica {
 
   #foldListener(): FoldListener {
     return {
-      changed: (_fold: Fold, user: UserId, appeared: boolean, record: UserRecord) => {
+      changed: ({ region }: Fold, user: UserId, appeared: boolean, record: UserRecord) => {
+        if (appeared) this.#homed.set(region, this.homed(region) + 1);
+        if (record.movedTo !== "") this.#homed.set(region, this.homed(region) - 1);
         if (appeared || this.contested.has(user)) this.#contest(user);
         const alone =
           record.movedTo === "" && !this.contested.has(user) && this.provisional.of(user).length === 0;
         if (alone) this.#show((record.seat ??= this.online.seat(user)), record);
         else this.show(user);
       },
-      applied: (fold: Fold, command: UserCommand, ended: readonly EndedSession[], accepted: boolean) => {
+      applied: (fold: Fold, command: RecordCommand, ended: readonly EndedSession[], accepted: boolean) => {
         if (!accepted || command.kind === "claim") this.#overtake(fold.region, command);
         for (const one of ended) this.listener.ended(command.user, one);
         if (command.kind === "open") this.listener.opened(command.user, command.session);
@@ -151,12 +166,19 @@ export class Replica {
           this.listener.preferred(command.user, fold.region, defined(untilMs, "it was just applied"));
         }
       },
+      said: (_fold: Fold, fact: Fact, isFirst: boolean) => {
+        if (isFirst) this.friends.said(fact);
+      },
       forwarded: (fold: Fold, to: Region, ordinal: number, command: UserCommand) => {
         const home = this.#byRegion.get(to);
         const pending = { from: fold.region, to, ordinal, command, position: fold.position };
         const processed = home !== undefined && ordinal <= home.processedOf(fold.lineage);
         this.provisional.add(pending, processed);
         for (const one of this.provisional.ahead.heard(fold.region, to, ordinal)) this.show(one);
+        if (isFact(command)) {
+          if (!processed) this.friends.sent(command);
+          return;
+        }
         if (command.kind === "open" && !processed) this.listener.opened(command.user, command.session);
         this.show(command.user);
       },
@@ -170,8 +192,11 @@ export class Replica {
       },
       processed: (fold: Fold, { from, lineage, at, command }: Accept) => {
         const isSame = this.#byRegion.get(from)?.lineage === lineage;
-        const users = isSame ? this.provisional.settle(from, fold.region, at) : [];
-        for (const user of new Set([...users, command.user])) this.show(user);
+        const settled = isSame ? this.provisional.settle(from, fold.region, at) : [];
+        for (const one of settled) if (isFact(one)) this.friends.arrived(one);
+        const users = new Set(isFact(command) ? [] : [command.user]);
+        for (const one of settled) if (!isFact(one)) users.add(one.user);
+        for (const user of users) this.show(user);
       },
       refused: (_fold: Fold, command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
@@ -187,7 +212,7 @@ export class Replica {
     };
   }
 
-  #overtake(region: Region, command: UserCommand): void {
+  #overtake(region: Region, command: RecordCommand): void {
     if (this.provisional.underWay(command.user).length === 0) return;
     this.provisional.overtake(region, command);
     this.show(command.user);
@@ -197,6 +222,7 @@ export class Replica {
   restore(region: Region, state: RecordState): void {
     const record = defined(this.#byRegion.get(region), "a snapshot is of the same regions").restore(state);
     const { user } = state;
+    if (state.movedTo === "") this.#homed.set(region, this.homed(region) + 1);
     const seat = (record.seat ??= this.online.seat(user));
     const alone =
       state.movedTo === "" &&
@@ -205,6 +231,21 @@ export class Replica {
     if (alone) return this.#show(seat, record);
     this.#contest(user);
     this.show(user);
+  }
+
+  /** Takes over the overlay of a snapshot, before its records. */
+  restorePendings(states: readonly PendingState[]): void {
+    this.provisional.restore(states);
+    for (const { pending, processed } of states) {
+      const { command } = pending;
+      if (!isFact(command)) this.show(command.user);
+      else if (!processed) this.friends.sent(command);
+    }
+  }
+
+  restoreFact(region: Region, fact: Fact): void {
+    defined(this.#byRegion.get(region), "a snapshot is of the same regions").restoreFact(fact);
+    this.friends.said(fact);
   }
 
   /** Counts the user anew. */

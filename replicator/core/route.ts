@@ -9,11 +9,15 @@
  *   a pending forward of X, which gave the user up     | X, which forwards it after the other
  *   a record of X: the winner's, or a loser's          | X
  *   none of these                                      | the user's home
+ *
+ * A fact goes to the home: of facts the highest stands, in whatever order they come.
  */
-import type { ClientCommand, Region } from "./commands.ts";
+import type { ClientCommand, PresenceCommand, Region } from "./commands.ts";
+import { isFact } from "./facts.ts";
 import type { Fold } from "./fold.ts";
 import { isAbout, subjectOf } from "./provisional.ts";
 import type { Provisional } from "./provisional.ts";
+import { endsFor, endsNobody } from "./record.ts";
 import type { UserRecord } from "./record.ts";
 import { sessionsOf, viewOf } from "./view.ts";
 
@@ -25,6 +29,7 @@ export function routeOf(
   command: ClientCommand,
 ): Region | undefined {
   const { user } = command;
+  if (isFact(command)) return viewOf(folds, provisional, user)?.home;
   const subject = subjectConcerned(folds, provisional, command);
   const about = provisional.underWay(user).filter((one) => isAbout(one.command, subject));
   const mine = about.findLast(({ from }) => from === own);
@@ -41,7 +46,7 @@ export function routeOf(
 /** Whether the record has what the command is about; a preference that was never set is in no record. */
 function holds(
   record: UserRecord | undefined,
-  command: ClientCommand,
+  command: PresenceCommand,
   subject: ReturnType<typeof subjectOf>,
 ): boolean {
   if (record === undefined) return false;
@@ -49,14 +54,14 @@ function holds(
   return record.sessions.some(({ session }) => session === subject);
 }
 
-/** For a new session, the one that it replaces. */
+/** For a new session, the one that it ends, or one of them. */
 function subjectConcerned(
   folds: readonly Fold[],
   provisional: Provisional,
-  command: ClientCommand,
+  command: PresenceCommand,
 ): ReturnType<typeof subjectOf> {
-  if (command.kind !== "open" || command.session.device === "") return subjectOf(command);
-  const { session, device } = command.session;
+  if (command.kind !== "open" || endsNobody(command.session)) return subjectOf(command);
+  const { session } = command;
   const { sessions } = sessionsOf(folds, provisional, command.user);
-  return sessions.find((held) => held.device === device)?.session ?? session;
+  return sessions.find((held) => endsFor(session, held) !== undefined)?.session ?? session.session;
 }

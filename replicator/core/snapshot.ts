@@ -4,6 +4,7 @@
  * is not taken.
  */
 import type {
+  Fact,
   LogId,
   Position,
   PreferredStatus,
@@ -33,7 +34,7 @@ export interface Setting extends Omit<SettingCommand, "kind"> {
   readonly atMs: number;
 }
 
-/** All of a fold but its records. */
+/** All of a fold but its records and facts. */
 export interface FoldState {
   readonly region: Region;
   /** Empty, with everything else, for a log never heard of. */
@@ -50,6 +51,8 @@ export interface FoldState {
   readonly audit: readonly Setting[];
   /** How many records follow. */
   readonly users: number;
+  /** How many facts. */
+  readonly facts: number;
   /** The fold's digest, `DIGEST_BYTES` long. */
   readonly sums: Uint8Array;
 }
@@ -62,9 +65,10 @@ export interface PendingState {
   readonly over: boolean;
 }
 
-/** The parts of a snapshot, in this order: one head, then pendings and records, then the end. */
+/** The parts of a snapshot, in this order: one head, then pendings, records and facts, then the end. */
 export type SnapshotPart =
   | { readonly kind: "head"; readonly folds: readonly FoldState[] }
   | { readonly kind: "pending"; readonly pendings: readonly PendingState[] }
   | { readonly kind: "records"; readonly region: Region; readonly records: readonly RecordState[] }
+  | { readonly kind: "facts"; readonly region: Region; readonly facts: readonly Fact[] }
   | { readonly kind: "end" };

@@ -9,7 +9,7 @@ import type { FoldExport } from "./export.ts";
 import { Replica } from "./replica.ts";
 import type { FoldState, PendingState, RecordState, SnapshotPart } from "./snapshot.ts";
 
-/** Records or pendings in one part. */
+/** Records, facts or pendings in one part. */
 const PART_MAX = 1_000;
 
 /** The state as it is when the first part is asked for. Ask for all of them, or call `return`: until then folds keep what changes. */
@@ -26,6 +26,9 @@ export function* exportReplica(replica: Replica): Generator<SnapshotPart> {
     for (const one of exports) {
       for (let records = next(one); records.length > 0; records = next(one)) {
         yield { kind: "records", region: one.state.region, records };
+      }
+      for (let facts = one.nextFacts(PART_MAX); facts.length > 0; facts = one.nextFacts(PART_MAX)) {
+        yield { kind: "facts", region: one.state.region, facts };
       }
     }
     yield { kind: "end" };
@@ -73,6 +76,10 @@ export class ReplicaImport {
         for (const record of part.records) this.#restore(part.region, record);
         this.#replica.fold(part.region)?.digest.settle(part.records.length);
         return undefined;
+      case "facts":
+        if (!head.has(part.region)) return `facts of ${part.region}, which the head does not name`;
+        for (const fact of part.facts) this.#replica.restoreFact(part.region, fact);
+        return undefined;
       case "end":
         this.#restorePendings();
         return this.#finish(head);
@@ -101,15 +108,15 @@ export class ReplicaImport {
 
   #restorePendings(): void {
     if (this.#pendings.length === 0) return;
-    this.#replica.provisional.restore(this.#pendings);
-    for (const { pending } of this.#pendings) this.#replica.show(pending.command.user);
+    this.#replica.restorePendings(this.#pendings);
     this.#pendings = [];
   }
 
   #finish(head: ReadonlyMap<Region, FoldState>): string | undefined {
-    for (const [region, { users, sums }] of head) {
+    for (const [region, { users, facts, sums }] of head) {
       const fold = defined(this.#replica.fold(region), "the head is of the replica's regions");
       if (fold.table.size !== users) return `${fold.table.size} records of ${region}, not ${users}`;
+      if (fold.facts.size !== facts) return `${fold.facts.size} facts of ${region}, not ${facts}`;
       const buckets = differingBuckets(fold.sums(), sums);
       if (buckets.length > 0)
         return `the fold of ${region} is damaged in ${buckets.length} of ${BUCKETS} buckets`;

@@ -7,7 +7,7 @@ import type { Fold } from "./fold.ts";
 import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
 import { isAboutSame } from "./provisional.ts";
-import type { Pending, Provisional } from "./provisional.ts";
+import type { Overlaid, Provisional } from "./provisional.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { EndedSession, PresenceState, UserRecord } from "./record.ts";
 
@@ -122,7 +122,7 @@ export function replacedOf(folds: readonly Fold[], provisional: Provisional, use
 }
 
 /** Nobody has claimed the user: the epoch is that of the claim that is on its way, if one is. */
-function claimedEpoch(pending: readonly Pending[]): Epoch {
+function claimedEpoch(pending: readonly Overlaid[]): Epoch {
   let epoch = FIRST_EPOCH;
   for (const { command } of pending)
     if (command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0) epoch = command.epoch;
@@ -161,7 +161,7 @@ function union(claimed: Claimants | undefined, provisional: Provisional): Presen
 /** Sessions that are ended on the way are added to `ended`. */
 function overlaid(
   base: PresenceState,
-  pending: readonly Pending[],
+  pending: readonly Overlaid[],
   ended: EndedSession[] = [],
 ): PresenceState {
   if (pending.length === 0) return base;
@@ -190,7 +190,7 @@ function overlayOf(
   user: UserId,
   provisional: Provisional,
   base: PresenceState,
-): readonly Pending[] {
+): readonly Overlaid[] {
   const all = provisional.of(user);
   if (all.length === 0) return all;
   const carried = carriedOf(all, base);
@@ -198,7 +198,7 @@ function overlayOf(
   const pending = all.filter(
     (one) => !carried.has(one) || !holders.includes(one.from) || !provisional.isBehind(one.from),
   );
-  const placed: { one: Pending; turn: number; place: number }[] = [];
+  const placed: { one: Overlaid; turn: number; place: number }[] = [];
   for (const one of pending) {
     let place = hops(folds, user, one.to, pending);
     let turn = one.command.kind === "close" ? 2 : carried.has(one) ? 0 : 1;
@@ -213,7 +213,7 @@ function overlayOf(
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */
-function carriedOf(all: readonly Pending[], base: PresenceState): ReadonlySet<Pending> {
+function carriedOf(all: readonly Overlaid[], base: PresenceState): ReadonlySet<Overlaid> {
   const regions = new Map(base.sessions.map(({ session, region }) => [session, region]));
   for (const { command } of all) {
     const sessions = command.kind === "claim" ? command.sessions : [];
@@ -230,7 +230,7 @@ function carriedOf(all: readonly Pending[], base: PresenceState): ReadonlySet<Pe
 }
 
 /** How often a command about the user is forwarded on from `region`: at most once by each, and not by the one that a claim is on its way to. */
-function hops(folds: readonly Fold[], user: UserId, region: Region, pending: readonly Pending[]): number {
+function hops(folds: readonly Fold[], user: UserId, region: Region, pending: readonly Overlaid[]): number {
   let count = 0;
   for (let at = region; count < folds.length; count++) {
     const record = folds.find((fold) => fold.region === at)?.table.get(user);
@@ -241,13 +241,13 @@ function hops(folds: readonly Fold[], user: UserId, region: Region, pending: rea
 }
 
 /** Whether a claim is on its way that brings the user back to where the record is. */
-function isClaimed({ epoch }: UserRecord, region: Region, pending: readonly Pending[]): boolean {
+function isClaimed({ epoch }: UserRecord, region: Region, pending: readonly Overlaid[]): boolean {
   return pending.some(
     ({ to, command }) => to === region && command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0,
   );
 }
 
 /** Nobody has claimed the user: the home will be where a forward goes; of several, the one that would win. */
-function provisionalHome(user: UserId, pending: readonly Pending[]): Region {
+function provisionalHome(user: UserId, pending: readonly Overlaid[]): Region {
   return pending.map(({ to }) => to).reduce((best, to) => (rank(user, to) > rank(user, best) ? to : best));
 }

@@ -61,6 +61,15 @@ export class ByteReader {
     return codes.values[0];
   }
 
+  /** Two values in one byte: the first in its low four bits, the second in its high four. */
+  codes<A, B>(low: Codes<A>, high: Codes<B>): [A, B] {
+    const byte = this.byte(low.name);
+    const [a, b] = [low.values[byte & 15], high.values[byte >> 4]];
+    if (a === undefined) this.fail(low.name, "unknown code");
+    if (b === undefined) this.fail(high.name, "unknown code");
+    return [a ?? low.values[0], b ?? high.values[0]];
+  }
+
   varint(field: string): number {
     const first = this.byte(field);
     return first < 0x80 ? first : this.#varintTail(field, first - 0x80, 0x80);

@@ -28,9 +28,12 @@ export class ByteWriter {
 
   /** The value's place in the list, as one byte. */
   code<T>(codes: Codes<T>, value: T): void {
-    const code = codes.values.indexOf(value);
-    if (code === -1) unencodable(codes.name, "not one of its values");
-    this.bytes[this.at++] = code;
+    this.bytes[this.at++] = codeOf(codes, value);
+  }
+
+  /** Two values in one byte: the first in its low four bits, the second in its high four. */
+  codes<A, B>(low: Codes<A>, a: A, high: Codes<B>, b: B): void {
+    this.bytes[this.at++] = codeOf(low, a) | (codeOf(high, b) << 4);
   }
 
   /** 0 … 2^53-1 in 1 to 8 bytes, 7 bits each, lowest first. */
@@ -117,4 +120,10 @@ export class ByteWriter {
     }
     this.bytes[this.at++] = rest;
   }
+}
+
+function codeOf<T>(codes: Codes<T>, value: T): number {
+  const code = codes.values.indexOf(value);
+  if (code === -1) unencodable(codes.name, "not one of its values");
+  return code;
 }

@@ -3,7 +3,14 @@
  * Rule: a number, once released, keeps its meaning. They are spelled here, not derived from the order of core's arrays, so
  * that reordering those cannot change what stored frames say.
  */
-import type { EndReason, LinkState, PreferredStatus, SessionStatus } from "../core/commands.ts";
+import type {
+  EndReason,
+  LinkState,
+  LoginPolicy,
+  PreferredStatus,
+  SessionStatus,
+  StanceWord,
+} from "../core/commands.ts";
 
 /** First byte of a command. 0 is no kind, so that zeroed bytes are never a command. */
 export const KIND = {
@@ -21,6 +28,9 @@ export const KIND = {
   set: 12,
   claim: 13,
   release: 14,
+  stance: 15,
+  read: 16,
+  bookmark: 17,
 } as const;
 
 /** Values by their code: the place in the list. Never empty, so that a reader always has a value to go on with. */
@@ -28,6 +38,11 @@ export interface Codes<T> {
   readonly name: string;
   readonly values: readonly [T, ...T[]];
 }
+
+export const POLICY_CODES: Codes<LoginPolicy> = {
+  name: "policy",
+  values: ["multi", "per-platform", "single"],
+};
 
 export const STATUS_CODES: Codes<SessionStatus> = { name: "status", values: ["online", "away", "busy"] };
 
@@ -46,8 +61,13 @@ export const LINK_STATE_CODES: Codes<LinkState> = {
   values: ["live", "catching-up", "stalled", "disconnected", "blocked", "overrun", "snapshotting"],
 };
 
+export const STANCE_CODES: Codes<StanceWord> = {
+  name: "word",
+  values: ["asked", "accepted", "declined", "cancelled"],
+};
+
 /** Where a pending of a snapshot stands. */
 export const STANDING = { pending: 0, processed: 1, over: 2 } as const;
 
-/** First byte of a part of a snapshot. */
-export const PART = { head: 1, pending: 2, records: 3, end: 4 } as const;
+/** First byte of a part of a snapshot. A head of folds with facts says how many. */
+export const PART = { head: 1, pending: 2, records: 3, end: 4, headWithFacts: 5, facts: 6 } as const;

@@ -2,11 +2,18 @@
  * Reads user-commands and sessions, which frames and snapshots hold alike.
  * Rule: the command writer's mirror, field by field. Fields are read in the order of the literals below, which is the order on the wire.
  */
-import type { Session, UserCommand } from "../core/commands.ts";
+import type { Fact, Session, Stance, UserCommand } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ByteReader } from "./byte-reader.ts";
-import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
-import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
+import {
+  END_REASON_CODES,
+  KIND,
+  POLICY_CODES,
+  PREFERRED_CODES,
+  STANCE_CODES,
+  STATUS_CODES,
+} from "./codes.ts";
+import { BY, DEVICE, MESSAGE, OFFSET, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
 import type { NameList } from "./names.ts";
 
 export class CommandReader {
@@ -23,6 +30,7 @@ export class CommandReader {
   /** The rest of a user-command whose first byte was `kind`. */
   userCommand(kind: number): UserCommand {
     const reader = this.#reader;
+    if (kind >= KIND.stance && kind <= KIND.bookmark) return this.fact(kind);
     const known = (kind >= KIND.open && kind <= KIND.prefer) || kind === KIND.claim;
     if (!known) reader.fail("kind", "no such command here");
     const user = reader.id(USER);
@@ -67,6 +75,26 @@ export class CommandReader {
     }
   }
 
+  /** The rest of a fact whose first byte was `kind`. */
+  fact(kind: number): Fact {
+    const reader = this.#reader;
+    if (kind < KIND.stance || kind > KIND.bookmark) reader.fail("kind", "no fact");
+    const user = reader.id(USER);
+    if (kind === KIND.stance) return this.#stance(user);
+    if (kind === KIND.read)
+      return { kind: "read", user, other: reader.id(USER), round: reader.varint("round") };
+    return { kind: "bookmark", user, offset: reader.text(OFFSET), count: reader.varint("count") };
+  }
+
+  #stance(user: string): Stance {
+    const reader = this.#reader;
+    const other = reader.id(USER);
+    const word = reader.code(STANCE_CODES);
+    const round = reader.varint("round");
+    const message = word === "asked" ? reader.text(MESSAGE) : "";
+    return { kind: "stance", user, other, word, round, message, atMs: reader.signed("atMs") };
+  }
+
   #sessions(): Session[] {
     const reader = this.#reader;
     const count = reader.byte("session count");
@@ -78,15 +106,13 @@ export class CommandReader {
 
   session(): Session {
     const reader = this.#reader;
-    return {
-      session: reader.id(SESSION),
-      region: this.#regions.read(reader),
-      device: reader.text(DEVICE),
-      platform: reader.text(PLATFORM),
-      status: reader.code(STATUS_CODES),
-      state: reader.text(STATE),
-      sinceMs: this.#sinceMs(),
-    };
+    const session = reader.id(SESSION);
+    const region = this.#regions.read(reader);
+    const device = reader.text(DEVICE);
+    const platform = reader.text(PLATFORM);
+    const [status, policy] = reader.codes(STATUS_CODES, POLICY_CODES);
+    const state = reader.text(STATE);
+    return { session, region, device, platform, policy, status, state, sinceMs: this.#sinceMs() };
   }
 
   #sinceMs(): number {

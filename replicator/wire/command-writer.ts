@@ -3,11 +3,18 @@
  * Rule: the command reader's mirror, field by field.
  */
 import { assert } from "../core/assert.ts";
-import type { Session, UserCommand } from "../core/commands.ts";
+import type { Fact, Session, UserCommand } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import { END_REASON_CODES, KIND, PREFERRED_CODES, STATUS_CODES } from "./codes.ts";
-import { BY, DEVICE, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
+import {
+  END_REASON_CODES,
+  KIND,
+  POLICY_CODES,
+  PREFERRED_CODES,
+  STANCE_CODES,
+  STATUS_CODES,
+} from "./codes.ts";
+import { BY, DEVICE, MESSAGE, OFFSET, PLATFORM, SESSION, STATE, USER } from "./fields.ts";
 import type { NameTable } from "./names.ts";
 
 export class CommandWriter {
@@ -63,8 +70,33 @@ export class CommandWriter {
         writer.code(PREFERRED_CODES, command.preferred);
         writer.signed("untilMs", command.untilMs);
         return;
+      case "stance":
+      case "read":
+      case "bookmark":
+        return this.fact(command);
       default:
         assert(false, "a command about a user is of a known kind");
+    }
+  }
+
+  fact(fact: Fact): void {
+    const writer = this.#writer;
+    writer.byte(KIND[fact.kind]);
+    writer.id(USER, fact.user);
+    switch (fact.kind) {
+      case "stance":
+        assert(fact.word === "asked" || fact.message === "", "who asks says why, nobody else");
+        writer.id(USER, fact.other);
+        writer.code(STANCE_CODES, fact.word);
+        writer.varint("round", fact.round);
+        if (fact.word === "asked") writer.text(MESSAGE, fact.message);
+        return writer.signed("atMs", fact.atMs);
+      case "read":
+        writer.id(USER, fact.other);
+        return writer.varint("round", fact.round);
+      case "bookmark":
+        writer.text(OFFSET, fact.offset);
+        return writer.varint("count", fact.count);
     }
   }
 
@@ -74,7 +106,7 @@ export class CommandWriter {
     this.#regions.write(writer, session.region);
     writer.text(DEVICE, session.device);
     writer.text(PLATFORM, session.platform);
-    writer.code(STATUS_CODES, session.status);
+    writer.codes(STATUS_CODES, session.status, POLICY_CODES, session.policy);
     writer.text(STATE, session.state);
     assert(Number.isSafeInteger(session.sinceMs), "sinceMs is a safe integer");
     writer.signed("sinceMs less its base", session.sinceMs - this.baseMs);

@@ -75,6 +75,9 @@ export const BY = textField("by", 0, LIMITS.userBytesMax);
 export const REASON = textField("reason", 0, LIMITS.reasonBytesMax);
 export const SETTING_VALUE = textField("value", 0, LIMITS.settingValueBytesMax);
 
+export const MESSAGE = textField("message", 0, LIMITS.friendMessageBytesMax);
+export const OFFSET = textField("offset", 0, LIMITS.readOffsetBytesMax);
+
 /** Half of a surrogate pair without the other half: it has no UTF-8, so it would come back as something else. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 

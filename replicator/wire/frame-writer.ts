@@ -105,6 +105,9 @@ export class FrameWriter {
       case "close":
       case "prefer":
       case "claim":
+      case "stance":
+      case "read":
+      case "bookmark":
         return this.#commands.userCommand(command);
       case "forward":
         writer.byte(KIND.forward);

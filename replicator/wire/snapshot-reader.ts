@@ -3,7 +3,7 @@
  * Rule: the snapshot writer's mirror, and as strict as the frame reader; it never throws, and allocates nothing by a count that the
  * bytes do not back.
  */
-import type { LogId, Position, Region } from "../core/commands.ts";
+import type { Fact, LogId, Position, Region } from "../core/commands.ts";
 import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { FoldState, PendingState, RecordState, Setting, SnapshotPart } from "../core/snapshot.ts";
@@ -42,7 +42,9 @@ class PartReader {
     const reader = this.#reader;
     switch (reader.byte("part")) {
       case PART.head:
-        return { kind: "head", folds: this.#folds() };
+        return { kind: "head", folds: this.#folds(false) };
+      case PART.headWithFacts:
+        return { kind: "head", folds: this.#folds(true) };
       case PART.pending: {
         const count = reader.uint32("pending count");
         return { kind: "pending", pendings: this.#items(count, () => this.#pending()) };
@@ -51,6 +53,11 @@ class PartReader {
         const count = reader.uint32("record count");
         const region = this.#regions.read(reader);
         return { kind: "records", region, records: this.#items(count, () => this.#record()) };
+      }
+      case PART.facts: {
+        const count = reader.uint32("fact count");
+        const region = this.#regions.read(reader);
+        return { kind: "facts", region, facts: this.#items(count, () => this.#fact()) };
       }
       case PART.end:
         return { kind: "end" };
@@ -82,6 +89,10 @@ class PartReader {
     };
   }
 
+  #fact(): Fact {
+    return this.#commands.fact(this.#reader.byte("kind"));
+  }
+
   #record(): RecordState {
     const reader = this.#reader;
     return {
@@ -109,16 +120,16 @@ class PartReader {
     return value === 1;
   }
 
-  #folds(): FoldState[] {
+  #folds(withFacts: boolean): FoldState[] {
     const count = this.#reader.byte("fold count");
     if (count > LIMITS.regionsMax) this.#reader.fail("fold count", "too many");
-    const folds = this.#items(count, () => this.#fold());
+    const folds = this.#items(count, () => this.#fold(withFacts));
     if (new Set(folds.map(({ region }) => region)).size < folds.length)
       this.#reader.fail("region", "has two folds");
     return folds;
   }
 
-  #fold(): FoldState {
+  #fold(withFacts: boolean): FoldState {
     const reader = this.#reader;
     return {
       region: reader.id(REGION),
@@ -132,6 +143,7 @@ class PartReader {
       settings: this.#settings(),
       audit: this.#trail("audit count", LIMITS.auditMax),
       users: reader.varint("users"),
+      facts: withFacts ? reader.varint("facts") : 0,
       sums: reader.raw("sums", DIGEST_BYTES),
     };
   }

@@ -106,6 +106,11 @@ function unpack({ header, packed, size }: Framed): Promise<Uint8Array | undefine
   });
 }
 
+interface Missing {
+  readonly records: Map<Region, number>;
+  readonly facts: Map<Region, number>;
+}
+
 interface Framed {
   readonly header: Uint8Array;
   readonly packed: Uint8Array;
@@ -123,8 +128,8 @@ export class SnapshotDecoder {
   /** Of the next part. */
   #number = 0;
   #fault: SnapshotFault | undefined;
-  /** Records still to come, per fold; undefined before the head. */
-  #missing: Map<Region, number> | undefined;
+  /** What is still to come, per fold; undefined before the head. */
+  #missing: Missing | undefined;
   #complete = false;
   #busy = false;
 
@@ -222,19 +227,28 @@ export class SnapshotDecoder {
     const missing = this.#missing;
     if (part.kind === "head") {
       if (missing !== undefined) return this.#fail("malformed", "a second head");
-      this.#missing = new Map(part.folds.map(({ region, users }) => [region, users]));
+      this.#missing = {
+        records: new Map(part.folds.map(({ region, users }) => [region, users])),
+        facts: new Map(part.folds.map(({ region, facts }) => [region, facts])),
+      };
       return true;
     }
     if (missing === undefined) return this.#fail("malformed", "it does not begin with a head");
-    if (part.kind === "records") {
-      const left = (missing.get(part.region) ?? 0) - part.records.length;
-      if (left < 0) return this.#fail("malformed", "more records than its head says");
-      missing.set(part.region, left);
-    } else if (part.kind === "end") {
-      if ([...missing.values()].some((left) => left > 0))
-        return this.#fail("malformed", "fewer records than its head says");
+    if (part.kind === "records") return this.#count(missing, "records", part.region, part.records.length);
+    if (part.kind === "facts") return this.#count(missing, "facts", part.region, part.facts.length);
+    if (part.kind === "end") {
+      for (const what of ["records", "facts"] as const)
+        if ([...missing[what].values()].some((left) => left > 0))
+          return this.#fail("malformed", `fewer ${what} than its head says`);
       this.#complete = true;
     }
+    return true;
+  }
+
+  #count(missing: Missing, what: keyof Missing, region: Region, count: number): boolean {
+    const left = (missing[what].get(region) ?? 0) - count;
+    if (left < 0) return this.#fail("malformed", `more ${what} than its head says`);
+    missing[what].set(region, left);
     return true;
   }
 

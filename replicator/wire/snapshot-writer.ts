@@ -4,7 +4,7 @@
  * a snapshot of any size holds a bounded piece of it.
  */
 import { assert } from "../core/assert.ts";
-import type { Region } from "../core/commands.ts";
+import type { Fact, Region } from "../core/commands.ts";
 import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { FoldState, PendingState, RecordState, Setting, SnapshotPart } from "../core/snapshot.ts";
@@ -18,7 +18,7 @@ import { NameTable } from "./names.ts";
 export const PART_BYTES_MAX = 16 * 1024 * 1024;
 /** Regions one part may name: as many as one byte can number. Frames name fewer, but a record gathers those of many frames. */
 export const PART_NAMES_MAX = 255;
-/** A part of pendings or records that has so many bytes is full. */
+/** A part of pendings, records or facts that has so many bytes is full. */
 const PART_BYTES_TARGET = 192 * 1024;
 /** No record and no pending has more bytes: 32 sessions of at most 420 each. */
 const ITEM_BYTES_MAX = 16 * 1024;
@@ -42,6 +42,8 @@ export class SnapshotWriter {
         return this.#split(part.pendings, () => this.#begin(PART.pending), this.#pending);
       case "records":
         return this.#split(part.records, () => this.#begin(PART.records, part.region), this.#record);
+      case "facts":
+        return this.#split(part.facts, () => this.#begin(PART.facts, part.region), this.#fact);
       case "end":
         return [Uint8Array.of(PART.end)];
     }
@@ -101,6 +103,8 @@ export class SnapshotWriter {
     this.#commands.userCommand(pending.command);
   };
 
+  readonly #fact = (fact: Fact): void => this.#commands.fact(fact);
+
   readonly #record = (record: RecordState): void => {
     const writer = this.#writer;
     const { sessions } = record;
@@ -123,11 +127,12 @@ function encodeHead(folds: readonly FoldState[]): Uint8Array {
   assert(folds.length <= LIMITS.regionsMax, "a snapshot has at most one fold per region");
   const bytesMax = folds.reduce((sum, fold) => sum + foldBytesMax(fold), 16);
   const writer = new ByteWriter(bytesMax);
-  writer.byte(PART.head);
+  const withFacts = folds.some(({ facts }) => facts > 0);
+  writer.byte(withFacts ? PART.headWithFacts : PART.head);
   writer.byte(folds.length);
   for (const [index, fold] of folds.entries()) {
     assert(folds.findIndex(({ region }) => region === fold.region) === index, "a region has one fold");
-    writeFold(writer, fold);
+    writeFold(writer, fold, withFacts);
   }
   assert(writer.at <= Math.min(bytesMax, PART_BYTES_MAX), "a head has the room it needs");
   return writer.bytes.slice(0, writer.at);
@@ -138,7 +143,7 @@ function foldBytesMax({ sent, processed, settings, audit }: FoldState): number {
   return FOLD_BYTES_MAX + counters * COUNTER_BYTES_MAX + (settings.size + audit.length) * SETTING_BYTES_MAX;
 }
 
-function writeFold(writer: ByteWriter, fold: FoldState): void {
+function writeFold(writer: ByteWriter, fold: FoldState, withFacts: boolean): void {
   assert(fold.settings.size <= LIMITS.settingsMax, "a fold has a bounded number of settings");
   assert(fold.audit.length <= LIMITS.auditMax, "a fold has a bounded audit trail");
   writer.id(REGION, fold.region);
@@ -165,6 +170,7 @@ function writeFold(writer: ByteWriter, fold: FoldState): void {
   writer.varint("audit count", fold.audit.length);
   for (const setting of fold.audit) writeSetting(writer, setting);
   writer.varint("users", fold.users);
+  if (withFacts) writer.varint("facts", fold.facts);
   writer.raw("sums", fold.sums, DIGEST_BYTES);
 }
 

@@ -5,9 +5,13 @@
 import type { Static } from "typebox";
 
 import type { Region } from "../../replicator/core/commands.ts";
+import { formatToken } from "../../replicator/core/token.ts";
+import type * as evacuation from "./evacuation-schemas.ts";
 import type { Gate } from "./gates.ts";
 import type {
   Consistency,
+  EvacuationAnswer,
+  RegionView,
   Occupancy,
   PresenceView,
   ReplicationLink,
@@ -91,22 +95,55 @@ export function replicationAnswer(view: ReplicationView): Static<typeof schemas.
 
 /** Every configured region, also one that nothing is known of. */
 export function regionsAnswer(
-  region: Region,
-  regions: readonly Region[],
+  { region, regions }: { readonly region: Region; readonly regions: readonly Region[] },
   { byRegion }: Occupancy,
   settings: ReadonlyMap<string, SettingView>,
-): Static<typeof schemas.Regions> {
+  evacuations: ReadonlyMap<Region, RegionView>,
+): Static<typeof evacuation.Regions> {
   const nothing = { users: null, sessions: null, freshness: "unknown" } as const;
   return {
     region,
     regions: regions.map((name) => {
       const decided = writeOff(settings, name);
+      const view = evacuations.get(name) ?? { state: "home", homes: 0, nodes: [] };
       return {
         region: name,
         ...(byRegion[name] ?? nothing),
+        homes: view.homes,
+        nodes: [...view.nodes],
+        evacuation: progressAnswer(view),
         ...(decided !== undefined && { writtenOff: decisionAnswer(decided) }),
       };
     }),
+  };
+}
+
+function progressAnswer({
+  state,
+  usersLeft,
+  to,
+  decision,
+  untilMs,
+}: RegionView): Static<typeof evacuation.Evacuation>["evacuation"] {
+  return {
+    state,
+    ...(usersLeft !== undefined && { usersLeft }),
+    ...(to !== undefined && { to }),
+    ...(untilMs !== undefined && { until: iso(untilMs) }),
+    ...(decision !== undefined && { decision: decisionAnswer(decision) }),
+  };
+}
+
+export function evacuationAnswer({
+  plan,
+  evacuation: view,
+  token,
+}: EvacuationAnswer): Static<typeof evacuation.Evacuation> {
+  return {
+    plan: { ...plan, late: [...plan.late], refusals: [...plan.refusals] },
+    evacuation: progressAnswer(view),
+    homes: view.homes,
+    ...(token !== undefined && { token: formatToken(token) }),
   };
 }
 

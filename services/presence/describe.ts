@@ -48,15 +48,20 @@ export function describePresence(
   return {
     user,
     status,
-    ...(view === undefined ? {} : { home: view.home }),
-    epoch: view?.epoch ?? { generation: 0, count: 0 },
-    version: view?.version ?? 0,
+    ...recordOf(shown.length === 0 ? undefined : view),
     sessions: shown,
     ...(status === "offline" && lastSeenMs !== undefined ? { lastSeenMs } : {}),
     asOfMs: Number.isFinite(stalenessMs) ? Math.round(times.wallMs - stalenessMs) : null,
     stalenessMs: Number.isFinite(stalenessMs) ? Math.round(stalenessMs) : null,
     freshness,
   };
+}
+
+/** Of who shows no session nothing is told of the record: it would tell the invisible, who change it, from the offline, who do not. */
+function recordOf(view: View | undefined): Pick<PresenceView, "home" | "epoch" | "version"> {
+  if (view === undefined) return { epoch: { generation: 0, count: 0 }, version: 0 };
+  const { home, epoch, version } = view;
+  return { home, epoch, version };
 }
 
 function sessionViews(

@@ -2,7 +2,7 @@
 import { formatToken } from "../../replicator/core/token.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { AppendOutcome } from "./appender.ts";
-import type { HeartbeatRefusal, Problem } from "./service.ts";
+import type { HeartbeatRefusal, PlanRefusal, Problem } from "./service.ts";
 
 export interface Failure {
   readonly ok: false;
@@ -39,6 +39,16 @@ export function homeUnsettled(): Failure {
   const detail =
     "Something about the user is on its way, or a region has not said yet that it knows the home.";
   return { ok: false, problem: { name: "home-unsettled", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
+}
+
+export function otherRegion(region: string): Failure {
+  const detail = `Only the nodes of ${region} decide about its evacuation.`;
+  return { ok: false, problem: { name: "other-region", detail, members: { region } } };
+}
+
+export function evacuationRefused(reasons: readonly PlanRefusal[]): Failure {
+  const detail = `${reasons.map((one) => one.detail).join("; ")}.`;
+  return { ok: false, problem: { name: "evacuation-refused", detail, members: { reasons } } };
 }
 
 /** The release is in the log, and this node has not folded it: who asks again is told what came of it. */

@@ -5,6 +5,7 @@
 import type { Close, LinkState, Region, Session, UserId } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
+import { endsFor } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { Homeward } from "./homeward.ts";
 import type { Lease, Leases } from "./leases.ts";
@@ -94,11 +95,14 @@ export class Healing {
     for (const lease of leases.all()) {
       if (lease.settling > 0 || !isInLog(before, lease) || isInLog(replica, lease)) continue;
       const { user, session } = lease;
-      const sessions = replica.view(user)?.sessions ?? [];
-      const successor = sessions.find(
-        (one) => session.device !== "" && one.session.device === session.device,
-      );
-      if (successor !== undefined) local.end(session.session, "replaced", successor.session.session);
+      const known = new Set(before.view(user)?.sessions.map((one) => one.session.session));
+      const successor = replica
+        .view(user)
+        ?.sessions.map((one) => one.session)
+        .find((one) => !known.has(one.session) && endsFor(one, session) !== undefined);
+      const reason = successor && endsFor(successor, session);
+      if (successor !== undefined && reason !== undefined)
+        local.end(session.session, reason, successor.session);
       else if (isSameHome(before, replica, user)) local.end(session.session, "forced", "");
     }
   }

@@ -4,6 +4,7 @@
  */
 import { defined } from "../../replicator/core/assert.ts";
 import type { ClientCommand, Command, Region } from "../../replicator/core/commands.ts";
+import { firstHome } from "../../replicator/core/evacuation.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { AppendOutcome } from "./appender.ts";
 import type { Lease } from "./leases.ts";
@@ -33,8 +34,13 @@ export class Homeward {
     return this.#ways.of(command) ?? replica().route(region, command);
   }
 
-  /** The command as this region appends it; to its own log where no log has the user. */
-  address(command: ClientCommand, to: Region = this.route(command) ?? this.#options.region): Command {
+  /** Where a user begins whom no log has and who is to live in `home`: there, or with the heir of a region that is evacuated. */
+  firstHome(home: Region = this.#options.region): Region {
+    return firstHome(this.#options.replica(), home);
+  }
+
+  /** The command as this region appends it. */
+  address(command: ClientCommand, to: Region = this.route(command) ?? this.firstHome()): Command {
     return to === this.#options.region ? command : { kind: "forward", to, command };
   }
 

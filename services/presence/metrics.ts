@@ -4,14 +4,25 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
 
+import type { Region } from "../../replicator/core/commands.ts";
 import { LINK_STATES } from "../../replicator/core/commands.ts";
 import { boundMetrics } from "./bound-metrics.ts";
 import { integrityMetrics } from "./integrity-metrics.ts";
 import type { Connections } from "./connections.ts";
+import type { Feature } from "./feature.ts";
 import type { Gates } from "./gates.ts";
 import type { ProblemCounts } from "./problems.ts";
+import { readMetrics } from "./read-metrics.ts";
 import type { Scope } from "./routes/scope.ts";
-import type { Bounds, Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
+import type {
+  Bounds,
+  Counters,
+  RegionView,
+  Occupancy,
+  NodeStatus,
+  PresenceService,
+  ReplicationLink,
+} from "./service.ts";
 
 export interface MetricsSource {
   readonly service: PresenceService;
@@ -20,6 +31,7 @@ export interface MetricsSource {
   readonly connections: Connections;
   readonly problemCounts: ProblemCounts;
   readonly version: string;
+  readonly features: readonly Feature[];
   /** Wall-clock milliseconds. */
   readonly now: () => number;
 }
@@ -38,6 +50,7 @@ export interface Seen {
   /** Open now. */
   readonly connections: number;
   readonly occupancy: Occupancy;
+  readonly evacuations: ReadonlyMap<Region, RegionView>;
   readonly links: readonly ReplicationLink[];
 }
 
@@ -70,6 +83,8 @@ export function buildMetrics(source: MetricsSource): Metrics {
   presenceMetrics(counter, gauge, source);
   boundMetrics(counter, gauge, source);
   integrityMetrics(counter, gauge);
+  readMetrics(counter);
+  for (const { metrics } of source.features) metrics(counter, gauge);
   replicationMetrics(counter, gauge, source.now);
   const { service } = source;
   return {
@@ -80,6 +95,7 @@ export function buildMetrics(source: MetricsSource): Metrics {
         counters: source.status.counters(),
         bounds: service.bounds(),
         occupancy: service.occupancy(),
+        evacuations: service.evacuations(),
         links: service.replication().links,
       };
       for (const fill of fills) fill(seen);
@@ -100,6 +116,7 @@ function presenceMetrics(counter: Define, gauge: Define, source: MetricsSource):
   gauge("rollcall_users_online", "Users online, by region", ["region"], ({ occupancy }) =>
     Object.entries(occupancy.byRegion).map(([region, { users }]) => [{ region }, users]),
   );
+  evacuationMetrics(gauge);
   counter(
     "rollcall_heartbeats_total",
     "Leases renewed",
@@ -124,8 +141,29 @@ function presenceMetrics(counter: Define, gauge: Define, source: MetricsSource):
     ["result"],
     by("result", (c) => c.reconciled),
   );
+  counter(
+    "rollcall_users_rehomed_total",
+    "Users whom this node gave over to the region that they log in from",
+    [],
+    one((c) => c.rehomed),
+  );
   counter("rollcall_problems_total", "Requests refused", ["problem"], () =>
     [...source.problemCounts].map(([problem, n]) => [{ problem }, n]),
+  );
+}
+
+function evacuationMetrics(gauge: Define): void {
+  gauge("rollcall_users_homed", "Users whose home is the region", ["region"], ({ evacuations }) =>
+    [...evacuations].map(([region, { homes }]) => [{ region }, homes]),
+  );
+  gauge(
+    "rollcall_evacuation_users_left",
+    "Users that have still to move, out of the region or back to it",
+    ["region"],
+    ({ evacuations }) =>
+      [...evacuations].flatMap(([region, { usersLeft }]): Sample[] =>
+        usersLeft === undefined || usersLeft === null ? [] : [[{ region }, usersLeft]],
+      ),
   );
 }
 

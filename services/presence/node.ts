@@ -4,13 +4,14 @@
  */
 import { randomBytes } from "node:crypto";
 
-import type { Region } from "../../replicator/core/commands.ts";
+import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { LogStore } from "../../replicator/log/port.ts";
 import { systemClock } from "../../replicator/runtime/clock.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { VERSION } from "../../replicator/runtime/version.ts";
 import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
+import { friendsFeature } from "../friends/feature.ts";
 import { buildApp } from "./app.ts";
 import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
@@ -19,7 +20,10 @@ import { Engine } from "./engine.ts";
 import type { EngineOptions } from "./engine.ts";
 import { operationsOf } from "./operations.ts";
 import { Presence } from "./presence.ts";
-import type { Counters, HealthCheck } from "./service.ts";
+import { HeadAsker } from "./heads.ts";
+import { RelayDesk } from "./relay-desk.ts";
+import { Relay } from "./relay.ts";
+import type { Counters, HealthCheck, ReadOptions } from "./service.ts";
 
 export interface NodeOptions {
   readonly region: Region;
@@ -35,6 +39,10 @@ export interface NodeOptions {
   readonly ttlMs?: number;
   readonly heartbeatMs?: number;
   readonly sessionsMax?: number;
+  /** Logins in a row from one other region after which a user is homed there; 0: never. */
+  readonly rehomeLogins?: number;
+  /** How often the way to the other regions is checked by a friend request; never where left out. */
+  readonly canaryMs?: number;
   /** How often snapshots are taken, and how much of its log the region keeps; the limits' values where left out. */
   readonly keep?: Pick<EngineOptions, "snapshotMs" | "logBytesMax" | "logAgeMaxMs">;
 }
@@ -45,6 +53,11 @@ export interface RunningNode {
   readonly presence: Presence;
   readonly engine: Engine;
   stop(): Promise<void>;
+}
+
+/** A fresh, unguessable id. */
+function mint(): string {
+  return randomBytes(9).toString("base64url");
 }
 
 /** Appends have failed for this long: the node says that it is not ready. */
@@ -64,11 +77,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     canAppend: () => store.connected() && appender.failingMs() === 0,
     secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
     recheck: () => engine.recheck(),
+    heads: (waitMs) => asker.ask(waitMs),
+    elsewhere: (asked, whom) => relay.ask(asked, whom),
     capacity: new Capacity(options.sessionsMax, heap),
     integrity: (effect) => engine.trust.heard(effect),
-    mintSession: () => randomBytes(9).toString("base64url"),
+    mintSession: mint,
     random: Math.random,
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
+    ...(options.rehomeLogins === undefined ? {} : { rehomeLogins: options.rehomeLogins }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
   });
   const engine = new Engine({
@@ -84,11 +100,33 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     malformed: () => presence.tally.refusedFrame("malformed-announcement"),
     ...options.keep,
   });
+  const regions = [region, ...peers];
+  const malformed = (): void => presence.tally.refusedFrame("malformed-announcement");
+  const asker = new HeadAsker({ node: name, regions, store, malformed });
+  const relay = new Relay({ region, peers, store, clock, mint });
+  const { canaryMs: everyMs = 0 } = options;
+  const friends = friendsFeature({
+    presence,
+    clock,
+    ...(everyMs > 0 && {
+      canary: { peers, name, everyMs, elsewhere: (asked, whom) => relay.ask(asked, whom) },
+    }),
+  });
+  const answers = {
+    ready: (): boolean => presence.ready(),
+    meet: (asked: ReadOptions) => presence.reads.meet(asked),
+    presence: (user: UserId) => presence.presence(user),
+    answer: (question: unknown) => friends.answer(question),
+    applied: () => presence.applied(),
+    oldestMs: () => presence.reads.oldestMs(),
+  };
+  const relayDesk = new RelayDesk({ region, peers, store, clock, answers });
   const app = buildApp({
     service: presence,
     status: { health, counters },
     operations: operationsOf(engine),
     keys: options.keys,
+    features: [friends],
     logger,
     version: VERSION,
   });
@@ -100,7 +138,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     engine,
     stop: async () => {
       heap.stop();
+      friends.stop();
       appender.stop();
+      asker.stop();
+      relay.stop();
+      relayDesk.stop();
       await app.close();
       await engine.stop();
     },
@@ -149,6 +191,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       reconciled: tally.reconciled,
       integrity: engine.trust.stats,
       snapshots: engine.housekeeping.stats,
+      rehomed: presence.travellers.moved,
+      reads: tally.reads,
+      relayed: { ...relay.stats, ...relayDesk.stats },
     };
   }
 }

@@ -6,7 +6,7 @@ import type { Region } from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Engine } from "./engine.ts";
 import { NOT_READY, notCopied, snapshotFailed, tooManyWaiters } from "./failures.ts";
-import type { Difference } from "./resync.ts";
+import type { Difference } from "./differences.ts";
 import type { Outcome } from "./service.ts";
 
 export interface Verification {

@@ -4,7 +4,6 @@
  */
 
 import type {
-  Command,
   Frame,
   Position,
   PreferredStatus,
@@ -15,22 +14,26 @@ import type {
 } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
-import type { IntegrityEffect, NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
+import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
 import type { Token } from "../../replicator/core/token.ts";
-import type { Clock } from "../../replicator/runtime/clock.ts";
-import type { AppendOutcome } from "./appender.ts";
 import { Capacity } from "./capacity.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
+import { Evacuating } from "./evacuating.ts";
 import { Healing } from "./healing.ts";
 import { Homeward } from "./homeward.ts";
 import { Leases } from "./leases.ts";
 import { onlinePage, occupancyOf } from "./listing.ts";
 import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
+import type { PresenceOptions } from "./presence-options.ts";
+import { Reads } from "./reads.ts";
 import type {
   Bounds,
   Consistency,
+  EvacuationAnswer,
+  EvacuationRequest,
+  RegionView,
   HeartbeatRefusal,
   Occupancy,
   OnlinePage,
@@ -39,37 +42,15 @@ import type {
   Outcome,
   PresenceService,
   PresenceView,
+  Reading,
   ReadOptions,
   ReplicationView,
   SettingView,
 } from "./service.ts";
 import { Tally } from "./tally.ts";
+import { REHOME_LOGINS, Travellers } from "./travellers.ts";
 import { Waiters } from "./waiters.ts";
 import { Writes } from "./writes.ts";
-
-export interface PresenceOptions {
-  readonly region: Region;
-  readonly regions: readonly Region[];
-  readonly clock: Clock;
-  /** Appends next to each other to the region's own log. */
-  readonly append: (commands: readonly Command[]) => Promise<AppendOutcome>;
-  /** Whether an append could succeed now. */
-  readonly canAppend: () => boolean;
-  /** Until the peer is overrun in this region's log; `null` when it is not behind. */
-  readonly secondsToOverrun?: (peer: Region) => number | null;
-  /** Resolves when all that the logs hold by now is folded, or nobody says what they hold. */
-  readonly recheck?: () => Promise<void>;
-  /** Hears what the digests say. */
-  readonly integrity?: (effect: IntegrityEffect) => void;
-  /** A fresh, unguessable id. */
-  readonly mintSession: () => SessionId;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  readonly ttlMs?: number;
-  readonly heartbeatMs?: number;
-  /** What there is room for; a million sessions when left out. */
-  readonly capacity?: Capacity;
-}
 
 const NO_SETTINGS: ReadonlyMap<string, SettingView> = new Map();
 
@@ -78,11 +59,15 @@ export class Presence implements PresenceService {
   readonly regions: readonly Region[];
   readonly node: PresenceNode;
   readonly tally = new Tally();
+  readonly reads: Reads;
+  readonly homeward: Homeward;
+  readonly travellers: Travellers;
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
   readonly #local: LocalSessions;
   readonly #healing: Healing;
   readonly #writes: Writes;
+  readonly #evacuating: Evacuating;
   readonly #waiters: Waiters;
   readonly #capacity: Capacity;
   #hearing = true;
@@ -105,8 +90,22 @@ export class Presence implements PresenceService {
     this.#local = local;
     const capacity = options.capacity ?? new Capacity();
     this.#capacity = capacity;
-    this.#waiters = new Waiters(region, clock, () => this.applied());
+    const waiters = new Waiters(() => this.applied());
+    this.#waiters = waiters;
+    this.reads = new Reads({
+      region,
+      regions: this.regions,
+      clock,
+      waiters,
+      presence: (user) => this.presence(user),
+      applied: () => this.applied(),
+      ageMs: (origin) => this.#times().ageMs(origin),
+      heads: options.heads ?? (async () => ({ heads: new Map(), unheard: this.regions })),
+      elsewhere: options.elsewhere ?? (async () => undefined),
+      tally,
+    });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
+    this.homeward = homeward;
     this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
     this.#writes = new Writes({
       node,
@@ -121,6 +120,20 @@ export class Presence implements PresenceService {
       random,
       ttlMs,
       heartbeatMs,
+    });
+    this.travellers = new Travellers({
+      node,
+      loginsMax: options.rehomeLogins ?? REHOME_LOGINS,
+      clock,
+      random,
+      move: (user, to) => this.rehome(user, to),
+    });
+    this.#evacuating = new Evacuating({
+      node,
+      clock,
+      waiters,
+      tally,
+      decide: (key, value, by, reason) => this.decide(key, value, by, reason),
     });
   }
 
@@ -137,8 +150,9 @@ export class Presence implements PresenceService {
   // ── events from outside ──────────────────────────────────────────────────────────────────────────────────
 
   folded(region: Region, position: Position, frame: Frame): void {
+    if (region === this.region && this.node.caughtUp) this.travellers.sees(frame);
     this.step({ kind: "frame", region, position, frame });
-    this.tally.folded(region, frame.commands.length);
+    this.tally.folded(region, frame, this.node.caughtUp ? this.#options.clock().monoMs : undefined);
     this.#waiters.advanced();
   }
 
@@ -150,7 +164,9 @@ export class Presence implements PresenceService {
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
     this.#healing.watchLinks(now);
-    if (this.#options.canAppend()) this.#healing.heal(now);
+    if (!this.#options.canAppend()) return;
+    this.#healing.heal(now);
+    this.travellers.tick();
   }
 
   async #recheck(): Promise<void> {
@@ -246,6 +262,14 @@ export class Presence implements PresenceService {
     return this.#writes.decide(key, value, by, reason);
   }
 
+  evacuate(request: EvacuationRequest & { readonly to: Region }): Promise<Outcome<EvacuationAnswer>> {
+    return this.#evacuating.evacuate(request);
+  }
+
+  restore(request: EvacuationRequest): Promise<Outcome<EvacuationAnswer>> {
+    return this.#evacuating.restore(request);
+  }
+
   // ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
   presence(user: UserId): PresenceView {
@@ -268,7 +292,11 @@ export class Presence implements PresenceService {
   }
 
   consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    return this.#waiters.consistency(options);
+    return this.reads.consistency(options);
+  }
+
+  read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>> {
+    return this.reads.read(users, options);
   }
 
   replication(): ReplicationView {
@@ -289,6 +317,10 @@ export class Presence implements PresenceService {
 
   settings(): ReadonlyMap<string, SettingView> {
     return this.node.replica.fold(this.region)?.settings ?? NO_SETTINGS;
+  }
+
+  evacuations(): ReadonlyMap<Region, RegionView> {
+    return this.#evacuating.views();
   }
 
   audit(): readonly SettingView[] {

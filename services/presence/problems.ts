@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { FRIEND_PROBLEMS } from "./friend-problems.ts";
 import type { Outcome, Problem, ProblemName } from "./service.ts";
 
 interface ProblemKind {
@@ -49,10 +50,16 @@ const SERVICE_PROBLEMS = {
     advice:
       "Nothing was written. Retry after the given delay; while a link between any two regions is down, users cannot be moved.",
   },
-  "unsupported-policy": {
-    status: 422,
-    title: "Session policy not supported",
-    advice: "Only the policy `multi` is supported by this version.",
+  "other-region": {
+    status: 409,
+    title: "That is for another region to decide",
+    advice: "Send the request to a node of the region that `region` names.",
+  },
+  "evacuation-refused": {
+    status: 409,
+    title: "The region cannot be evacuated or restored now",
+    advice:
+      "Nothing was decided. `reasons` says why; where all of them say `canForce`, `force` with a reason decides it all the same.",
   },
   "token-log-replaced": {
     status: 409,
@@ -114,10 +121,10 @@ const HTTP_PROBLEMS = {
     title: "A token is needed",
     advice: "`consistency=token` needs a token in the header `Rollcall-Token` or as `?token=`.",
   },
-  "unsupported-consistency": {
+  "conflicting-consistency": {
     status: 400,
-    title: "Consistency mode not supported yet",
-    advice: "Use `any`, or `token` with a token.",
+    title: "Read options that do not go together",
+    advice: "Send maxStalenessMs with consistency=bounded, and with no other.",
   },
   "invalid-cursor": {
     status: 400,
@@ -192,7 +199,11 @@ const HTTP_PROBLEMS = {
   },
 } as const satisfies Record<string, ProblemKind>;
 
-export const PROBLEMS = { ...SERVICE_PROBLEMS, ...HTTP_PROBLEMS };
+export const PROBLEMS = {
+  ...SERVICE_PROBLEMS,
+  ...HTTP_PROBLEMS,
+  ...(FRIEND_PROBLEMS satisfies Record<string, ProblemKind>),
+};
 
 export type HttpProblemName = keyof typeof PROBLEMS;
 
@@ -227,8 +238,14 @@ export function invalidRequest(errors: readonly FieldError[]): Refusal {
   return new Refusal({ name: "invalid-request", detail, members: { errors } });
 }
 
+/** An outcome whose problem only HTTP has a name for. */
+export interface Refused {
+  readonly ok: false;
+  readonly problem: HttpProblem;
+}
+
 /** The value of an outcome, or its problem thrown as a {@link Refusal}. */
-export function unwrap<T>(outcome: Outcome<T>): T {
+export function unwrap<T>(outcome: Outcome<T> | Refused): T {
   if (!outcome.ok) throw new Refusal(outcome.problem);
   return outcome.value;
 }

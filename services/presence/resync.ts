@@ -4,16 +4,15 @@
  * place; until then what there was goes on answering.
  */
 import { defined } from "../../replicator/core/assert.ts";
-import type { Frame, Position, Region, UserId } from "../../replicator/core/commands.ts";
-import { bucketOf, differingBuckets } from "../../replicator/core/digest.ts";
+import type { Frame, Position, Region } from "../../replicator/core/commands.ts";
 import { composed } from "../../replicator/core/compose.ts";
-import type { Fold } from "../../replicator/core/fold.ts";
-import type { UserRecord } from "../../replicator/core/record.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { ReplicaImport } from "../../replicator/core/transfer.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import type { Lacked } from "../../replicator/runtime/announcement.ts";
 import { pause } from "../../replicator/runtime/pause.ts";
+import { differencesOf, scrub } from "./differences.ts";
+import type { Difference } from "./differences.ts";
 import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
@@ -35,13 +34,6 @@ export interface Base {
 interface Stand {
   readonly region: Region;
   readonly place: Place;
-}
-
-/** A record that differs between a replica and the logs. */
-export interface Difference {
-  readonly region: Region;
-  readonly bucket: number;
-  readonly user: UserId;
 }
 
 export interface Rebuilt extends Base {
@@ -71,9 +63,6 @@ const CATCH_UP_EVERY_MS = 20;
 const MEET_MS = 1_000;
 /** So long it waits for what `present` had folded already. */
 const SHORT_MS = 2_000;
-const SCRUBBED_AT_ONCE = 2_000;
-/** Differences named at most. */
-export const DIFFERENCES_MAX = 100;
 
 /**
  * A replica to go on from: the newest snapshot that leads to the logs, one put together where several do, or an empty one where the logs
@@ -289,60 +278,4 @@ function isBehind(replica: Replica, { region, place }: Stand): boolean {
 function isSame(replica: Replica, present: Replica, region: Region): boolean {
   const [made, had] = [placeIn(replica, region), placeIn(present, region)];
   return made.logId === had.logId && made.position === had.position;
-}
-
-function differencesOf(made: Replica, had: Replica, regions: readonly Region[]): Difference[] {
-  const differences: Difference[] = [];
-  for (const region of regions) {
-    const [a, b] = [made.fold(region), had.fold(region)];
-    if (a === undefined || b === undefined) continue;
-    for (const user of differingUsers(a, b)) {
-      if (differences.length === DIFFERENCES_MAX) return differences;
-      differences.push({ region, bucket: bucketOf(user), user });
-    }
-  }
-  return differences;
-}
-
-/** Brings the digests to what the records say now, whatever they were made of. */
-async function scrub(replica: Replica): Promise<void> {
-  for (const { table, digest } of replica.folds) {
-    let looked = 0;
-    for (const record of table.values()) {
-      digest.isIntact(record);
-      looked += 1;
-      if (looked % SCRUBBED_AT_ONCE === 0) await pause(0);
-    }
-  }
-}
-
-/** Users of the buckets whose digests differ. */
-function* differingUsers(a: Fold, b: Fold): Generator<UserId> {
-  const buckets = new Set(differingBuckets(a.sums(), b.sums()));
-  if (buckets.size === 0) return;
-  for (const record of a.table.values()) {
-    const { user } = record;
-    if (buckets.has(bucketOf(user)) && !isEqual(record, b.table.get(user))) yield user;
-  }
-  for (const user of b.table.keys()) {
-    if (buckets.has(bucketOf(user)) && a.table.get(user) === undefined) yield user;
-  }
-}
-
-function isEqual(a: UserRecord, b: UserRecord | undefined): boolean {
-  return b !== undefined && JSON.stringify(stated(a)) === JSON.stringify(stated(b));
-}
-
-function stated({ epoch, version, movedTo, preferred, preferredUntilMs, sessions }: UserRecord): unknown[] {
-  const { generation, count } = epoch;
-  const texts = sessions.map((one) => [
-    one.session,
-    one.region,
-    one.device,
-    one.platform,
-    one.status,
-    one.state,
-    one.sinceMs,
-  ]);
-  return [generation, count, version, movedTo, preferred, preferredUntilMs, texts];
 }

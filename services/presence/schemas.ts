@@ -7,6 +7,7 @@ import { Type, type Static, type TProperties, type TSchema } from "typebox";
 import {
   END_REASONS,
   LINK_STATES,
+  LOGIN_POLICIES,
   PREFERRED_STATUSES,
   SESSION_STATUSES,
 } from "../../replicator/core/commands.ts";
@@ -22,23 +23,29 @@ export const object = <P extends TProperties>(
 ) => Type.Object(properties, { ...options, additionalProperties: false });
 
 /** A reference to a schema that the app holds under its `$id`, typed as that schema. */
-const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
+export const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
   Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` });
 
-const choice = <const V extends readonly string[]>(values: V, description?: string) =>
+export const choice = <const V extends readonly string[]>(values: V, description?: string) =>
   Type.Unsafe<V[number]>({ type: "string", enum: values, ...(description !== undefined && { description }) });
 
 const id = (bytesMax: number, description: string) =>
   Type.String({ pattern: `^[A-Za-z0-9._:@-]{1,${bytesMax}}$`, description });
 
-const dateTime = (description: string) => Type.String({ format: "date-time", description });
-const count = (description?: string) =>
+export const dateTime = (description: string) => Type.String({ format: "date-time", description });
+export const count = (description?: string) =>
   Type.Integer({ minimum: 0, ...(description !== undefined && { description }) });
 /** A list of types and no `anyOf`: the serializer would try every branch. */
-const nullable = <T extends TSchema & { type: string }>(schema: T) =>
+export const nullable = <T extends TSchema & { type: string }>(schema: T) =>
   Type.Unsafe<Static<T> | null>({ ...schema, type: [schema.type, "null"] });
 
-export const User = id(LIMITS.userBytesMax, "User id, chosen by the caller");
+/** Users that are nobody: nodes check the way between regions with them. */
+export const CANARY_PREFIX = "rollcall.canary.";
+export const AnyUser = id(LIMITS.userBytesMax, "User id");
+export const User = Type.String({
+  pattern: `^(?!rollcall\\.canary\\.)[A-Za-z0-9._:@-]{1,${LIMITS.userBytesMax}}$`,
+  description: `User id, chosen by the caller; what begins with ${CANARY_PREFIX} is reserved`,
+});
 export const SessionId = id(LIMITS.sessionBytesMax, "Session id: names a session, is never a credential");
 export const Device = id(LIMITS.deviceBytesMax, "A login replaces the live session of the same device");
 export const Platform = id(LIMITS.platformBytesMax, "For example web, ios or android");
@@ -50,14 +57,14 @@ export const EndedBecause = choice(
   "`unknown`: no such session here, now or recently",
 );
 export const Policy = choice(
-  ["multi", "per-platform", "single"],
-  "Only `multi` is supported yet; others answer 422",
+  LOGIN_POLICIES,
+  "Which other sessions of the user this login ends, in every region: none, those of its platform, or all. They are `kicked`",
 );
 export const State = Type.Record(Type.String(), Type.Unknown(), {
   description: `Client-defined, at most ${LIMITS.stateBytesMax} bytes as JSON. An empty object is no state`,
 });
 export const TokenText = Type.String({ description: "Consistency token; opaque" });
-const FreshnessName = choice(
+export const FreshnessName = choice(
   FRESHNESS,
   "Of the region's watermark: live, stale after 2 s, unknown after 60 s",
 );
@@ -80,18 +87,18 @@ export const readQuery = {
   consistency: Type.Optional(
     choice(
       ["any", "bounded", "token", "latest"],
-      "Default: `token` when a token is sent, else `any`. `bounded` and `latest` answer 400 `unsupported-consistency` yet",
+      "any: what is here. bounded: with maxStalenessMs, no region heard of longer ago than that. token: all that the token speaks of. latest: all that every region's log has when asked now, a round trip. Default: `token` when a token is sent, `bounded` with maxStalenessMs, else `any`",
     ),
   ),
   waitMs: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: LIMITS.waitMsMax,
-      description: "How long to wait for the token. Default 0",
+      description: `How long to wait for that. Default 0; for latest ${LIMITS.latestWaitMs}`,
     }),
   ),
   maxStalenessMs: Type.Optional(
-    Type.Integer({ minimum: 0, description: "Only for `bounded`: not supported yet" }),
+    Type.Integer({ minimum: 0, description: "Only for `bounded`, which needs it" }),
   ),
   token: Type.Optional(TokenText),
 };
@@ -100,16 +107,24 @@ export const ReadHeaders = Type.Object({ "rollcall-token": Type.Optional(TokenTe
 
 export const Consistency = object(
   {
-    mode: choice(["any", "token"]),
-    satisfied: Type.Boolean({ description: "False: the answer may lack changes that the token speaks of" }),
+    mode: choice(["any", "bounded", "token", "latest"]),
+    satisfied: Type.Boolean({ description: "False: the answer may lack changes that were asked for" }),
     waitedMs: Type.Number({ minimum: 0 }),
-    servedBy: Type.String(),
+    servedBy: Type.String({
+      description: "This region; or another that had it sooner, home:cn if that is the home",
+    }),
     applied: Positions,
     missing: Type.Optional(Positions),
+    unheard: Type.Optional(
+      Type.Array(RegionName, {
+        description:
+          "Regions that could not be asked, or that were heard of too long ago: what they have of late may be missing",
+      }),
+    ),
   },
   { $id: "Consistency" },
 );
-const consistency = { consistency: ref(Consistency) };
+export const consistency = { consistency: ref(Consistency) };
 
 const sessionFields = {
   session: SessionId,
@@ -250,29 +265,16 @@ export const Replication = object({
   links: Type.Array(Link),
 });
 /** Not only blanks. */
-const Reason = Type.String({
+export const Reason = Type.String({
   pattern: String.raw`\S`,
   maxLength: LIMITS.reasonBytesMax,
   description: "Why; kept in the audit trail and told to refused clients",
 });
-const decision = {
+export const decision = {
   reason: Type.String(),
   by: Type.String({ description: "The role of the key it was decided with" }),
   since: dateTime("When it was decided, by the clock of the node that took it"),
 };
-export const Regions = object({
-  region: RegionName,
-  regions: Type.Array(
-    object({
-      region: RegionName,
-      users: nullable(count()),
-      sessions: nullable(count()),
-      freshness: FreshnessName,
-      writtenOff: Type.Optional(object(decision)),
-    }),
-  ),
-});
-
 export const SwitchPath = object({ class: choice(REQUEST_CLASSES) });
 export const RegionPath = object({ region: RegionName });
 export const PutSwitch = object({

@@ -6,6 +6,7 @@
 import type {
   EndReason,
   LinkState,
+  LoginPolicy,
   Position,
   PreferredStatus,
   Region,
@@ -23,7 +24,8 @@ export type ProblemName =
   | "unknown-user"
   | "not-home"
   | "home-unsettled"
-  | "unsupported-policy"
+  | "other-region"
+  | "evacuation-refused"
   | "token-log-replaced"
   | "log-unavailable"
   | "not-copied"
@@ -80,6 +82,7 @@ export interface OpenInput {
   readonly user: UserId;
   readonly device?: string;
   readonly platform?: string;
+  readonly policy?: LoginPolicy;
   readonly status?: SessionStatus;
   /** JSON text. */
   readonly state?: string;
@@ -104,12 +107,23 @@ export type HeartbeatRefusal = { readonly reason: EndReason | "unknown"; readonl
 
 /** How a read was met. `missing` counts positions, per region; absent when satisfied. */
 export interface Consistency {
-  readonly mode: "any" | "token";
+  readonly mode: ReadOptions["mode"];
   readonly satisfied: boolean;
   readonly waitedMs: number;
+  /** This region; or the one that answered in its place, as `home:cn` where it shows the home of one of the users asked about. */
   readonly servedBy: string;
   readonly applied: Readonly<Record<Region, Position>>;
   readonly missing?: Readonly<Record<Region, number>>;
+  /** Regions that nobody could ask, or that were heard of too long ago: what they have of late may be missing. */
+  readonly unheard?: Region[];
+}
+
+/** Users as they were read, in the order asked. */
+export interface Reading {
+  readonly presences: readonly PresenceView[];
+  readonly consistency: Consistency;
+  /** Of the replica that answered. */
+  readonly applied: Token;
 }
 
 export interface OnlinePage {
@@ -160,11 +174,13 @@ export interface HealthCheck {
   readonly detail: string;
 }
 
-export interface ReadOptions {
-  readonly token?: Token;
-  /** 0 to `LIMITS.waitMsMax`. */
-  readonly waitMs: number;
-}
+/** How a read is to be met; `waitMs` is 0 to `LIMITS.waitMsMax`. */
+export type ReadOptions =
+  | { readonly mode: "any" }
+  | { readonly mode: "bounded"; readonly maxStalenessMs: number; readonly waitMs: number }
+  | { readonly mode: "token"; readonly token: Token; readonly waitMs: number }
+  /** And what the token speaks of, if there is one. */
+  | { readonly mode: "latest"; readonly token?: Token; readonly waitMs: number };
 
 /** One operator's decision as the region's log has it. */
 export interface SettingView {
@@ -173,6 +189,68 @@ export interface SettingView {
   readonly by: string;
   readonly reason: string;
   readonly atMs: number;
+}
+
+/** An operator's request about the region. */
+export interface EvacuationRequest {
+  readonly region: Region;
+  readonly by: string;
+  readonly reason: string;
+  /** Only the plan is wanted. */
+  readonly dryRun: boolean;
+  /** In spite of those refusals that allow it. */
+  readonly force: boolean;
+  /** When the evacuation ends by itself, in wall-clock milliseconds. */
+  readonly untilMs?: number;
+}
+
+export const PLAN_REFUSALS = [
+  "same-region",
+  "under-way",
+  "not-evacuated",
+  "heir-evacuated",
+  "heir-behind",
+  "no-quorum",
+] as const;
+
+export interface PlanRefusal {
+  readonly reason: (typeof PLAN_REFUSALS)[number];
+  readonly detail: string;
+  readonly canForce: boolean;
+}
+
+/** What would be done, as this node sees it now. */
+export interface EvacuationPlan {
+  /** Whose home would be another. */
+  readonly users: number;
+  /** Connected to the region; they stay. */
+  readonly sessions: number;
+  /** Folded here, of every log. */
+  readonly positions: Readonly<Record<Region, Position>>;
+  /** Links that are not live: their replicas would hear of it late, and users that they have not heard of stay until they have. */
+  readonly late: readonly Pick<ReplicationLink, "origin" | "replica" | "state" | "reason" | "eventsBehind">[];
+  readonly refusals: readonly PlanRefusal[];
+}
+
+/** A region as its log has it: who lives there, which nodes append to it, how its evacuation goes. */
+export interface RegionView {
+  readonly state: "home" | "evacuating" | "evacuated" | "restoring";
+  /** Users whose home the region is. */
+  readonly homes: number;
+  /** Its nodes that were heard lately, by name. */
+  readonly nodes: readonly string[];
+  /** Still to move, away or back; `null` while they are being counted. Absent, with what follows, for a region in state `home`. */
+  readonly usersLeft?: number | null;
+  readonly to?: Region;
+  readonly decision?: SettingView;
+  readonly untilMs?: number;
+}
+
+export interface EvacuationAnswer {
+  readonly plan: EvacuationPlan;
+  readonly evacuation: RegionView;
+  /** Of the decision; absent where nothing was decided. */
+  readonly token?: Token;
 }
 
 /** What bounds this node, and how often it made itself felt since start. */
@@ -211,6 +289,8 @@ export interface PresenceService {
   forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>>;
   prefer(user: UserId, preferred: PreferredStatus, untilMs: number): Promise<Outcome<{ token: Token }>>;
   presence(user: UserId): PresenceView;
+  /** As {@link consistency}, then the users as they are; in time by another region's node where this one has not what is asked for. */
+  read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>>;
   online(filter: {
     region?: Region;
     home?: Region;
@@ -218,7 +298,7 @@ export interface PresenceService {
     cursor?: string;
   }): OnlinePage | { invalidCursor: true };
   occupancy(): Occupancy;
-  /** Waits until the token is applied or `waitMs` is over; answers how it was met. */
+  /** Waits until the options are met or `waitMs` is over; answers how they were met. */
   consistency(options: ReadOptions): Promise<Outcome<Consistency>>;
   replication(): ReplicationView;
   /** This replica's applied vector. */
@@ -233,7 +313,40 @@ export interface PresenceService {
   audit(): readonly SettingView[];
   /** Appended to the region's log; in effect when folded. */
   decide(key: string, value: string, by: string, reason: string): Promise<Outcome<{ token: Token }>>;
+  /** Gives all users of this region over to another, as a decision that its nodes carry out; see {@link EvacuationPlan}. */
+  evacuate(request: EvacuationRequest & { readonly to: Region }): Promise<Outcome<EvacuationAnswer>>;
+  /** Ends that: who was moved by it, and is still with the heir, comes back. */
+  restore(request: EvacuationRequest): Promise<Outcome<EvacuationAnswer>>;
+  /** Of every region. */
+  evacuations(): ReadonlyMap<Region, RegionView>;
   bounds(): Bounds;
+}
+
+/** Reads, by how they were met. */
+export interface ReadsMet {
+  atOnce: number;
+  waited: number;
+  /** By another region. */
+  home: number;
+  unsatisfied: number;
+}
+
+/** Reads for which other regions were asked. */
+export interface RelayAsked {
+  asked: number;
+  served: number;
+  /** Not asked: too many were under way, or there was too much to ask. */
+  full: number;
+  /** Answers that cannot be read, or are not to what was asked. */
+  strange: number;
+}
+
+/** Reads that other regions asked here. */
+export interface RelayAnswered {
+  answered: number;
+  /** Not answered: too many were under way, this node is not ready, or the answer is too large. */
+  declined: number;
+  malformed: number;
 }
 
 /** What the node says of itself. */
@@ -263,6 +376,12 @@ export interface Counters {
   readonly reconciled: Readonly<Record<"reopened" | "orphaned", number>>;
   /** Digests compared and found different, records found changed without a command, replicas made anew. */
   readonly integrity: Readonly<Record<"compared" | "mismatches" | "corrupt" | "resyncs", number>>;
+  /** Users given over to the region that they log in from. */
+  readonly rehomed: number;
+  /** How reads were met. */
+  readonly reads: Readonly<ReadsMet>;
+  /** Reads asked of other regions' nodes, and by them of this one. */
+  readonly relayed: Readonly<RelayAsked & RelayAnswered>;
   /** Snapshots taken, failed, and the size of the newest. */
   readonly snapshots: Readonly<Record<"taken" | "failed" | "bytes", number>>;
 }

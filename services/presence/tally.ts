@@ -1,5 +1,10 @@
-/** What the node has done since it started; read by `/metrics`. */
-import type { EndReason, Region } from "../../replicator/core/commands.ts";
+/** What the node has done since it started, read by `/metrics`; and of which nodes it has heard in the logs. */
+import type { EndReason, Frame, Region } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type { Consistency, ReadsMet } from "./service.ts";
+
+/** Of each region; beyond, the one that was silent longest is forgotten. */
+const NODES_MAX = 100;
 
 export class Tally {
   heartbeats = 0;
@@ -9,10 +14,38 @@ export class Tally {
   readonly foldedFrames: Record<Region, number> = {};
   readonly foldedCommands: Record<Region, number> = {};
   readonly refusedFrames: Record<string, number> = {};
+  readonly reads: ReadsMet = { atOnce: 0, waited: 0, home: 0, unsatisfied: 0 };
 
-  folded(region: Region, commands: number): void {
+  /** Silent longest first. */
+  readonly #nodes = new Map<Region, Map<string, number>>();
+
+  /** `monoMs` is left out for a frame that was there before this node started. */
+  folded(region: Region, { node, commands }: Frame, monoMs: number | undefined): void {
     this.foldedFrames[region] = (this.foldedFrames[region] ?? 0) + 1;
-    this.foldedCommands[region] = (this.foldedCommands[region] ?? 0) + commands;
+    this.foldedCommands[region] = (this.foldedCommands[region] ?? 0) + commands.length;
+    if (monoMs === undefined) return;
+    const nodes = this.#nodes.get(region) ?? new Map<string, number>();
+    this.#nodes.set(region, nodes);
+    nodes.delete(node);
+    nodes.set(node, monoMs);
+    for (const silent of nodes.keys()) {
+      if (nodes.size <= NODES_MAX) break;
+      nodes.delete(silent);
+    }
+  }
+
+  /** The region's nodes that were heard lately. */
+  nodes(region: Region, monoMs: number): string[] {
+    const heard = [...(this.#nodes.get(region) ?? [])];
+    const lately = heard.filter(([, heardMs]) => monoMs - heardMs <= LIMITS.staleAfterMs);
+    return lately.map(([node]) => node).toSorted();
+  }
+
+  /** A read that this region's node answered. */
+  read({ satisfied, waitedMs }: Consistency): void {
+    if (!satisfied) this.reads.unsatisfied += 1;
+    else if (waitedMs === 0) this.reads.atOnce += 1;
+    else this.reads.waited += 1;
   }
 
   refusedFrame(reason: string): void {

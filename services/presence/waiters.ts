@@ -3,12 +3,8 @@
  * time is over it says exactly what is missing.
  */
 import { LIMITS } from "../../replicator/core/limits.ts";
-import type { Position, Region } from "../../replicator/core/commands.ts";
 import { checkToken } from "../../replicator/core/token.ts";
 import type { Token, TokenCheck } from "../../replicator/core/token.ts";
-import type { Clock } from "../../replicator/runtime/clock.ts";
-import { logReplaced, tooManyWaiters } from "./failures.ts";
-import type { Consistency, Outcome, ReadOptions } from "./service.ts";
 
 interface Waiter {
   readonly token: Token;
@@ -17,37 +13,14 @@ interface Waiter {
 
 export class Waiters {
   readonly #waiting = new Set<Waiter>();
-  readonly #region: Region;
-  readonly #clock: Clock;
   readonly #applied: () => Token;
 
-  constructor(region: Region, clock: Clock, applied: () => Token) {
-    this.#region = region;
-    this.#clock = clock;
+  constructor(applied: () => Token) {
     this.#applied = applied;
   }
 
   get size(): number {
     return this.#waiting.size;
-  }
-
-  /** How a read with these options is met, after the wait that it allows. */
-  async consistency({ token, waitMs }: ReadOptions): Promise<Outcome<Consistency>> {
-    const startedMs = this.#clock().monoMs;
-    const check = await this.wait(token ?? new Map(), waitMs);
-    if (check === "overloaded") return tooManyWaiters();
-    if (check.kind === "replaced") return logReplaced(check.region);
-    return {
-      ok: true,
-      value: {
-        mode: token === undefined ? "any" : "token",
-        satisfied: check.kind === "satisfied",
-        waitedMs: Math.round(this.#clock().monoMs - startedMs),
-        servedBy: this.#region,
-        applied: positions(this.#applied()),
-        ...(check.kind === "missing" ? { missing: Object.fromEntries(check.missing) } : {}),
-      },
-    };
   }
 
   /** Answers when the token can be decided, at the latest after `waitMs`. `overloaded` when too many wait already. */
@@ -78,8 +51,4 @@ export class Waiters {
       if (check.kind !== "missing") waiter.settle(check);
     }
   }
-}
-
-function positions(token: Token): Record<Region, Position> {
-  return Object.fromEntries([...token].map(([region, at]) => [region, at.position]));
 }

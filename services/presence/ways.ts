@@ -1,16 +1,24 @@
 /**
  * Where the commands went that this node has sent to its log and not folded yet. Rule: what is said of a session, or of a user's
  * preference, goes the way of what was said of it last, so that it does not overtake that (decisions/0008); a new session or a first
- * preference goes the way of the user's newest open, which may have claimed the user. What is folded is for the replica to say.
+ * preference goes the way of the user's newest open, which may have claimed the user, and so do facts, which have no order among
+ * themselves. What is folded is for the replica to say.
  */
-import type { ClientCommand, Command, Region, UserId } from "../../replicator/core/commands.ts";
+import type {
+  ClientCommand,
+  Command,
+  PresenceCommand,
+  Region,
+  UserId,
+} from "../../replicator/core/commands.ts";
+import { isFact } from "../../replicator/core/facts.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { subjectOf } from "../../replicator/core/provisional.ts";
 import type { LogPosition } from "../../replicator/core/token.ts";
 import type { AppendOutcome } from "./appender.ts";
 
 interface Way {
-  readonly command: ClientCommand;
+  readonly command: PresenceCommand;
   readonly to: Region;
 }
 
@@ -60,10 +68,11 @@ export class Ways {
     this.#forgetFolded();
     const all = this.#byUser.get(command.user);
     if (all === undefined) return undefined;
+    const newest = all.findLast((way) => way.command.kind === "open")?.to;
+    if (isFact(command)) return newest;
     const subject = subjectOf(command);
     const last = all.findLast((way) => subjectOf(way.command) === subject);
-    if (last !== undefined || command.kind === "update" || command.kind === "close") return last?.to;
-    return all.findLast((way) => way.command.kind === "open")?.to;
+    return last !== undefined || command.kind === "update" || command.kind === "close" ? last?.to : newest;
   }
 
   /** A node's frames are stored in the order in which they were made, or never: before one that is folded nothing is on its way. */
@@ -102,6 +111,9 @@ function wayOf(command: Command, own: Region): Way | undefined {
     case "close":
     case "prefer":
       return { command: said, to: isForward ? command.to : own };
+    case "stance":
+    case "read":
+    case "bookmark":
     case "claim":
     case "accept":
     case "drop":

@@ -78,12 +78,13 @@ export class Writes {
       region,
       device: input.device ?? "",
       platform: input.platform ?? "",
+      policy: input.policy ?? "multi",
       status: input.status ?? "online",
       state: input.state ?? "",
       sinceMs: clock().wallMs,
     };
     const open: Open = { kind: "open", user, session };
-    const to = homeward.route(open) ?? input.home ?? region;
+    const to = homeward.route(open) ?? homeward.firstHome(input.home);
     const home = known?.home ?? to;
     const lease = leases.open(user, session);
     const outcome = await homeward.append([homeward.address(open, to)], [lease]);

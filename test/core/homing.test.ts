@@ -18,6 +18,7 @@ const claim = fc.record({ region, epoch });
 const SILENT = {
   changed: ignore,
   applied: ignore,
+  said: ignore,
   forwarded: ignore,
   accepting: ignore,
   processed: ignore,

@@ -2,6 +2,7 @@
 import type { Position, Region, Session, UserId } from "../../replicator/core/commands.ts";
 import { rank } from "../../replicator/core/homing.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
+import { isFactual } from "./model-facts.ts";
 import { NOTHING, changed, isHigher, replaces, share } from "./model.ts";
 import type { ModelForward, ModelLog, ModelRecord, ModelState } from "./model.ts";
 
@@ -42,7 +43,9 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
   ];
   const holders = logs.filter(({ records }) => records.get(user)?.movedTo === "").map(({ region }) => region);
   const counting = byName.flatMap(({ forwards }) => {
-    const about = forwards.filter(({ command, overtaken }) => command.user === user && !overtaken);
+    const about = forwards.filter(
+      ({ command, overtaken }) => command.user === user && !overtaken && !isFactual(command),
+    );
     const waiting = about.filter(
       (one, index) =>
         pending.has(one) &&

@@ -4,6 +4,7 @@
  */
 import type {
   Command,
+  Fact,
   Frame,
   LogId,
   Open,
@@ -17,6 +18,7 @@ import type {
 } from "../../replicator/core/commands.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import type { Stand } from "./logs.ts";
+import { above, isFactual, keyIn } from "./model-facts.ts";
 
 export interface ModelState {
   readonly sessions: readonly Session[];
@@ -62,6 +64,8 @@ export interface ModelLog {
   readonly forwards: readonly ModelForward[];
   readonly processed: ReadonlyMap<LogId, number>;
   readonly effects: readonly ModelEffect[];
+  /** The highest of those about one thing, by what that is. */
+  readonly facts: ReadonlyMap<string, Fact>;
 }
 
 export const NOTHING: ModelState = { sessions: [], preferred: "automatic", untilMs: 0 };
@@ -74,23 +78,19 @@ export function changed(state: ModelState, command: UserCommand): ModelState | u
   if (command.kind === "prefer") return { ...state, preferred: command.preferred, untilMs: command.untilMs };
   if (command.kind === "open") {
     const { session } = command;
-    const others = state.sessions.filter(
-      (one) => one.session !== session.session && (session.device === "" || one.device !== session.device),
-    );
+    const others = state.sessions.filter((one) => one.session !== session.session && !endedBy(session, one));
     return { ...state, sessions: [...others.slice(-(SESSIONS_MAX - 1)), session] };
   }
   if (command.kind === "claim") {
     const sessions = [...state.sessions];
     for (const one of command.sessions) {
-      const there = sessions.some(
-        (held) => held.session === one.session || (one.device !== "" && held.device === one.device),
-      );
+      const there = sessions.some((held) => held.session === one.session || endedBy(held, one));
       if (!there && sessions.length < SESSIONS_MAX) sessions.push(one);
     }
     const { preferred, untilMs } = state.preferred === "automatic" ? command : state;
     return { sessions, preferred, untilMs };
   }
-  if (!state.sessions.some((one) => one.session === command.session)) return undefined;
+  if (isFactual(command) || !state.sessions.some((one) => one.session === command.session)) return undefined;
   if (command.kind === "close") {
     return { ...state, sessions: state.sessions.filter((one) => one.session !== command.session) };
   }
@@ -101,6 +101,13 @@ export function changed(state: ModelState, command: UserCommand): ModelState | u
   return { ...state, sessions };
 }
 
+/** Whether a login leaves no room for what was there: the same device, or, by its policy, the same platform or any. */
+export function endedBy(login: Session, other: Session): boolean {
+  if (login.device !== "" && login.device === other.device) return true;
+  const everything = { multi: false, "per-platform": login.platform === other.platform, single: true };
+  return everything[login.policy];
+}
+
 /** Reads a lineage from its first frame to its last: log by log, each as far as the next one goes on from it. */
 export function readLog(region: Region, lineage: readonly (readonly Frame[])[]): ModelLog {
   const records = new Map<UserId, ModelRecord>();
@@ -109,6 +116,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
   const effects: ModelEffect[] = [];
   const settings = new Map<string, string>();
   const audit: string[] = [];
+  const facts = new Map<string, Fact>();
   let base = 0;
 
   for (const [renewals, frames] of lineage.entries()) {
@@ -130,6 +138,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     forwards,
     processed,
     effects,
+    facts,
   };
 
   function decide({ key, value, by, reason }: SettingCommand, atMs: number): void {
@@ -206,6 +215,9 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       case "close":
       case "prefer":
       case "claim":
+      case "stance":
+      case "read":
+      case "bookmark":
         tell(command, position, true);
     }
   }
@@ -216,6 +228,14 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       command.kind === "claim" && (record === undefined || isHigher(command.epoch, record.epoch));
     if (record !== undefined && record.movedTo !== "" && !raises) {
       send(record.movedTo, command);
+      return;
+    }
+    if (isFactual(command)) {
+      const held = facts.get(keyIn(command));
+      if (held !== undefined && !above(command, held)) return;
+      facts.set(keyIn(command), command);
+      if (record === undefined)
+        records.set(command.user, { ...NOTHING, epoch: { generation: 0, count: 1 }, version, movedTo: "" });
       return;
     }
     if (command.kind === "claim" && !raises) return;
@@ -272,6 +292,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
 /** What a command is about: a claim about all that it hands over. */
 function subjects(command: UserCommand): string[] {
   const { user } = command;
+  if (isFactual(command)) return [];
   if (command.kind === "prefer") return [`preference of ${user}`];
   if (command.kind === "open") return [`${user} ${command.session.session}`];
   if (command.kind !== "claim") return [`${user} ${command.session}`];
@@ -292,9 +313,9 @@ export function share(a: UserCommand, b: UserCommand): boolean {
 export function replaces(newer: UserCommand, older: UserCommand): boolean {
   if (older.kind === "claim" || newer.kind === "claim" || !share(older, newer)) return false;
   if (older.kind === "update" || older.kind === "prefer") return true;
-  if (older.kind === "close") return false;
+  if (older.kind !== "open") return false;
   if (newer.kind === "open") return newer.session.device === older.session.device;
-  return newer.kind === "close" && older.session.device === "";
+  return newer.kind === "close" && older.session.device === "" && older.session.policy === "multi";
 }
 
 export function isHigher(a: Epoch, b: Epoch): boolean {

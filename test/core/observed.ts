@@ -19,6 +19,7 @@ export function canonical(fold: Fold): string {
     processed: sorted(fold.processed),
     settings: sorted(fold.settings),
     audit: fold.audit,
+    facts: fold.facts.all.map(({ fact }) => JSON.stringify(fact)).toSorted(),
   });
 }
 
@@ -26,9 +27,9 @@ export function digestOf(fold: Fold): string {
   return Buffer.from(fold.sums()).toString("base64");
 }
 
-/** Everything but when users were last seen. */
+/** Everything but when users were last seen; of many users, what the first are to each other. */
 export function observed(replica: Replica, users: readonly UserId[]): string {
-  const { online, provisional, regions } = replica;
+  const { friends, online, provisional, regions } = replica;
   return JSON.stringify({
     applied: [...replica.applied()],
     folds: replica.folds.map((fold) => [canonical(fold), digestOf(fold)]),
@@ -41,6 +42,8 @@ export function observed(replica: Replica, users: readonly UserId[]): string {
     online: users.filter((user) => online.has(user)),
     totals: online.totals,
     byRegion: regions.map((region) => online.byRegion.get(region) ?? { users: 0, sessions: 0 }),
+    pairs: users.slice(0, 20).map((user) => users.slice(0, 20).map((other) => friends.pairOf(user, other))),
+    inboxes: users.map((user) => [friends.inboxOf(user), friends.outgoingOf(user), friends.friendsOf(user)]),
     page: online.page(undefined, 1_000, () => true),
   });
 }

@@ -103,6 +103,14 @@ describe("a command of its own log", () => {
     for (const one of [other, early]) expect(observed(one, USERS)).toBe(observed(replica, USERS));
   });
 
+  it("leaves nothing of a close that its target has processed, and that only an older opening kept", () => {
+    const replica = astray(["eu", open("ann", "s1", "us", "phone")], ["cn", CLOSE]);
+    replica.apply("cn", 1, frame("cn", accept("us", 0, 1, CLOSE)));
+    expect(replica.provisional.of("ann").map(({ command }) => command.kind)).toEqual(["open", "close"]);
+    replica.apply("us", 3, frame("us", BUSY));
+    expect([replica.provisional.underWay("ann"), queued(replica)]).toEqual([[], []]);
+  });
+
   it("does not undo an acknowledged close: the region that the user went from sends it back", () => {
     const eu = new PresenceNode("eu", REGIONS);
     const us = new Replica(REGIONS);

@@ -23,7 +23,7 @@ export class Bench {
   #minted = 0;
 
   /** A new life of the node, over the same log. */
-  start(capacity = new Capacity()): Presence {
+  start(capacity = new Capacity(), rehomeLogins?: number): Presence {
     this.asked.length = 0;
     this.presence = new Presence({
       region: "cn",
@@ -34,6 +34,7 @@ export class Bench {
       mintSession: () => `s${(this.#minted += 1)}`,
       random: () => 0.5,
       capacity,
+      ...(rehomeLogins === undefined ? {} : { rehomeLogins }),
     });
     return this.presence;
   }

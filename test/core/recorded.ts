@@ -14,6 +14,7 @@ export function recorded(): { fold: Fold; told: string[]; give: (...commands: Co
       void told.push(
         `applied ${command.kind}${ended.map(({ session, reason, by }) => ` ended ${session.session} ${reason} ${by}`.trimEnd()).join("")}`,
       ),
+    said: (_fold, fact, isFirst) => void told.push(`${isFirst ? "said" : "said anew"} ${about(fact)}`),
     forwarded: (_fold, to, ordinal, command) =>
       void told.push(`forward ${ordinal} to ${to}: ${about(command)}`),
     accepting: () => undefined,
@@ -37,6 +38,9 @@ export function recorded(): { fold: Fold; told: string[]; give: (...commands: Co
 
 function about(command: UserCommand): string {
   if (command.kind === "prefer") return `prefer ${command.preferred}`;
+  if (command.kind === "bookmark") return `bookmark ${command.offset}`;
+  if (command.kind === "read") return `read ${command.other} ${command.round}`;
+  if (command.kind === "stance") return `${command.word} ${command.other} ${command.round}`;
   if (command.kind === "claim") return `claim at ${command.epoch.count} of ${command.sessions.length}`;
   return `${command.kind} ${command.kind === "open" ? command.session.session : command.session}`;
 }

@@ -1,9 +1,13 @@
 /** What must hold when the world is at rest: no node has anything left to say, and every log is folded by all. */
 import { strict as assert } from "node:assert";
-import type { UserCommand } from "../../replicator/core/commands.ts";
+import type { Region, UserCommand } from "../../replicator/core/commands.ts";
+import { evacuationOf } from "../../replicator/core/evacuation.ts";
+import { checkFact } from "./friend-checks.ts";
+import { isFactual } from "./model-facts.ts";
 import { pendingOf } from "./model-view.ts";
 import { readLog } from "./model.ts";
 import type { ModelForward, ModelLog } from "./model.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
 import { observed } from "./observed.ts";
 import { REGIONS, USERS } from "./samples.ts";
 import type { WorldLog } from "./logs.ts";
@@ -25,17 +29,30 @@ export function checkAtRest(world: World): void {
     assert.equal(member.node.caughtUp, true, `${member.name} never caught up`);
     assert.equal(replica.provisional.size, 0);
     assert.equal(replica.contested.size, 0);
+    for (const region of REGIONS) checkEvacuated(replica, region);
     assert.equal(
       observed(replica, USERS),
       first && observed(first.node.replica, USERS),
       `invariant 1: ${member.name}`,
     );
+    for (const { command } of world.writes)
+      if (isFactual(command) && !world.bereft.has(command.user)) checkFact(replica, command);
     for (const [id, truth] of world.truths) {
       const shown = replica.view(truth.user)?.sessions.find(({ session }) => session.session === id)?.session;
       const expected = truth.closed || truth.ended ? undefined : truth.session;
       assert.deepEqual(shown, expected, `${member.name}, session ${id} of ${truth.user}`);
     }
   }
+}
+
+/** Everybody has left who could, and everybody who was to come back is back. */
+function checkEvacuated(replica: Replica, region: Region): void {
+  const evacuation = evacuationOf(replica, region);
+  if (evacuation === undefined) return;
+  assert.equal(evacuation.phase, "to", `the return to ${region} never ends`);
+  if (evacuationOf(replica, evacuation.heir) !== undefined) return;
+  const left = USERS.filter((user) => replica.fold(region)?.homed(user) !== undefined);
+  assert.deepEqual(left, [], `left in ${region}`);
 }
 
 function readWhole(world: World, { region, logId, frames }: WorldLog): ModelLog {

@@ -1,6 +1,7 @@
 /** Sessions, commands and frames for tests: everything has a default, so that a test says only what it is about. */
 import type {
   Accept,
+  Bookmark,
   Close,
   Command,
   Drop,
@@ -10,10 +11,13 @@ import type {
   PeerProgress,
   Prefer,
   PreferredStatus,
+  Read,
   Region,
   Session,
   SessionId,
   SessionStatus,
+  Stance,
+  StanceWord,
   Update,
   UserCommand,
   UserId,
@@ -23,7 +27,16 @@ export const REGIONS: readonly Region[] = ["cn", "eu", "us"];
 export const USERS: readonly UserId[] = ["ann", "bob", "cleo", "dan", "eve"];
 
 export function sessionOf(session: SessionId, region: Region = "cn", device = ""): Session {
-  return { session, region, device, platform: "ios", status: "online", state: "", sinceMs: 1_000 };
+  return {
+    session,
+    region,
+    device,
+    platform: "ios",
+    policy: "multi",
+    status: "online",
+    state: "",
+    sinceMs: 1_000,
+  };
 }
 
 export function open(user: UserId, session: SessionId | Session, region: Region = "cn", device = ""): Open {
@@ -44,6 +57,24 @@ export function close(user: UserId, session: SessionId, reason: Close["reason"] 
 
 export function prefer(user: UserId, preferred: PreferredStatus, untilMs = 0): Prefer {
   return { kind: "prefer", user, preferred, untilMs };
+}
+
+export function says(
+  user: UserId,
+  other: UserId,
+  word: StanceWord,
+  round = 1,
+  given: Partial<Pick<Stance, "message" | "atMs">> = {},
+): Stance {
+  return { kind: "stance", user, other, word, round, message: "", atMs: 1_000, ...given };
+}
+
+export function hasRead(user: UserId, other: UserId, round: number): Read {
+  return { kind: "read", user, other, round };
+}
+
+export function bookmark(user: UserId, offset: string, count: number): Bookmark {
+  return { kind: "bookmark", user, offset, count };
 }
 
 export function forward(to: Region, command: UserCommand): Forward {

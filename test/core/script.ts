@@ -1,8 +1,9 @@
 /** Random scripts for the world: small steps of plain numbers, so that a failing one shrinks to what matters. */
 import * as fc from "fast-check";
 import { strict as assert } from "node:assert";
-import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
-import type { Region } from "../../replicator/core/commands.ts";
+import { PREFERRED_STATUSES, SESSION_STATUSES, STANCE_WORDS } from "../../replicator/core/commands.ts";
+import type { LoginPolicy, Region } from "../../replicator/core/commands.ts";
+import { EVACUATION_KEY, evacuationOf, evacuationValue } from "../../replicator/core/evacuation.ts";
 import type { AppendFate, Member } from "./member.ts";
 import { calm } from "./quiet.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -31,7 +32,10 @@ export type Action =
   | "renew"
   | "calm"
   | "release"
-  | "set";
+  | "set"
+  | "evacuate"
+  | "say"
+  | "read";
 
 /** `a`, `b` and `c` choose what the action is about, each modulo what there is to choose from. */
 export interface Step {
@@ -62,8 +66,15 @@ const WEIGHTS: readonly [number, Action][] = [
   [2, "renew"],
   [1, "calm"],
   [6, "release"],
+  [2, "evacuate"],
   [1, "set"],
+  [9, "say"],
+  [4, "read"],
 ];
+
+/** Most logins leave the others alone. */
+const POLICIES: readonly LoginPolicy[] = ["multi", "multi", "single", "multi", "per-platform"];
+const PLATFORMS = ["web", "ios"];
 
 const small = fc.nat(11);
 
@@ -94,7 +105,12 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
   switch (action) {
     case "open": {
       const home = c < 4 ? pick(REGIONS, c) : undefined;
-      return world.open(member, pick(USERS, a), pick(DEVICES, b), home, c !== 11);
+      const login = {
+        device: pick(DEVICES, b),
+        platform: pick(PLATFORMS, b),
+        policy: pick(POLICIES, c),
+      };
+      return world.open(member, pick(USERS, a), login, home, c !== 11);
     }
     case "update":
     case "close": {
@@ -146,9 +162,60 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
     case "release":
       if (c < 4) calm(world);
       return world.release(member, a, pick(REGIONS, b));
+    case "say":
+      return say(world, member, a, b, c);
+    case "read": {
+      const [user, other] = [pick(USERS, a), pick(USERS, b)];
+      if (!member.node.caughtUp) return;
+      const { round } = member.node.replica.friends.pairOf(user, other);
+      if (round === 0 || user === other)
+        return world.append(member, { kind: "bookmark", user, offset: `${b}`, count: c });
+      return world.append(member, { kind: "read", user, other, round });
+    }
+    case "evacuate":
+      if (c < 8) calm(world);
+      return evacuate(world, member, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }
+}
+
+/** A request, or something about one of which the world has heard: by whom it is of, or to whom. */
+function say(world: World, member: Member, a: number, b: number, c: number): void {
+  if (!member.node.caughtUp) return;
+  const said = world.writes.map(({ command }) => command).filter((command) => command.kind === "stance");
+  const earlier = c < 5 ? undefined : said.toReversed()[a % 4];
+  const { user, other } = earlier ?? { user: pick(USERS, a), other: pick(USERS, b) };
+  if (user === other) return;
+  const { round } = member.node.replica.friends.pairOf(user, other);
+  const word = earlier === undefined ? "asked" : pick(STANCE_WORDS, c);
+  const about = word === "asked" && c < 8 ? round + 1 : round;
+  if (about === 0) return;
+  const message = word === "asked" ? `of ${member.name}` : "";
+  const stance = {
+    kind: "stance",
+    word,
+    round: about,
+    message,
+    atMs: world.now(member.region).wallMs,
+  } as const;
+  if (earlier === undefined || b % 2 === 0) world.append(member, { user, other, ...stance });
+  else world.append(member, { user: other, other: user, ...stance });
+}
+
+/** Decides that the member's region is evacuated; or, where it is, that its users come back. */
+function evacuate(world: World, member: Member, heir: Region): void {
+  world.deliver(member, member.region, Number.POSITIVE_INFINITY);
+  const { region, node } = member;
+  const standing = evacuationOf(node.replica, region);
+  if (!node.caughtUp || (standing === undefined && heir === region)) return;
+  const since = node.replica.fold(region)?.version ?? 0;
+  if (standing === undefined) world.evacuations += 1;
+  else if (standing.phase === "to") world.restores += 1;
+  else return;
+  const decided = standing ?? { phase: "to", heir, since, end: undefined };
+  const phase = standing === undefined ? "to" : "ending";
+  world.set(member, EVACUATION_KEY, evacuationValue({ ...decided, phase, end: undefined }));
 }
 
 /** A frame that the node has folded comes again. */

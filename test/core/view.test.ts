@@ -250,7 +250,7 @@ describe("an overlay that was exported", () => {
     const other = new Provisional();
     other.restore(states);
     expect([other.of("ann"), other.size]).toEqual([here.provisional.of("ann"), 1]);
-    expect(other.settle("us", "cn", 1)).toEqual(["ann"]);
+    expect(other.settle("us", "cn", 1).map(({ user }) => user)).toEqual(["ann"]);
     expect([other.of("ann"), other.size]).toEqual([[], 0]);
   });
 

@@ -29,7 +29,8 @@ describe("in any world", () => {
           for (const step of steps) run(world, step);
           quiesce(world);
           checkAtRest(world);
-          const { renewals, lostEnds, compared, released, returned } = world;
+          const { renewals, lostEnds, compared, released, returned, evacuations, restores, evacuated } =
+            world;
           seen.push({
             ...checks.counts,
             renewals,
@@ -37,6 +38,9 @@ describe("in any world", () => {
             compared,
             released,
             returned,
+            evacuations,
+            restores,
+            evacuated,
             adopted: world.snapshots.adopted,
           });
         }),

@@ -17,9 +17,11 @@ import type {
   SessionId,
   UserId,
 } from "../../replicator/core/commands.ts";
+import { firstHome } from "../../replicator/core/evacuation.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
+import { endsFor } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import { Logs } from "./logs.ts";
 import type { Stand } from "./logs.ts";
@@ -48,6 +50,11 @@ export class World {
   released = 0;
   /** Those of them that had lived there before. */
   returned = 0;
+  /** Regions that were evacuated, and that were restored. */
+  evacuations = 0;
+  restores = 0;
+  /** Users that a duty gave away, out of a region or back to it. */
+  evacuated = 0;
   renewals = 0;
   lostEnds = 0;
   /** Digests that were compared, all of them equal. */
@@ -148,7 +155,10 @@ export class World {
     if (append === undefined) return;
     const { duty, commands } = append;
     const fate = this.#isNewest(member.region, append.logId) ? wanted : "lost";
-    if (fate === "stored" || fate === "unacknowledged") this.store(member, commands);
+    if (fate === "stored" || fate === "unacknowledged") {
+      this.store(member, commands);
+      this.evacuated += commands.filter(({ kind }) => kind === "release").length;
+    }
     if (fate === "late") this.late.push(this.#frame(member, this.logs.newest(member.region).logId, commands));
     this.give(member, { kind: "settled", duty, ok: fate === "stored" });
   }
@@ -221,13 +231,18 @@ export class World {
 
   // ── what frontends do ────────────────────────────────────────────────────────────────────────────────────
 
-  open(member: Member, user: UserId, device: string, home: Region | undefined, acknowledged: boolean): void {
+  open(
+    member: Member,
+    user: UserId,
+    login: Pick<Session, "device" | "platform" | "policy">,
+    home: Region | undefined,
+    acknowledged: boolean,
+  ): void {
     if (!member.node.caughtUp) return;
     const session: Session = {
       session: `s${this.truths.size + 1}`,
       region: member.region,
-      device,
-      platform: "web",
+      ...login,
       status: "online",
       state: "",
       sinceMs: this.now(member.region).wallMs,
@@ -264,7 +279,8 @@ export class World {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const { region } = member;
     assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
-    const to = member.node.replica.route(region, command) ?? home ?? region;
+    const { replica } = member.node;
+    const to = replica.route(region, command) ?? firstHome(replica, home ?? region);
     const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
     this.writes.push({ region, logId: this.logs.newest(region).logId, position, command });
   }
@@ -312,12 +328,12 @@ export class World {
       assert(truth !== undefined && truth.user === effect.user, "a session ended that nobody opened");
       const { reason, by, session } = effect.ended;
       const replacing = this.truths.get(by);
-      if (reason !== "replaced")
+      if (reason !== "replaced" && reason !== "kicked")
         assert(truth.closed || truth.ended, "a session was closed that nobody closed");
       else
         assert(
-          session.device !== "" && replacing?.session.device === session.device,
-          "replaced by another device",
+          replacing !== undefined && endsFor(replacing.session, session) === reason,
+          `${reason} by a login that does not end it`,
         );
       truth.ended = true;
     } else if (effect.kind === "closed") {

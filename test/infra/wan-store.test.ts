@@ -146,3 +146,17 @@ test("a snapshot crosses the link whole and in order, and a cut makes it unavail
   link.setCut(true);
   expect(await near.snapshots().read("one", take)).toMatchObject({ ok: false, reason: "unavailable" });
 });
+
+test("an announcement is heard one way later, and not any more once nobody listens", async () => {
+  const heard: string[] = [];
+  const unlisten = near.listen("news", (payload) => heard.push(Buffer.from(payload).toString()));
+  const there = new MemoryLogStore(server);
+  const saidMs = performance.now();
+  there.announce("news", Buffer.from("first"));
+  await vi.waitUntil(() => heard.length === 1);
+  expect(performance.now() - saidMs).toBeGreaterThanOrEqual(RTT_MS / 2 - 1);
+  unlisten();
+  there.announce("news", Buffer.from("second"));
+  await near.openLog("us", { create: false });
+  expect(heard).toEqual(["first"]);
+});

@@ -290,7 +290,7 @@ export class Checks implements Observer {
     const { token, places } = held;
     this.#world.machine.enter(host.process);
     const answered = this.#bounds.waits(host, waitMs);
-    void host.presence.consistency({ token, waitMs }).then((outcome) => {
+    void host.presence.consistency({ mode: "token", token, waitMs }).then((outcome) => {
       answered();
       return this.#answered(host, places, outcome);
     });

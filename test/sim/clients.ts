@@ -2,7 +2,13 @@
  * The users: each has one or two clients that log in, beat, change their status, log out, vanish, travel. Rule: a client knows what
  * it was answered and nothing else; what it learns goes into the ledger.
  */
-import type { PreferredStatus, Region, SessionStatus, UserId } from "../../replicator/core/commands.ts";
+import type {
+  LoginPolicy,
+  PreferredStatus,
+  Region,
+  SessionStatus,
+  UserId,
+} from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Presence } from "../../services/presence/presence.ts";
 import type { OpenedSession, Outcome } from "../../services/presence/service.ts";
@@ -13,6 +19,7 @@ import { mentions, placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { HEARTBEAT_MS, REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
+import { Evacuators } from "./evacuators.ts";
 import { Operators } from "./operators.ts";
 import { WeakClients } from "./weak-clients.ts";
 
@@ -22,6 +29,10 @@ const PREFERRED: readonly PreferredStatus[] = ["automatic", "away", "busy", "inv
 const PREFERRED_FOR_MS = 1_500;
 /** A client that gets no answer to its login starts over. */
 const GIVE_UP_MS = 3_000;
+
+/** Most users may be logged in as often as they like. */
+const POLICIES: readonly LoginPolicy[] = ["multi", "multi", "multi", "single", "per-platform"];
+const PLATFORMS = ["web", "ios"];
 
 interface Written {
   readonly token: Token;
@@ -36,6 +47,8 @@ interface Held {
 interface Client {
   readonly user: UserId;
   readonly device: string;
+  readonly platform: string;
+  readonly policy: LoginPolicy;
   region: Region;
   account: Account | undefined;
 }
@@ -53,7 +66,17 @@ export class Clients {
   readonly preferred = new Map<UserId, Set<PreferredStatus>>();
   readonly #weak: WeakClients;
   readonly #operators: Operators;
-  readonly #counts = { opens: 0, closes: 0, updates: 0, beats: 0, refused: 0, travels: 0, forced: 0 };
+  readonly #evacuators: Evacuators;
+  readonly #counts = {
+    opens: 0,
+    closes: 0,
+    updates: 0,
+    beats: 0,
+    refused: 0,
+    kicked: 0,
+    travels: 0,
+    forced: 0,
+  };
 
   constructor(world: World, ledger: Ledger) {
     this.#world = world;
@@ -66,18 +89,23 @@ export class Clients {
       () => this.quiet,
       (written, region, user) => this.#told(written, region, user),
     );
+    this.#evacuators = new Evacuators(world, () => this.quiet);
+    const policies = new Random(world.settings.seed, "policies");
     for (let number = 1; number <= world.settings.users; number++) {
       const user = `user${number}`;
       const clients = this.#random.chance(0.3) ? 2 : 1;
+      const policy = policies.pick(POLICIES);
       for (let one = 0; one < clients; one++) {
         const device = world.settings.devices && this.#random.chance(0.4) ? "phone" : "";
-        this.#live({ user, device, region: this.#random.pick(REGIONS), account: undefined });
+        const platform = policies.pick(PLATFORMS);
+        const region = this.#random.pick(REGIONS);
+        this.#live({ user, device, platform, policy, region, account: undefined });
       }
     }
   }
 
   get counts(): Record<string, number> {
-    return { ...this.#counts, ...this.#weak.counts, ...this.#operators.counts };
+    return { ...this.#counts, ...this.#weak.counts, ...this.#operators.counts, ...this.#evacuators.counts };
   }
 
   #live(client: Client): void {
@@ -116,28 +144,24 @@ export class Clients {
   }
 
   #open(client: Client, host: NodeHost, presence: Presence, detail: number): void {
-    const { user, device, region } = client;
+    const { user, device, platform, policy, region } = client;
     const status = STATUSES[Math.floor(detail * STATUSES.length)] ?? "online";
     const home = detail < 0.1 ? REGIONS[Math.floor(detail * 30)] : undefined;
     const before = host.lastMinted;
     const opening = presence.openSession({
       user,
       status,
+      platform,
+      policy,
       ...(device === "" ? {} : { device }),
       ...(home === undefined ? {} : { home }),
     });
     if (host.lastMinted === before) return;
-    const account = this.#ledger.opening(
-      host.lastMinted,
-      user,
-      region,
-      device,
-      status,
-      this.#world.machine.nowMs,
-    );
+    const login = { user, region, device, platform, policy, status };
+    const account = this.#ledger.opening(host.lastMinted, login, this.#world.machine.nowMs);
     client.account = account;
     this.#counts.opens += 1;
-    this.#world.machine.trace(() => `open ${account.id} of ${user} in ${region} ${device}`);
+    this.#world.machine.trace(() => `open ${account.id} of ${user} in ${region} ${device} ${policy}`);
     void this.#opened(client, account, opening);
   }
 
@@ -165,6 +189,7 @@ export class Clients {
       return true;
     }
     this.#counts.refused += 1;
+    if (refused.reason === "kicked") this.#counts.kicked += 1;
     this.#world.machine.trace(() => `beat of ${account.id} refused: ${refused.reason} ${refused.by}`);
     if (!this.#ledger.mayBeOver(account, nowMs)) {
       this.wrong(

@@ -3,7 +3,9 @@
  * as it was said last; nothing else is; whoever moves has arrived; every log is followed, and no node is in trouble.
  */
 import type { PreferredStatus, UserId } from "../../replicator/core/commands.ts";
+import { evacuationOf } from "../../replicator/core/evacuation.ts";
 import type { Clients } from "./clients.ts";
+import { leavesNoRoom } from "./ledger.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
 import { REGIONS } from "./settings.ts";
@@ -15,7 +17,8 @@ const BEHIND_MAX = 32;
 /** The first thing that is not as it should be yet; nothing when all have converged. */
 export function unconverged(world: World, ledger: Ledger, clients: Clients): string | undefined {
   for (const host of world.nodes) {
-    const fault = notFollowing(world, host) ?? notShowing(world, host, ledger, clients.preferred);
+    const fault =
+      notFollowing(world, host) ?? notMoved(host) ?? notShowing(world, host, ledger, clients.preferred);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -41,6 +44,19 @@ function notFollowing(world: World, host: NodeHost): string | undefined {
   return undefined;
 }
 
+/** Who could leave an evacuated region has, and who was to come back did. */
+function notMoved({ node, name }: NodeHost): string | undefined {
+  for (const region of REGIONS) {
+    const evacuation = evacuationOf(node.replica, region);
+    if (evacuation === undefined) continue;
+    if (evacuation.phase !== "to") return `${name} has ${region} being restored`;
+    const left = node.replica.homed(region);
+    if (evacuationOf(node.replica, evacuation.heir) === undefined && left > 0)
+      return `${name} has ${left} users left in ${region}, which is evacuated`;
+  }
+  return undefined;
+}
+
 function notShowing(
   world: World,
   host: NodeHost,
@@ -63,6 +79,9 @@ function notShowing(
         return `${host.name} shows ${account.id} of ${user}, without a beat for ${(nowMs - account.beatMs).toFixed(0)} ms`;
       }
     }
+    const [one, other] = crowd(ledger.of(user).filter(({ id }) => shown.has(id)));
+    if (one !== undefined)
+      return `${host.name} shows ${one.id} and ${other?.id} of ${user}, of which one must go`;
     if (view !== undefined && host.node.replica.winner(user) === undefined)
       return `${host.name} knows of no region that has ${user}`;
     const preferred = view?.preferred ?? "automatic";
@@ -70,6 +89,17 @@ function notShowing(
       return `invariant 5: ${host.name} shows ${user} as preferring ${preferred}, which nobody asked for`;
   }
   return host.node.replica.contested.size > 0 ? `${host.name} has contested users` : undefined;
+}
+
+/** Two logins of which each leaves the other no room, if there are such. */
+function crowd(shown: readonly Account[]): readonly [Account?, Account?] {
+  for (const one of shown) {
+    const other = shown.find(
+      (another) => another !== one && leavesNoRoom(one, another) && leavesNoRoom(another, one),
+    );
+    if (other !== undefined) return [one, other];
+  }
+  return [];
 }
 
 /** The newest that was acknowledged, or one asked for since; any, where that is lost with the end of a log. */

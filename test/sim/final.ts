@@ -11,6 +11,9 @@ import { isHigher, readLog } from "../core/model.ts";
 import type { ModelLog } from "../core/model.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
+import { showsFact } from "../core/friend-checks.ts";
+import { factsOf, modelPair } from "../core/model-facts.ts";
+import type { Askers } from "./askers.ts";
 import { foldDiffers } from "./like-model.ts";
 import { REGIONS } from "./settings.ts";
 import type { Ledger } from "./ledger.ts";
@@ -46,7 +49,7 @@ async function verify(machine: Machine, { engine, name }: NodeHost): Promise<voi
 }
 
 /** The first thing wrong, or nothing. */
-export function finalFault(world: World, ledger: Ledger): string | undefined {
+export function finalFault(world: World, ledger: Ledger, askers: Askers): string | undefined {
   const { history } = world;
   const models = new Map<string, ModelLog>();
   const at = (region: Region, place: Place | undefined): ModelLog => {
@@ -74,7 +77,10 @@ export function finalFault(world: World, ledger: Ledger): string | undefined {
   for (const host of world.nodes) {
     const logs = REGIONS.map((region) => at(region, host.places.get(region)));
     const vector = REGIONS.map((region) => placeText(host.places.get(region))).join();
-    const fault = compared.has(vector) && !host.serves ? undefined : likeTheModel(host, logs, ledger);
+    const fault =
+      compared.has(vector) && !host.serves
+        ? undefined
+        : (likeTheModel(host, logs, ledger) ?? friendsFault(host, logs, askers, bereft));
     if (fault !== undefined) return fault;
     compared.add(vector);
   }
@@ -91,6 +97,25 @@ export function hasMoved(logs: readonly ModelLog[], user: UserId, targets: reado
   if (home !== undefined && (targets.includes(home.region) || isHigher(home.record.epoch, FIRST_EPOCH)))
     return true;
   return pendingOf(logs).some(({ command }) => command.kind === "claim" && command.user === user);
+}
+
+/** Invariants 1 and 4 of what users say of each other. */
+function friendsFault(
+  host: NodeHost,
+  logs: readonly ModelLog[],
+  { users, acknowledged }: Askers,
+  bereft: ReadonlySet<UserId>,
+): string | undefined {
+  const { replica } = host.node;
+  const facts = factsOf(logs);
+  for (const user of users)
+    for (const other of users)
+      if (!isDeepStrictEqual(replica.friends.pairOf(user, other), modelPair(facts, user, other)))
+        return `invariant 1: ${host.name} shows ${user} and ${other} otherwise than the model`;
+  const lost = acknowledged.find(
+    ({ fact, place }) => host.has(place) && !bereft.has(fact.user) && !showsFact(replica, fact),
+  );
+  return lost && `invariant 4: ${host.name} does not have ${JSON.stringify(lost.fact)}, acknowledged`;
 }
 
 /** Users of whom a lost end of some log spoke. */

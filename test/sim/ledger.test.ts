@@ -7,7 +7,11 @@ import { TTL_MS } from "./settings.ts";
 function standIns(...sessions: [region: string, device: string, beatMs: number][]): string[] {
   const ledger = new Ledger();
   const accounts = sessions.map(([region, device, beatMs], index) =>
-    ledger.opening(`s${index}`, "ann", region, device, "online", beatMs),
+    ledger.opening(
+      `s${index}`,
+      { user: "ann", region, device, platform: "", policy: "multi", status: "online" },
+      beatMs,
+    ),
   );
   return accounts.slice(-1).flatMap((last) => ledger.standIns(last, TTL_MS).map(({ id }) => id));
 }

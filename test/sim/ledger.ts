@@ -2,15 +2,28 @@
  * What clients asked for and were told: the independent model that the replicas are checked against. Rule: it is written by the
  * clients' own experience alone (requests made, answers got, beats accepted), never by looking into a node.
  */
-import type { Region, SessionId, SessionStatus, UserId } from "../../replicator/core/commands.ts";
+import type {
+  LoginPolicy,
+  Region,
+  SessionId,
+  SessionStatus,
+  UserId,
+} from "../../replicator/core/commands.ts";
 import type { Place } from "./history.ts";
 import { HEARTBEAT_MS, TTL_MS } from "./settings.ts";
 
-export interface Account {
-  readonly id: SessionId;
+/** What a client asked for when it logged in. */
+export interface Login {
   readonly user: UserId;
   readonly region: Region;
   readonly device: string;
+  readonly platform: string;
+  readonly policy: LoginPolicy;
+  readonly status: SessionStatus;
+}
+
+export interface Account extends Omit<Login, "status"> {
+  readonly id: SessionId;
   readonly openRequestedMs: number;
   /** What the acknowledgement named. */
   openAcked: Place | undefined;
@@ -42,24 +55,15 @@ export class Ledger {
   /** The acknowledged moves of each user to another home, and where they stand. */
   readonly moves = new Map<UserId, { readonly to: Region; readonly place: Place }[]>();
 
-  opening(
-    id: SessionId,
-    user: UserId,
-    region: Region,
-    device: string,
-    status: SessionStatus,
-    nowMs: number,
-  ): Account {
+  opening(id: SessionId, login: Login, nowMs: number): Account {
+    const { user, status } = login;
     const account: Account = {
+      ...login,
       id,
-      user,
-      region,
-      device,
       openRequestedMs: nowMs,
       openAcked: undefined,
       closeRequestedMs: undefined,
       closeAcked: undefined,
-      status,
       statusAcked: undefined,
       tentative: [],
       asked: new Set([status]),
@@ -99,10 +103,9 @@ export class Ledger {
     return this.rivals(account).length > 0;
   }
 
-  /** Other logins of the same device: each may have replaced this one. */
+  /** Other logins that leave this one no room: each may have ended it. */
   rivals(account: Account): Account[] {
-    if (account.device === "") return [];
-    return this.of(account.user).filter((one) => one !== account && one.device === account.device);
+    return this.of(account.user).filter((one) => one !== account && leavesNoRoom(one, account));
   }
 
   /** An implicit session that may have been renewed: which of the device's it was, its client is not told. */
@@ -113,8 +116,8 @@ export class Ledger {
   /** Of an implicit login the client is not told which session of its device it renews: each of these may be shown in place of it. */
   standIns(account: Account, nowMs: number): Account[] {
     if (account.device !== WEAK_DEVICE) return [];
-    return this.rivals(account).filter(
-      (one) => one.region === account.region && this.mayBeRenewed(one, nowMs),
+    return this.of(account.user).filter(
+      (one) => one !== account && one.region === account.region && this.mayBeRenewed(one, nowMs),
     );
   }
 
@@ -124,4 +127,11 @@ export class Ledger {
       return false;
     return nowMs - account.beatMs < TTL_MS - LEASE_SLACK_MS;
   }
+}
+
+/** Whether a login ends the other where that is there before it: by its device, or by its policy. */
+export function leavesNoRoom(login: Account, other: Account): boolean {
+  if (login.device !== "" && login.device === other.device) return true;
+  if (login.policy === "per-platform") return login.platform === other.platform;
+  return login.policy === "single";
 }

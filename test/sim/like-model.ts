@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Frame } from "../../replicator/core/commands.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
+import { keyIn } from "../core/model-facts.ts";
 import { readLog } from "../core/model.ts";
 import type { ModelLog } from "../core/model.ts";
 
@@ -24,5 +25,7 @@ export function foldDiffers(fold: Fold, log: ModelLog): string | undefined {
     if (!same) return `another record of ${user}`;
   }
   if (fold.table.size !== log.records.size) return "users the model has not";
+  const facts = new Map(fold.facts.all.map(({ fact }) => [keyIn(fact), fact]));
+  if (!isDeepStrictEqual(facts, new Map(log.facts))) return "other facts";
   return isDeepStrictEqual(fold.processed, log.processed) ? undefined : "another count of what is processed";
 }

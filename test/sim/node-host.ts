@@ -13,7 +13,7 @@ import { Engine } from "../../services/presence/engine.ts";
 import type { Core } from "../../services/presence/engine.ts";
 import { Presence } from "../../services/presence/presence.ts";
 import type { Process } from "./machine.ts";
-import { HEARTBEAT_MS, REGIONS, TTL_MS } from "./settings.ts";
+import { HEARTBEAT_MS, REGIONS, REHOME_LOGINS, TTL_MS } from "./settings.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { recordsDiffer } from "./like-model.ts";
@@ -165,6 +165,7 @@ export class NodeHost {
       random: () => world.nodeRandom.unit(),
       ttlMs: TTL_MS,
       heartbeatMs: HEARTBEAT_MS,
+      rehomeLogins: REHOME_LOGINS,
     });
   }
 

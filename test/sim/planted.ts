@@ -4,6 +4,7 @@
  */
 import type { Command, Frame, Region, UserId } from "../../replicator/core/commands.ts";
 import { FoldDigest } from "../../replicator/core/digest.ts";
+import { Facts, isFact } from "../../replicator/core/facts.ts";
 import { Fold } from "../../replicator/core/fold.ts";
 import { compareEpochs } from "../../replicator/core/homing.ts";
 import { LinkMatrix } from "../../replicator/core/matrix.ts";
@@ -57,6 +58,7 @@ function withCommands(frame: Frame, change: (command: Command) => Command): Fram
   return { ...frame, commands: frame.commands.map(change) };
 }
 
+const EMPTY_BOOKMARK = { kind: "bookmark", offset: "", count: 0 } as const;
 const nothing = (): (() => void) => () => undefined;
 
 export const PLANTS: readonly Plant[] = [
@@ -82,6 +84,20 @@ export const PLANTS: readonly Plant[] = [
       ];
       return () => restores.forEach((restore) => restore());
     },
+  },
+  {
+    name: "a lower word takes the place of a higher",
+    plant: () => replace(Facts.prototype, "refusal", () => () => undefined),
+  },
+  {
+    name: "a fact that was forwarded does not count at its home",
+    plant: () =>
+      refold((_fold, frame) =>
+        withCommands(frame, (command) => {
+          if (command.kind !== "accept" || !isFact(command.command)) return command;
+          return { ...command, command: { ...EMPTY_BOOKMARK, user: command.command.user } };
+        }),
+      ),
   },
   {
     name: "ignore a gap",
@@ -223,6 +239,29 @@ export const PLANTS: readonly Plant[] = [
                 replica === this.region && (state === "stalled" || state === "disconnected"),
             );
             for (const { origin } of lost) expireOne(this, origin);
+          },
+      ),
+  },
+  {
+    name: "a login from elsewhere kicks nobody",
+    plant: () =>
+      refold((_fold, frame) =>
+        withCommands(frame, (command) => {
+          if (command.kind !== "accept" || command.command.kind !== "open") return command;
+          const { session } = command.command;
+          return { ...command, command: { ...command.command, session: { ...session, policy: "multi" } } };
+        }),
+      ),
+  },
+  {
+    name: "the kicked is not told",
+    plant: () =>
+      replace(
+        LocalSessions.prototype,
+        "end",
+        (end) =>
+          function (this: LocalSessions, session, reason, by) {
+            if (reason !== "kicked") end.call(this, session, reason, by);
           },
       ),
   },

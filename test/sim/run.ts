@@ -3,6 +3,7 @@
  * every replica must show what the clients were told. Rule: a run is a function of its seed, its length and its planted bugs.
  */
 import type { Bugs } from "./bugs.ts";
+import { Askers } from "./askers.ts";
 import { Checks } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { unconverged } from "./converged.ts";
@@ -43,6 +44,7 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   world.start();
   const ledger = new Ledger();
   const clients = new Clients(world, ledger);
+  const askers = new Askers(world, () => clients.quiet);
   const checks = new Checks(world, ledger, clients);
   const incidents = new Incidents(world);
   await machine.run(Number.POSITIVE_INFINITY, events);
@@ -62,7 +64,7 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   const healedInMs = machine.failure === undefined ? machine.nowMs - healedAtMs : undefined;
   if (machine.failure === undefined) await verifyAll(world);
   if (machine.failure === undefined) {
-    const fault = checks.flips.left() ?? finalFault(world, ledger);
+    const fault = checks.flips.left() ?? finalFault(world, ledger, askers);
     if (fault !== undefined) machine.fail(fault);
   }
   return {
@@ -73,7 +75,12 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
     healedInMs,
     violation: machine.failure,
     fired: world.fired.counts,
-    counts: { ...clients.counts, ...checks.counts },
+    counts: { ...clients.counts, ...askers.counts, ...checks.counts, rehomed: rehomedBy(world) },
     trace: machine.recent,
   };
+}
+
+/** Users whom the nodes that are up gave over by themselves, each since its start. */
+function rehomedBy({ nodes }: World): number {
+  return nodes.reduce((sum, { presence }) => sum + (presence?.travellers.moved ?? 0), 0);
 }

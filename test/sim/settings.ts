@@ -9,6 +9,7 @@ export const REGIONS: readonly Region[] = ["cn", "eu", "us"];
 /** Shorter than in production, so that a run sees many of them. */
 export const TTL_MS = 4_000;
 export const HEARTBEAT_MS = 1_000;
+export const REHOME_LOGINS = 2;
 export const USERS = 50;
 
 /** Faults of the course of the world: something happens now and then, and lasts. */

@@ -81,7 +81,12 @@ export class WeakClients {
 
   #opening({ user, region }: WeakClient, host: NodeHost, answer: ReturnType<Presence["touch"]>): Account {
     const { machine } = this.#world;
-    const account = this.#ledger.opening(host.lastMinted, user, region, WEAK_DEVICE, "online", machine.nowMs);
+    const login = { user, region, device: WEAK_DEVICE, platform: "" };
+    const account = this.#ledger.opening(
+      host.lastMinted,
+      { ...login, policy: "multi", status: "online" },
+      machine.nowMs,
+    );
     this.counts.touchOpens += 1;
     machine.trace(() => `touch opens ${account.id} of ${user} in ${region}`);
     void this.#opened(account, answer);

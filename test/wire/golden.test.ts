@@ -24,7 +24,7 @@ describe("golden vectors of version 1", () => {
 
   it("cover every kind of command, each user-command also within a forward and an accept", () => {
     const covered = new Set(GOLDEN_V1.flatMap(({ frame }) => frame.commands.map(name)));
-    const userKinds = ["open", "update", "close", "prefer", "claim"];
+    const userKinds = ["open", "update", "close", "prefer", "claim", "stance", "read", "bookmark"];
     const wrapped = ["forward", "accept"].flatMap((kind) => userKinds.map((inner) => `${kind} ${inner}`));
     const plain = Object.keys(KIND).filter((kind) => kind !== "forward" && kind !== "accept");
     expect([...covered].toSorted()).toEqual([...plain, ...wrapped].toSorted());

@@ -17,9 +17,15 @@ import {
   PREFERRED_STATUSES,
   type Region,
   type Release,
+  LOGIN_POLICIES,
   SESSION_STATUSES,
   type SettingCommand,
   type Update,
+  STANCE_WORDS,
+  type Bookmark,
+  type Fact,
+  type Read,
+  type Stance,
   type UserCommand,
 } from "../../replicator/core/commands.ts";
 import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
@@ -35,6 +41,7 @@ export const OPEN: Open = {
     region: "cn",
     device: "web",
     platform: "web",
+    policy: "multi",
     status: "online",
     state: "",
     sinceMs: NOW_MS + 2,
@@ -62,6 +69,17 @@ export const CLAIM: Claim = {
   preferred: "busy",
   untilMs: NOW_MS + 60_000,
 };
+export const ASKED: Stance = {
+  kind: "stance",
+  user: OPEN.user,
+  other: "user-00043",
+  word: "asked",
+  round: 1,
+  message: "lunch? – 一起吃饭",
+  atMs: NOW_MS,
+};
+export const READ: Read = { kind: "read", user: "user-00043", other: OPEN.user, round: 1 };
+export const BOOKMARK: Bookmark = { kind: "bookmark", user: "user-00043", offset: "cn:812", count: 3 };
 export const RELEASE: Release = { kind: "release", user: OPEN.user, to: "us" };
 export const FORWARD: Forward = { kind: "forward", to: "us", command: OPEN };
 export const ACCEPT: Accept = {
@@ -145,6 +163,26 @@ export const regionName = fc
   .tuple(id("abcdefghijklmnopqrstuvwxyz", 1), id("abcxyz019-", LIMITS.regionBytesMax - 1, 0))
   .map(([first, rest]) => first + rest);
 
+export const arbitraryFact: fc.Arbitrary<Fact> = fc.oneof(
+  fc
+    .record({
+      user,
+      other: user,
+      word: fc.constantFrom(...STANCE_WORDS),
+      round: safeFrom0,
+      message: text(LIMITS.friendMessageBytesMax),
+      atMs: safe,
+    })
+    .map((one) => ({ kind: "stance" as const, ...one, message: one.word === "asked" ? one.message : "" })),
+  fc.record({ kind: fc.constant("read" as const), user, other: user, round: safeFrom0 }),
+  fc.record({
+    kind: fc.constant("bookmark" as const),
+    user,
+    offset: text(64),
+    count: safeFrom0,
+  }),
+);
+
 export function arbitraryUserCommand(
   region: fc.Arbitrary<Region>,
   committedAtMs: number,
@@ -157,11 +195,13 @@ export function arbitraryUserCommand(
     region,
     device: text(LIMITS.deviceBytesMax),
     platform: text(LIMITS.platformBytesMax),
+    policy: fc.constantFrom(...LOGIN_POLICIES),
     status,
     state,
     sinceMs,
   });
   return fc.oneof(
+    arbitraryFact,
     fc.record({ kind: fc.constant("open" as const), user, session: whole }),
     fc.record({ kind: fc.constant("update" as const), user, session, status, state }),
     fc.record({

@@ -1,7 +1,7 @@
 /** Snapshots that tests start from, and arbitrary ones for properties: everything the format can say. */
 import * as fc from "fast-check";
 import { DIGEST_BYTES } from "../../replicator/core/digest.ts";
-import { PREFERRED_STATUSES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
+import { PREFERRED_STATUSES, LOGIN_POLICIES, SESSION_STATUSES } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { FoldState, RecordState, SnapshotPart } from "../../replicator/core/snapshot.ts";
 import {
@@ -10,6 +10,10 @@ import {
   type SnapshotFault,
 } from "../../replicator/wire/snapshot-stream.ts";
 import {
+  ASKED,
+  BOOKMARK,
+  READ,
+  arbitraryFact,
   arbitraryUserCommand,
   logId,
   regionName,
@@ -38,6 +42,7 @@ export const FOLD: FoldState = {
   ]),
   audit: [],
   users: 2,
+  facts: 0,
   sums: new Uint8Array(DIGEST_BYTES).fill(7),
 };
 
@@ -53,6 +58,7 @@ export function recordOf(index: number): RecordState {
         region: "cn",
         device: "web",
         platform: "web",
+        policy: "multi",
         status: "online",
         state: "",
         sinceMs: 1_767_225_600_000 + ((index * 7919) % 3_600_000),
@@ -65,7 +71,13 @@ export function recordOf(index: number): RecordState {
 }
 
 export const PARTS: readonly SnapshotPart[] = [
-  { kind: "head", folds: [FOLD, { ...FOLD, region: "us", logId: "UsLog1", users: 0 }] },
+  {
+    kind: "head",
+    folds: [
+      { ...FOLD, facts: 3 },
+      { ...FOLD, region: "us", logId: "UsLog1", users: 0 },
+    ],
+  },
   {
     kind: "pending",
     pendings: [
@@ -88,6 +100,7 @@ export const PARTS: readonly SnapshotPart[] = [
     region: "cn",
     records: [{ ...recordOf(2), movedTo: "us", sessions: [], lastSeenMs: 5 }],
   },
+  { kind: "facts", region: "cn", facts: [ASKED, READ, BOOKMARK] },
   { kind: "end" },
 ];
 
@@ -114,6 +127,7 @@ const session = fc.record({
   region: regionName,
   device: text(LIMITS.deviceBytesMax),
   platform: text(LIMITS.platformBytesMax),
+  policy: fc.constantFrom(...LOGIN_POLICIES),
   status: fc.constantFrom(...SESSION_STATUSES),
   state: text(LIMITS.stateBytesMax),
   sinceMs: safe,
@@ -132,7 +146,7 @@ const record: fc.Arbitrary<RecordState> = fc.record({
 
 const kept = setting.chain((rest) => safe.map((atMs) => ({ ...rest, atMs })));
 
-function arbitraryFold(region: string, users: number): fc.Arbitrary<FoldState> {
+function arbitraryFold(region: string, users: number, facts: number): fc.Arbitrary<FoldState> {
   return fc.record({
     region: fc.constant(region),
     logId: fc.oneof(fc.constant(""), logId),
@@ -147,6 +161,7 @@ function arbitraryFold(region: string, users: number): fc.Arbitrary<FoldState> {
       .map((settings) => new Map(settings.map((one) => [one.key, one]))),
     audit: fc.array(kept, { maxLength: 3 }),
     users: fc.constant(users),
+    facts: fc.constant(facts),
     sums,
   });
 }
@@ -173,19 +188,25 @@ export const arbitrarySnapshot: fc.Arbitrary<readonly SnapshotPart[]> = fc
   .record({
     regions: fc.uniqueArray(regionName, { maxLength: 3 }),
     pendings: fc.array(fc.array(pending, { maxLength: 3 }), { maxLength: 2 }),
+    facts: fc.array(arbitraryFact, { maxLength: 3 }),
   })
-  .chain(({ regions, pendings }) =>
+  .chain(({ regions, pendings, facts }) =>
     fc
       .tuple(...regions.map(() => fc.array(fc.array(record, { maxLength: 3 }), { maxLength: 2 })))
       .chain((batches) => {
         const users = batches.map((ofRegion) => ofRegion.flat().length);
-        const folds = fc.tuple(...regions.map((region, index) => arbitraryFold(region, users[index] ?? 0)));
+        const folds = fc.tuple(
+          ...regions.map((region, index) =>
+            arbitraryFold(region, users[index] ?? 0, index === 0 ? facts.length : 0),
+          ),
+        );
         return folds.map((all): readonly SnapshotPart[] => [
           { kind: "head", folds: all },
           ...pendings.map((some) => ({ kind: "pending" as const, pendings: some })),
           ...regions.flatMap((region, index) =>
             (batches[index] ?? []).map((records) => ({ kind: "records" as const, region, records })),
           ),
+          ...regions.slice(0, 1).map((region) => ({ kind: "facts" as const, region, facts })),
           { kind: "end" },
         ]);
       }),

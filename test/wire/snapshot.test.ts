@@ -6,6 +6,7 @@ import { LIMITS } from "../../replicator/core/limits.ts";
 import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
 import { PART_BYTES_MAX, SnapshotWriter } from "../../replicator/wire/snapshot-writer.ts";
 import { encodeSnapshot, SnapshotDecoder } from "../../replicator/wire/snapshot-stream.ts";
+import { ASKED } from "./samples.ts";
 import { testSeed } from "./seed.ts";
 import { arbitrarySnapshot, decoded, encoded, FOLD, PARTS, recordOf } from "./snapshot-samples.ts";
 
@@ -188,7 +189,7 @@ describe("a decoder refuses", () => {
     ["a part after the end", /^malformed: it goes on/, [EMPTY_HEAD, framed(1, END), framed(2, END)]],
     ["an end without a head", /^malformed: it does not begin with a head/, [framed(0, END)]],
     ["a second head", /^malformed: a second head/, [EMPTY_HEAD, framed(1, [1, 0])]],
-    ["a part of the future", /^malformed: part: no such part/, [framed(0, [5])]],
+    ["a part of the future", /^malformed: part: no such part/, [framed(0, [7])]],
     ["a byte after a part", /^malformed: part: goes on after its end/, [framed(0, [1, 0, 0])]],
     ["seventeen folds", /^malformed: fold count: too many/, [framed(0, [1, 17])]],
     ["fewer folds than counted", /^malformed: region: ends too early/, [framed(0, [1, 1])]],
@@ -211,6 +212,21 @@ describe("a decoder refuses", () => {
       "fewer records than the head says",
       /^malformed: fewer records than its head says/,
       [framed(0, [...headOf(0, 0, 0, 0, 1), ...sums]), framed(1, END)],
+    ],
+    [
+      "facts of a fold that is not in the head",
+      /^malformed: more facts than its head says/,
+      [EMPTY_HEAD, framed(1, [6, 1, 0, 0, 0, 0, 1, 97, 16, 1, 97, 1, 98, 1])],
+    ],
+    [
+      "fewer facts than the head says",
+      /^malformed: fewer facts than its head says/,
+      [framed(0, [5, ...headOf(0, 0, 0, 0, 0).slice(1), 1, ...sums]), framed(1, END)],
+    ],
+    [
+      "a record among facts",
+      /^malformed: kind: no fact/,
+      [EMPTY_HEAD, framed(1, [6, 1, 0, 0, 0, 0, 1, 97, 1, 1, 97, 1, 98, 1])],
     ],
     [
       "four billion records",
@@ -258,6 +274,7 @@ it("encoding refuses, by throwing, what decoding would", () => {
     },
     { kind: "records", region: "cn", records: [{ ...recordOf(1), sessions: many }] },
     { kind: "records", region: "CN", records: [] },
+    { kind: "facts", region: "cn", facts: [{ ...ASKED, word: "accepted" }] },
     { kind: "records", region: "cn", records: [{ ...recordOf(1), user: "no spaces" }] },
   ];
   for (const part of bad)

@@ -57,7 +57,7 @@ export function decisionRoutes(app: Scope, { service, gates, now }: RouteContext
       }
       const untilMs = expiresInSeconds === undefined ? undefined : now() + expiresInSeconds * 1_000;
       const key = switchKey(request.params.class);
-      const decided = await service.decide(key, switchValue(open, untilMs), BY, checked(reason));
+      const decided = await service.decide(key, switchValue(open, untilMs), BY, checkedReason(reason));
       const token = formatToken(unwrap(decided).token);
       return reply.code(200).header(TOKEN_HEADER, token).send({ token });
     },
@@ -86,7 +86,7 @@ export function decisionRoutes(app: Scope, { service, gates, now }: RouteContext
         });
       }
       const value = writtenOff ? WRITTEN_OFF : KEPT;
-      const decided = await service.decide(peerKey(region), value, BY, checked(reason));
+      const decided = await service.decide(peerKey(region), value, BY, checkedReason(reason));
       const token = formatToken(unwrap(decided).token);
       return reply.code(200).header(TOKEN_HEADER, token).send({ token });
     },
@@ -110,7 +110,7 @@ export function decisionRoutes(app: Scope, { service, gates, now }: RouteContext
 }
 
 /** The schema counts characters, the log bytes. */
-function checked(reason: string): string {
+export function checkedReason(reason: string): string {
   if (Buffer.byteLength(reason) <= LIMITS.reasonBytesMax) return reason;
   const message = `must be at most ${LIMITS.reasonBytesMax} bytes in UTF-8`;
   throw invalidRequest([{ in: "body", pointer: "/reason", message }]);

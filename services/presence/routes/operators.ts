@@ -4,6 +4,7 @@
 import { formatToken } from "../../../replicator/core/token.ts";
 import { regionsAnswer, replicationAnswer } from "../answers.ts";
 import { TOKEN_HEADER } from "../reading.ts";
+import { Regions } from "../evacuation-schemas.ts";
 import * as schemas from "../schemas.ts";
 import type { RouteContext, Scope } from "./scope.ts";
 
@@ -52,13 +53,13 @@ export function operatorRoutes(app: Scope, { service }: RouteContext): void {
         tags,
         summary: "Every region, with what this node knows of it",
         querystring: schemas.NoQuery,
-        response: { 200: schemas.Regions },
+        response: { 200: Regions },
       },
     },
     (_request, reply) => {
       reply
         .code(200)
-        .send(regionsAnswer(service.region, service.regions, service.occupancy(), service.settings()));
+        .send(regionsAnswer(service, service.occupancy(), service.settings(), service.evacuations()));
     },
   );
 }

@@ -1,9 +1,11 @@
 /**
- * The reads: one presence, many, everybody online, and the counts. All answer from this node's memory.
+ * The reads: one presence, many, everybody online, and the counts. All answer from this node's memory, but for users of whom it has not in
+ * time what the read asks for.
  */
+import { defined } from "../../../replicator/core/assert.ts";
 import { presenceAnswer } from "../answers.ts";
 import { Refusal } from "../problems.ts";
-import { settle } from "../reading.ts";
+import { readUsers, settle } from "../reading.ts";
 import * as schemas from "../schemas.ts";
 import type { RouteContext, Scope } from "./scope.ts";
 import { assertKnownRegion } from "./sessions.ts";
@@ -25,9 +27,9 @@ export function readRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const consistency = await settle(service, request, reply);
-      const presence = presenceAnswer(service.presence(request.params.user));
-      return reply.code(200).send({ ...presence, consistency });
+      const { presences, consistency } = await readUsers(service, [request.params.user], request, reply);
+      const presence = defined(presences[0], "who was asked about is answered");
+      return reply.code(200).send({ ...presenceAnswer(presence), consistency });
     },
   );
 
@@ -44,9 +46,8 @@ export function readRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const consistency = await settle(service, request, reply);
-      const presences = request.body.users.map((user) => presenceAnswer(service.presence(user)));
-      return reply.code(200).send({ presences, consistency });
+      const { presences, consistency } = await readUsers(service, request.body.users, request, reply);
+      return reply.code(200).send({ presences: presences.map(presenceAnswer), consistency });
     },
   );
 }

@@ -23,11 +23,7 @@ export function sessionRoutes(app: Scope, { service, operations }: RouteContext)
       },
     },
     async (request, reply) => {
-      const { policy = "multi", state, ...input } = request.body;
-      if (policy !== "multi") {
-        const detail = `The policy ${policy} is not supported yet; only multi is.`;
-        throw new Refusal({ name: "unsupported-policy", detail });
-      }
+      const { state, ...input } = request.body;
       if (input.home !== undefined) assertKnownRegion(service.regions, input.home, "home");
       const opened = unwrap(
         await service.openSession({ ...input, ...(state !== undefined && { state: stateText(state) }) }),

@@ -1,10 +1,11 @@
 /**
  * What concerns all sessions of one user: their list, force logout, and the preferred status.
  */
+import { defined } from "../../../replicator/core/assert.ts";
 import { acknowledged } from "../acknowledge.ts";
 import { userSessionsAnswer } from "../answers.ts";
 import { invalidRequest, unwrap } from "../problems.ts";
-import { settle, TOKEN_HEADER } from "../reading.ts";
+import { readUsers, TOKEN_HEADER } from "../reading.ts";
 import * as schemas from "../schemas.ts";
 import type { RouteContext, Scope } from "./scope.ts";
 
@@ -66,8 +67,8 @@ export function userReadRoutes(app: Scope, { service }: RouteContext): void {
       },
     },
     async (request, reply) => {
-      const consistency = await settle(service, request, reply);
-      const view = service.presence(request.params.user);
+      const { presences, consistency } = await readUsers(service, [request.params.user], request, reply);
+      const view = defined(presences[0], "who was asked about is answered");
       return reply.code(200).send(userSessionsAnswer(view, consistency));
     },
   );

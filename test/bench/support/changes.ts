@@ -74,6 +74,7 @@ export class Changes {
         region: this.#region,
         device,
         platform: device,
+        policy: "multi",
         status: "online",
         state: "",
         sinceMs: Date.now(),

@@ -44,6 +44,7 @@ function openOf(region: string, index: number): Open {
       region,
       device: "web",
       platform: "web",
+      policy: "multi",
       status: "online",
       state: "",
       sinceMs: Date.now(),

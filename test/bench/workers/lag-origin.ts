@@ -85,7 +85,16 @@ function nextChange(region: string, users: number): Open | Update {
   return {
     kind: "open",
     user,
-    session: { session, region, device: "web", platform: "web", status: "online", state, sinceMs },
+    session: {
+      session,
+      region,
+      device: "web",
+      platform: "web",
+      policy: "multi",
+      status: "online",
+      state,
+      sinceMs,
+    },
   };
 }
 

@@ -203,6 +203,18 @@ describe("a node", { timeout: 60_000 }, () => {
     await operations.verify({ repair: true });
     expect(presence.node.replica.fold("cn")?.homed("user7")?.preferred).toBe("automatic");
   });
+
+  it("verifies what users say of each other too", async () => {
+    await twoRegions();
+    const { presence, engine } = regions.node("us");
+    const operations = operationsOf(engine);
+    presence.node.replica.restoreFact("cn", { kind: "read", user: "user7", other: "user8", round: 1 });
+    expect(await operations.verify({ repair: true })).toMatchObject({
+      ok: true,
+      value: { differences: [{ region: "cn", user: "user7" }] },
+    });
+    expect(presence.node.replica.friends.readOf("user7", "user8")).toBe(0);
+  });
 });
 
 describe("a write with ack=peer", { timeout: 60_000 }, () => {

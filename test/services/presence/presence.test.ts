@@ -320,7 +320,7 @@ describe("reads", () => {
     const bench = new Bench().caughtUp();
     await bench.settle();
     const token = new Map([["us", { logId: logOf("us"), position: 1 }]]);
-    const reading = bench.presence.consistency({ token, waitMs: 60_000 });
+    const reading = bench.presence.consistency({ mode: "token", token, waitMs: 60_000 });
     bench.peer("us", open("ann", "x", "us"));
     expect(valueOf(await reading)).toMatchObject({ satisfied: true, applied: { us: 1 } });
     expect(bench.status("ann")).not.toBe("offline");

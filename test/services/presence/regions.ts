@@ -2,6 +2,9 @@
 import pino from "pino";
 import type { Region } from "../../../replicator/core/commands.ts";
 import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts";
+import { openHeadDesk } from "../../../replicator/head-desk.ts";
+import { openReadDesk } from "../../../replicator/read-desk.ts";
+import type { ReadDesk } from "../../../replicator/read-desk.ts";
 import { startReplicator } from "../../../replicator/replicator.ts";
 import type { RunningReplicator } from "../../../replicator/replicator.ts";
 import { startNode } from "../../../services/presence/node.ts";
@@ -18,11 +21,13 @@ export class Regions {
   readonly #servers: ReadonlyMap<Region, MemoryServer>;
   readonly #nodes = new Map<Region, RunningNode>();
   readonly #replicators = new Map<Region, RunningReplicator>();
-  readonly #keep: NodeOptions["keep"];
+  readonly #more: Partial<NodeOptions>;
+  readonly #closing: (() => void)[] = [];
 
-  constructor(names: readonly Region[], keep: NodeOptions["keep"] = {}) {
+  /** `more` is for each node. */
+  constructor(names: readonly Region[], keep: NodeOptions["keep"] = {}, more: Partial<NodeOptions> = {}) {
     this.names = names;
-    this.#keep = keep;
+    this.#more = { ...more, keep };
     this.#servers = new Map(names.map((name) => [name, new MemoryServer()]));
   }
 
@@ -51,7 +56,7 @@ export class Regions {
       logger: this.#logger(region),
       keys: [],
       http: { host: "127.0.0.1", port: 0 },
-      ...(this.#keep === undefined ? {} : { keep: this.#keep }),
+      ...this.#more,
     });
     this.#nodes.set(region, node);
   }
@@ -77,7 +82,19 @@ export class Regions {
     this.#replicators.delete(region);
   }
 
+  /** From now on the region's replicator answers and carries what nodes ask, but copies nothing: its nodes lag. */
+  async onlyAsks(region: Region): Promise<ReadDesk> {
+    await this.stopReplicator(region);
+    const local = new MemoryLogStore(this.server(region));
+    const others = this.names.filter((name) => name !== region);
+    const peers = new Map(others.map((peer) => [peer, new MemoryLogStore(this.server(peer))]));
+    const desk = openReadDesk({ region, local, peers });
+    this.#closing.push(openHeadDesk({ region, local, peers }), () => desk.close());
+    return desk;
+  }
+
   async stop(): Promise<void> {
+    for (const close of this.#closing.splice(0)) close();
     for (const region of this.names) await this.stopReplicator(region);
     for (const region of this.names) await this.stopNode(region);
   }

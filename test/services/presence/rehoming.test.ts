@@ -94,7 +94,7 @@ describe("the home", () => {
     bench.log.push([accept("us", 0, 1, claim)]);
     bench.fold();
     valueOf(await moving);
-    expect(bench.presence.presence("ann")).toMatchObject({ home: "cn", epoch });
+    expect(bench.presence.node.replica.view("ann")).toMatchObject({ home: "cn", epoch });
   });
 
   it("cannot say what came of it while the release is not folded", async () => {

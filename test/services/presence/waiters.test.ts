@@ -1,4 +1,4 @@
-/** Waiting for a token: satisfied only when all of it is applied, bounded in time and in number, honest about what is missing. */
+/** Waiting for a token: satisfied only when all of it is applied, bounded in time and in number. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import type { Token } from "../../../replicator/core/token.ts";
@@ -10,11 +10,7 @@ function at(entries: Record<string, [string, number]>): Token {
 
 let applied = at({});
 let ms = 0;
-let waiters = new Waiters("cn", clock, () => applied);
-
-function clock(): { monoMs: number; wallMs: number } {
-  return { monoMs: ms, wallMs: ms };
-}
+let waiters = new Waiters(() => applied);
 
 async function pass(byMs: number): Promise<void> {
   ms += byMs;
@@ -25,7 +21,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   applied = at({ cn: ["a", 10], us: ["b", 5] });
   ms = 0;
-  waiters = new Waiters("cn", clock, () => applied);
+  waiters = new Waiters(() => applied);
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -84,44 +80,5 @@ describe("a wait", () => {
       new Set(["satisfied"]),
     );
     expect(waiters.size).toBe(0);
-  });
-});
-
-describe("the answer", () => {
-  it("without a token is satisfied, in mode any", async () => {
-    expect(await waiters.consistency({ waitMs: 1_000 })).toEqual({
-      ok: true,
-      value: { mode: "any", satisfied: true, waitedMs: 0, servedBy: "cn", applied: { cn: 10, us: 5 } },
-    });
-  });
-
-  it("says how long it waited and what is missing", async () => {
-    const answer = waiters.consistency({ token: at({ us: ["b", 8] }), waitMs: 300 });
-    await pass(300);
-    expect(await answer).toMatchObject({
-      ok: true,
-      value: { mode: "token", satisfied: false, waitedMs: 300, missing: { us: 3 } },
-    });
-  });
-
-  it("of a satisfied token has nothing missing", async () => {
-    const answer = await waiters.consistency({ token: at({ us: ["b", 5] }), waitMs: 0 });
-    expect(answer).toMatchObject({ ok: true, value: { satisfied: true } });
-    expect(answer.ok && "missing" in answer.value).toBe(false);
-  });
-
-  it("a replaced log is a problem that names the region", async () => {
-    expect(await waiters.consistency({ token: at({ us: ["z", 1] }), waitMs: 0 })).toMatchObject({
-      ok: false,
-      problem: { name: "token-log-replaced", members: { region: "us" } },
-    });
-  });
-
-  it("too many waiters is a problem that says when to try again", async () => {
-    for (let n = 0; n < LIMITS.waitersMax; n++) void waiters.wait(at({ us: ["b", 6] }), 1_000);
-    expect(await waiters.consistency({ token: at({ us: ["b", 6] }), waitMs: 1 })).toMatchObject({
-      ok: false,
-      problem: { name: "overloaded", retryAfterSeconds: 1 },
-    });
   });
 });

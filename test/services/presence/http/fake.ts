@@ -10,6 +10,8 @@ import { buildGates, type Gates, type Load } from "../../../../services/presence
 import type {
   Bounds,
   Counters,
+  EvacuationPlan,
+  RegionView,
   NodeStatus,
   PresenceService,
   PresenceView,
@@ -123,6 +125,9 @@ export const COUNTERS: Counters = {
   reconciled: { reopened: 1, orphaned: 2 },
   integrity: { compared: 9, mismatches: 1, corrupt: 2, resyncs: 1 },
   snapshots: { taken: 3, failed: 1, bytes: 4_000 },
+  rehomed: 6,
+  reads: { atOnce: 40, waited: 4, home: 2, unsatisfied: 1 },
+  relayed: { asked: 5, served: 2, full: 1, strange: 0, answered: 3, declined: 1, malformed: 0 },
 };
 
 export const BOUNDS: Bounds = {
@@ -131,6 +136,23 @@ export const BOUNDS: Bounds = {
   refused: { sessions: 3, heap: 4 },
   stalls: 2,
   stalledMs: 1_500,
+};
+
+export const PLAN: EvacuationPlan = {
+  users: 7,
+  sessions: 3,
+  positions: { cn: 900, us: 40 },
+  late: [{ origin: "us", replica: "cn", state: "stalled", reason: "no frame", eventsBehind: null }],
+  refusals: [{ reason: "heir-behind", detail: "us does not hear", canForce: true }],
+};
+export const EVACUATING: RegionView = {
+  state: "evacuating",
+  homes: 5,
+  nodes: ["cn-1"],
+  usersLeft: 5,
+  to: "us",
+  decision: { key: "evacuation", value: "to us since 4", by: "operator", reason: "drill", atMs: AT_MS },
+  untilMs: AT_MS,
 };
 
 export const OPERATIONS: NodeOperations = {
@@ -187,16 +209,22 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
         us: { users: 1, sessions: 2, freshness: "stale" },
       },
     }),
-    consistency: async ({ token }) => ({
+    consistency: async ({ mode }) => ({
       ok: true,
       value: {
-        mode: token === undefined ? "any" : "token",
+        mode,
         satisfied: true,
         waitedMs: 0,
         servedBy: "cn",
         applied: { cn: 900, us: 40 },
       },
     }),
+    read: async (users, options) => {
+      const met = await service.consistency(options);
+      if (!met.ok) return met;
+      const presences = users.map((user) => service.presence(user));
+      return { ok: true, value: { presences, consistency: met.value, applied: service.applied() } };
+    },
     replication: () => ({
       region: "cn",
       applied: { cn: { logId: "logA", position: 900 }, us: { logId: "logB", position: 40 } },
@@ -209,6 +237,19 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
     settings: () => new Map(),
     audit: () => [],
     decide: async () => ({ ok: true, value: { token: TOKEN } }),
+    evacuate: async ({ dryRun }) => ({
+      ok: true,
+      value: { plan: PLAN, evacuation: EVACUATING, ...(dryRun ? {} : { token: TOKEN }) },
+    }),
+    restore: async () => ({
+      ok: true,
+      value: { plan: PLAN, evacuation: { ...EVACUATING, state: "restoring" }, token: TOKEN },
+    }),
+    evacuations: () =>
+      new Map<string, RegionView>([
+        ["cn", EVACUATING],
+        ["us", { state: "home", homes: 2, nodes: [] }],
+      ]),
     bounds: () => BOUNDS,
     health: () => [
       { name: "log", ok: true, detail: "appending" },
@@ -220,8 +261,8 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
   const service = new Proxy(answers, {
     get(target, name, receiver) {
       const value: unknown = Reflect.get(target, name, receiver);
-      // Being asked whether it is ready is no call: it answers nothing about users.
-      if (typeof value !== "function" || name === "ready") return value;
+      // Being asked whether it is ready is no call: it answers nothing about users. A read is the calls that it is made of.
+      if (typeof value !== "function" || name === "ready" || name === "read") return value;
       return (...args: unknown[]): unknown => {
         calls.push([String(name), ...args]);
         return Reflect.apply(value, target, args);

@@ -100,6 +100,17 @@ describe("values", () => {
     const seen = await scrape();
     expect(valuesOf(seen, "rollcall_sessions")).toEqual({ "": 5 });
     expect(valuesOf(seen, "rollcall_users_online")).toEqual({ 'region="cn"': 2, 'region="us"': 1 });
+    expect(valuesOf(seen, "rollcall_users_rehomed_total")).toEqual({ "": 6 });
+    expect(valuesOf(seen, "rollcall_reads_total")).toEqual({
+      'met="at-once"': 40,
+      'met="waited"': 4,
+      'met="home"': 2,
+      'met="unsatisfied"': 1,
+    });
+    expect(valuesOf(seen, "rollcall_relayed_reads_total")).toMatchObject({
+      'result="served"': 2,
+      'result="declined"': 1,
+    });
     expect(valuesOf(seen, "rollcall_sessions_ended_total")).toMatchObject({ 'reason="logout"': 2 });
     expect(valuesOf(seen, "rollcall_build_info")).toEqual({ 'version="1.2.3",region="cn"': 1 });
     expect(valuesOf(seen, "rollcall_replication_errors_total")).toEqual({ 'reason="checksum"': 1 });

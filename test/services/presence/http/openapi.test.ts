@@ -22,6 +22,8 @@ const OPERATIONS = [
   "patch /v1/sessions/{session}",
   "post /v1/heartbeats",
   "post /v1/presence",
+  "post /v1/regions/{region}/evacuate",
+  "post /v1/regions/{region}/restore",
   "post /v1/sessions",
   "post /v1/sessions/{session}/heartbeat",
   "post /v1/snapshots",

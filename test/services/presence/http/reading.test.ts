@@ -1,7 +1,8 @@
 /** The reads: shapes, order, paging, and what consistency was asked for and how it was met. */
 import { describe, expect, test } from "vitest";
 
-import type { Consistency } from "../../../../services/presence/service.ts";
+import { LIMITS } from "../../../../replicator/core/limits.ts";
+import type { Consistency, ReadOptions } from "../../../../services/presence/service.ts";
 import { APPLIED_TEXT, AT, gatesUnder, node, plainNode, OFFLINE, ONLINE, TOKEN, TOKEN_TEXT } from "./fake.ts";
 
 const CONSISTENCY = {
@@ -133,6 +134,26 @@ describe("answers", () => {
   });
 });
 
+test("what another region answered is told as it is, with that region's vector as the token", async () => {
+  const applied = new Map([["cn", { logId: "logA", position: 950 }]]);
+  const consistency = {
+    mode: "token",
+    satisfied: true,
+    waitedMs: 80,
+    servedBy: "home:us",
+    applied: { cn: 950 },
+  } as const;
+  const { app } = node({
+    read: async () => ({ ok: true, value: { presences: [ONLINE], consistency, applied } }),
+  });
+  for (const [method, url] of READS.slice(0, 3)) {
+    const answer = await app.inject(read(method, url, { "rollcall-token": TOKEN_TEXT }));
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json().consistency).toEqual(consistency);
+    expect(answer.headers["rollcall-token"]).toBe("1.cn:logA:950");
+  }
+});
+
 describe("GET /v1/online", () => {
   test("a page and its cursor", async () => {
     const { app, calls } = plainNode();
@@ -171,11 +192,11 @@ describe.each(READS)("%s %s", (method, url) => {
     expect(answer.statusCode).toBe(200);
     expect(answer.headers["rollcall-token"]).toBe(APPLIED_TEXT);
     expect(answer.json().consistency).toEqual(CONSISTENCY);
-    expect(calls[0]).toEqual(["consistency", { waitMs: 0 }]);
+    expect(calls[0]).toEqual(["consistency", { mode: "any" }]);
   });
 
   test("takes the token in the header or in the query, or in both if it is the same", async () => {
-    const asked = ["consistency", { token: TOKEN, waitMs: 0 }];
+    const asked = ["consistency", { mode: "token", token: TOKEN, waitMs: 0 }];
     const header = { "rollcall-token": TOKEN_TEXT };
     for (const request of [
       read(method, url, header),
@@ -194,7 +215,20 @@ describe.each(READS)("%s %s", (method, url) => {
   test("consistency=any does not wait for a token it carries", async () => {
     const { app, calls } = plainNode();
     await app.inject(read(method, `${url}?consistency=any&waitMs=9`, { "rollcall-token": TOKEN_TEXT }));
-    expect(calls[0]).toEqual(["consistency", { waitMs: 0 }]);
+    expect(calls[0]).toEqual(["consistency", { mode: "any" }]);
+  });
+
+  test.each<[string, ReadOptions]>([
+    ["consistency=bounded&maxStalenessMs=5", { mode: "bounded", maxStalenessMs: 5, waitMs: 0 }],
+    ["maxStalenessMs=0&waitMs=7", { mode: "bounded", maxStalenessMs: 0, waitMs: 7 }],
+    ["consistency=latest", { mode: "latest", waitMs: LIMITS.latestWaitMs }],
+    [`consistency=latest&waitMs=9&token=${TOKEN_TEXT}`, { mode: "latest", token: TOKEN, waitMs: 9 }],
+  ])("%s asks for that", async (query, options) => {
+    const { app, calls } = plainNode();
+    const answer = await app.inject(read(method, `${url}?${query}`));
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json().consistency).toMatchObject({ mode: options.mode });
+    expect(calls[0]).toEqual(["consistency", options]);
   });
 
   test("an unmet token is an answer that says what is missing", async () => {
@@ -210,7 +244,7 @@ describe.each(READS)("%s %s", (method, url) => {
     const answer = await app.inject(read(method, `${url}?waitMs=250&token=${TOKEN_TEXT}`));
     expect(answer.statusCode).toBe(200);
     expect(answer.json().consistency).toEqual(met);
-    expect(calls[0]).toEqual(["consistency", { token: TOKEN, waitMs: 250 }]);
+    expect(calls[0]).toEqual(["consistency", { mode: "token", token: TOKEN, waitMs: 250 }]);
   });
 
   test("a token of a replaced log is a conflict", async () => {
@@ -222,9 +256,10 @@ describe.each(READS)("%s %s", (method, url) => {
   });
 
   test.each([
-    ["?consistency=bounded&maxStalenessMs=5", "unsupported-consistency"],
-    ["?consistency=latest", "unsupported-consistency"],
-    ["?maxStalenessMs=5", "unsupported-consistency"],
+    ["?consistency=bounded", "conflicting-consistency"],
+    ["?consistency=latest&maxStalenessMs=5", "conflicting-consistency"],
+    ["?consistency=any&maxStalenessMs=5", "conflicting-consistency"],
+    [`?maxStalenessMs=5&token=${TOKEN_TEXT}`, "conflicting-consistency"],
     ["?consistency=token", "missing-token"],
     ["?token=", "malformed-token"],
     ["?token=2.cn:logA:1", "malformed-token"],

@@ -29,7 +29,7 @@ describe("POST /v1/sessions", () => {
     const payload = { ...fields, policy: "multi", state: { room: "é" } };
     const answer = await app.inject({ method: "POST", url: "/v1/sessions", payload });
     expect(answer.statusCode).toBe(201);
-    expect(calls).toEqual([["openSession", { ...fields, state: '{"room":"é"}' }]]);
+    expect(calls).toEqual([["openSession", { ...fields, policy: "multi", state: '{"room":"é"}' }]]);
   });
 
   test("the empty state is no state", async () => {
@@ -49,20 +49,13 @@ describe("POST /v1/sessions", () => {
     expect(calls).toHaveLength(status === 201 ? 1 : 0);
   });
 
-  test.each(["per-platform", "single"])(
-    "the policy %s is refused before anything happens",
-    async (policy) => {
-      const { app, calls } = plainNode();
-      const answer = await app.inject({
-        method: "POST",
-        url: "/v1/sessions",
-        payload: { user: "ann", policy },
-      });
-      expect(answer.statusCode).toBe(422);
-      expect(answer.json()).toMatchObject({ type: "/problems/unsupported-policy", status: 422 });
-      expect(calls).toEqual([]);
-    },
-  );
+  test.each(["multi", "per-platform", "single"])("a login says its policy: %s", async (policy) => {
+    const { app, calls } = plainNode();
+    const payload = { user: "ann", policy };
+    const answer = await app.inject({ method: "POST", url: "/v1/sessions", payload });
+    expect(answer.statusCode).toBe(201);
+    expect(calls).toEqual([["openSession", payload]]);
+  });
 
   test("an unknown home is refused before anything happens", async () => {
     const { app, calls } = plainNode();
@@ -168,7 +161,6 @@ describe("a problem of the service", () => {
     [{ name: "session-ended", detail: "gone", members: { reason: "kicked", by: "s7" } }, 410],
     [{ name: "unknown-session", detail: "gone" }, 404],
     [{ name: "unknown-region", detail: "gone" }, 422],
-    [{ name: "unsupported-policy", detail: "gone" }, 422],
     [{ name: "token-log-replaced", detail: "gone" }, 409],
     [{ name: "log-unavailable", detail: "gone", retryAfterSeconds: 2 }, 503],
     [{ name: "overloaded", detail: "gone", retryAfterSeconds: 3 }, 503],

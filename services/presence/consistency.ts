@@ -1,0 +1,157 @@
+/**
+ * How the read options are met. Rule (invariant 8): an answer is called satisfied only if this replica had, when it was given, what the
+ * mode asks for; otherwise it says what is missing, and of which regions nobody could say.
+ *
+ *   mode    | satisfied when
+ *   --------+---------------------------------------------------------------------------------------
+ *   any     | always
+ *   bounded | every region's newest watermark here is at most so old
+ *   token   | every position of the token is applied
+ *   latest  | every region said after the read began how far its log goes, and that is applied
+ */
+import type { Position, Region } from "../../replicator/core/commands.ts";
+import { checkToken, mergeTokens } from "../../replicator/core/token.ts";
+import type { LogPosition, Token, TokenCheck } from "../../replicator/core/token.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
+import { logReplaced, tooManyWaiters } from "./failures.ts";
+import type { Consistency, Outcome, ReadOptions } from "./service.ts";
+import type { Waiters } from "./waiters.ts";
+
+/** How far the logs go, of those regions that said so in time. */
+export interface Heads {
+  readonly heads: Token;
+  readonly unheard: readonly Region[];
+}
+
+export interface ConsistencyOptions {
+  readonly region: Region;
+  readonly regions: readonly Region[];
+  readonly clock: Clock;
+  readonly waiters: Waiters;
+  readonly applied: () => Token;
+  /** Age of the region's newest watermark; infinite before the first. */
+  readonly ageMs: (region: Region) => number;
+  /** Asks every region, this one included; resolves after so many milliseconds at the latest. */
+  readonly heads: (waitMs: number) => Promise<Heads>;
+}
+
+/** What is not here when a read begins to wait for it: some other region may have it already. */
+export interface Lack {
+  /** What would satisfy the read, with the time that is left. */
+  readonly options: Exclude<ReadOptions, { readonly mode: "any" }>;
+  /** Whose logs it is of. */
+  readonly regions: readonly Region[];
+}
+type Lacks = (lack: Lack) => void;
+
+/** How one read was met, before it is described. */
+interface Met {
+  readonly check: TokenCheck | "overloaded";
+  readonly unheard: readonly Region[];
+}
+
+export class ConsistencyCheck {
+  readonly #options: ConsistencyOptions;
+
+  constructor(options: ConsistencyOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Waits as long as allowed. A token of a replaced log is refused; whatever else is missing is said. `lacks` hears what has to be waited
+   * for, perhaps more than once.
+   */
+  async meet(options: ReadOptions, lacks: Lacks = () => undefined): Promise<Outcome<Consistency>> {
+    const { clock, region, applied } = this.#options;
+    const startedMs = clock().monoMs;
+    const { check, unheard } = await this.#met(options, lacks);
+    if (check === "overloaded") return tooManyWaiters();
+    if (check.kind === "replaced") return logReplaced(check.region);
+    return {
+      ok: true,
+      value: {
+        mode: options.mode,
+        satisfied: check.kind === "satisfied" && unheard.length === 0,
+        waitedMs: Math.round(clock().monoMs - startedMs),
+        servedBy: region,
+        applied: positions(applied()),
+        ...(check.kind === "missing" ? { missing: Object.fromEntries(check.missing) } : {}),
+        ...(unheard.length > 0 ? { unheard: [...unheard] } : {}),
+      },
+    };
+  }
+
+  async #met(options: ReadOptions, lacks: Lacks): Promise<Met> {
+    switch (options.mode) {
+      case "any":
+        return { check: { kind: "satisfied" }, unheard: [] };
+      case "token":
+        return { check: await this.#token(options.token, options.waitMs, lacks), unheard: [] };
+      case "bounded":
+        return this.#bounded(options.maxStalenessMs, options.waitMs, lacks);
+      case "latest":
+        return this.#latest(options.token, options.waitMs, lacks);
+    }
+  }
+
+  #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {
+    const { waiters, applied } = this.#options;
+    const regions = lackedBy(checkToken(token, applied()));
+    if (regions.length > 0) lacks({ options: { mode: "token", token, waitMs }, regions });
+    return waiters.wait(token, waitMs);
+  }
+
+  /** A stale region's next frame may bring what is waited for. */
+  async #bounded(maxStalenessMs: number, waitMs: number, lacks: Lacks): Promise<Met> {
+    const { clock, regions, ageMs, waiters, applied } = this.#options;
+    const untilMs = clock().monoMs + waitMs;
+    for (;;) {
+      const stale = regions.filter((region) => ageMs(region) > maxStalenessMs);
+      const leftMs = untilMs - clock().monoMs;
+      const [first] = stale;
+      if (first === undefined || leftMs <= 0) return { check: { kind: "satisfied" }, unheard: stale };
+      lacks({ options: { mode: "bounded", maxStalenessMs, waitMs: leftMs }, regions: stale });
+      const at = applied().get(first) ?? { logId: "", position: 0 };
+      const next: Token = new Map([[first, { logId: at.logId, position: at.position + 1 }]]);
+      if ((await waiters.wait(next, leftMs)) === "overloaded") return { check: "overloaded", unheard: [] };
+    }
+  }
+
+  /** Where the regions have not all answered by half of the time, another one may reach those that this one does not. */
+  async #latest(token: Token | undefined, waitMs: number, lacks: Lacks): Promise<Met> {
+    const { clock, heads: ask, regions, applied } = this.#options;
+    const untilMs = clock().monoMs + waitMs;
+    const leftMs = (): number => Math.max(0, untilMs - clock().monoMs);
+    const unanswered = setTimeout(() => {
+      const also = token === undefined ? {} : { token };
+      lacks({ options: { mode: "latest", ...also, waitMs: leftMs() }, regions });
+    }, waitMs / 2);
+    const { heads, unheard } = await ask(waitMs);
+    clearTimeout(unanswered);
+    const known = applied();
+    // Of a log that goes on as another one, and is not followed there yet, nobody knows here what it has.
+    const isStrange = (region: Region, { logId, position }: LogPosition): boolean => {
+      const { logId: here = "" } = known.get(region) ?? {};
+      return position > 0 && here !== "" && here !== logId;
+    };
+    const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
+    const strange = [...heads.keys()].filter((region) => !wanted.has(region));
+    if (strange.length > 0 && unheard.length === 0) {
+      const whole = mergeTokens(token ?? new Map(), heads);
+      lacks({ options: { mode: "token", token: whole, waitMs: leftMs() }, regions: strange });
+    }
+    const asked = token === undefined ? wanted : mergeTokens(wanted, token);
+    const check = await this.#token(asked, leftMs(), unheard.length > 0 ? () => undefined : lacks);
+    return { check, unheard: [...unheard, ...strange] };
+  }
+}
+
+/** The regions of whose logs more is asked for than there is here. */
+function lackedBy(check: TokenCheck): Region[] {
+  if (check.kind === "satisfied") return [];
+  return check.kind === "replaced" ? [check.region] : [...check.missing.keys()];
+}
+
+export function positions(token: Token): Record<Region, Position> {
+  return Object.fromEntries([...token].map(([region, at]) => [region, at.position]));
+}

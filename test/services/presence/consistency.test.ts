@@ -1,0 +1,191 @@
+/** How reads are met, mode by mode: satisfied only by what is here, and else with what is missing and who could not be asked. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { LIMITS } from "../../../replicator/core/limits.ts";
+import type { Token } from "../../../replicator/core/token.ts";
+import { ConsistencyCheck } from "../../../services/presence/consistency.ts";
+import type { Heads } from "../../../services/presence/consistency.ts";
+import type { ReadOptions } from "../../../services/presence/service.ts";
+import { Waiters } from "../../../services/presence/waiters.ts";
+
+function at(entries: Record<string, [string, number]>): Token {
+  return new Map(Object.entries(entries).map(([region, [logId, position]]) => [region, { logId, position }]));
+}
+
+const ofUs = (position: number, logId = "b"): Token => at({ us: [logId, position] });
+
+let applied = at({});
+let ages: Record<string, number> = {};
+let ms = 0;
+let waiters = new Waiters(() => applied);
+/** What the regions say, and after how long. */
+let heads: { readonly said: Heads; readonly afterMs: number } = {
+  said: { heads: at({}), unheard: [] },
+  afterMs: 0,
+};
+
+const check = (): ConsistencyCheck =>
+  new ConsistencyCheck({
+    region: "cn",
+    regions: ["cn", "us"],
+    clock: () => ({ monoMs: ms, wallMs: ms }),
+    waiters,
+    applied: () => applied,
+    ageMs: (region) => ages[region] ?? 0,
+    heads: (waitMs) =>
+      new Promise((resolve) => {
+        setTimeout(() => resolve(heads.said), Math.min(waitMs, heads.afterMs));
+      }),
+  });
+
+async function pass(byMs: number): Promise<void> {
+  ms += byMs;
+  await vi.advanceTimersByTimeAsync(byMs);
+}
+
+/** Past the answer of the regions, and then the rest of a wait of 150 ms. */
+async function inVain(): Promise<void> {
+  await pass(100);
+  await pass(50);
+}
+
+async function met(
+  options: ReadOptions,
+  during: () => Promise<void> = () => Promise.resolve(),
+): Promise<unknown> {
+  const answer = check().meet(options);
+  await during();
+  const outcome = await answer;
+  return outcome.ok ? outcome.value : outcome.problem;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  applied = at({ cn: ["a", 10], us: ["b", 5] });
+  ages = {};
+  ms = 0;
+  waiters = new Waiters(() => applied);
+  heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 5] }), unheard: [] }, afterMs: 100 };
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("any", () => {
+  it("is satisfied at once by what is here", async () => {
+    const value = { mode: "any", satisfied: true, waitedMs: 0, servedBy: "cn", applied: { cn: 10, us: 5 } };
+    expect(await met({ mode: "any" })).toEqual(value);
+  });
+});
+
+describe("token", () => {
+  it("says how long it waited and what is missing", async () => {
+    expect(await met({ mode: "token", token: ofUs(8), waitMs: 300 }, () => pass(300))).toMatchObject({
+      mode: "token",
+      satisfied: false,
+      waitedMs: 300,
+      missing: { us: 3 },
+    });
+  });
+
+  it("that is satisfied has nothing missing", async () => {
+    const answer = await met({ mode: "token", token: ofUs(5), waitMs: 0 });
+    expect(answer).toMatchObject({ satisfied: true });
+    expect(answer).not.toHaveProperty("missing");
+  });
+
+  it("of a replaced log is a problem that names the region", async () => {
+    const problem = { name: "token-log-replaced", members: { region: "us" } };
+    expect(await met({ mode: "token", token: ofUs(1, "z"), waitMs: 0 })).toMatchObject(problem);
+  });
+
+  it("too many that wait are a problem that says when to try again", async () => {
+    for (let n = 0; n < LIMITS.waitersMax; n++) void waiters.wait(ofUs(6), 1_000);
+    const problem = { name: "overloaded", retryAfterSeconds: 1 };
+    expect(await met({ mode: "token", token: ofUs(6), waitMs: 1 })).toMatchObject(problem);
+    expect(await met({ mode: "bounded", maxStalenessMs: -1, waitMs: 1 })).toMatchObject(problem);
+  });
+});
+
+describe("bounded", () => {
+  it("is satisfied at once where every region was heard of lately", async () => {
+    ages = { us: 400 };
+    expect(await met({ mode: "bounded", maxStalenessMs: 400, waitMs: 1_000 })).toMatchObject({
+      mode: "bounded",
+      satisfied: true,
+      waitedMs: 0,
+    });
+  });
+
+  it("waits for the stale region's next frame, and looks again", async () => {
+    ages = { us: 900 };
+    const during = async (): Promise<void> => {
+      await pass(50);
+      applied = at({ cn: ["a", 10], us: ["b", 6] });
+      ages = { us: 100 };
+      waiters.advanced();
+      await pass(0);
+    };
+    const answer = await met({ mode: "bounded", maxStalenessMs: 500, waitMs: 1_000 }, during);
+    expect(answer).toMatchObject({ satisfied: true, waitedMs: 50, applied: { us: 6 } });
+    expect(answer).not.toHaveProperty("unheard");
+  });
+
+  it("names the regions that are too stale when the time is over", async () => {
+    ages = { us: Infinity };
+    const options = { mode: "bounded", maxStalenessMs: 500, waitMs: 200 } as const;
+    expect(await met(options, () => pass(200))).toMatchObject({
+      satisfied: false,
+      waitedMs: 200,
+      unheard: ["us"],
+    });
+    expect(await met({ ...options, waitMs: 0 })).toMatchObject({ satisfied: false, unheard: ["us"] });
+  });
+});
+
+describe("latest", () => {
+  it("asks all regions and is satisfied when what they have is here", async () => {
+    expect(await met({ mode: "latest", waitMs: 1_000 }, () => pass(100))).toEqual({
+      mode: "latest",
+      satisfied: true,
+      waitedMs: 100,
+      servedBy: "cn",
+      applied: { cn: 10, us: 5 },
+    });
+  });
+
+  it("waits for what they have beyond that, for the rest of its time", async () => {
+    heads = { said: { heads: at({ us: ["b", 7] }), unheard: [] }, afterMs: 100 };
+    const late = { mode: "latest", waitMs: 150 } as const;
+    expect(await met(late, inVain)).toMatchObject({ satisfied: false, waitedMs: 150, missing: { us: 2 } });
+    const inTime = async (): Promise<void> => {
+      await pass(100);
+      applied = at({ cn: ["a", 10], us: ["b", 7] });
+      waiters.advanced();
+      await pass(0);
+    };
+    expect(await met(late, inTime)).toMatchObject({ satisfied: true, waitedMs: 100 });
+  });
+
+  it("is not satisfied where a region could not be asked, and says which", async () => {
+    heads = { said: { heads: at({ cn: ["a", 10] }), unheard: ["us"] }, afterMs: 5_000 };
+    const answer = await met({ mode: "latest", waitMs: 200 }, () => pass(200));
+    expect(answer).toMatchObject({ satisfied: false, waitedMs: 200, unheard: ["us"] });
+    expect(answer).not.toHaveProperty("missing");
+  });
+
+  it("is not satisfied by a log that goes on as another one", async () => {
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["c", 2] }), unheard: [] }, afterMs: 10 };
+    expect(await met({ mode: "latest", waitMs: 20 }, () => pass(10))).toMatchObject({
+      satisfied: false,
+      unheard: ["us"],
+    });
+  });
+
+  it("has what a token speaks of as well", async () => {
+    const token = at({ cn: ["a", 12] });
+    expect(await met({ mode: "latest", token, waitMs: 150 }, inVain)).toMatchObject({
+      satisfied: false,
+      missing: { cn: 2 },
+    });
+  });
+});
