@@ -5,20 +5,25 @@ import type { World } from "./world.ts";
 export const KEYS =
   "1 2 3 cut/heal cn-us us-eu cn-eu · k n r kill/start node, nats-server, replicator of us · q quit";
 
+/** What the demo is made of, in two sentences. */
+export function setting(embedded: boolean): string {
+  const trips = LINKS.map(({ name, rttMs }) => `${name} ${rttMs} ms`).join(", ");
+  const made = embedded
+    ? "all in one process on in-memory logs (nothing outlives it)"
+    : "each a nats-server, a presence node and a replicator";
+  return `Three regions on this machine, ${made}. Simulated round trips: ${trips}.`;
+}
+
 export function introduction(world: World, controlUrl: string, embedded: boolean): string {
   const http = (region: "cn" | "us" | "eu"): string => world.region(region).addresses.http;
   const rows = REGIONS.map((region) => {
     const addresses = world.region(region).addresses;
     return `  ${region}   ${addresses.http.padEnd(24)} ${(addresses.nats ?? "in memory").padEnd(24)} ${addresses.http}/docs`;
   });
-  const trips = LINKS.map(({ name, rttMs }) => `${name} ${rttMs} ms`).join(", ");
-  const made = embedded
-    ? "all in one process on in-memory logs (nothing outlives it)"
-    : "each a nats-server, a presence node and a replicator";
   const logs = world.region("cn").logFolder;
   return `
 Rollcall: who is online, in every datacentre, and how sure we are.
-Three regions on this machine, ${made}. Simulated round trips: ${trips}.
+${setting(embedded)}
 
   region HTTP                   NATS                     API docs
 ${rows.join("\n")}
@@ -31,7 +36,9 @@ Log in at cn, ask us, and look at replication from eu:
 Cut cn-us (log in on both sides meanwhile), and heal:
   curl -s -X PUT ${controlUrl}/links/cn-us -H 'content-type: application/json' -d '{"cut":true}'
   curl -s -X PUT ${controlUrl}/links/cn-us -H 'content-type: application/json' -d '{"cut":false}'
-${embedded ? "" : killCommands(controlUrl)}`;
+${embedded ? "" : killCommands(controlUrl)}Or be told what it does, in calls and answers, without this running:
+  npm run demo -- --story friend      (or kick, or evacuate)
+`;
 }
 
 function killCommands(controlUrl: string): string {

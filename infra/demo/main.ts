@@ -1,5 +1,6 @@
 /**
- * The demo: three regions on one machine, live traffic, addresses, and controls; or, with `--smoke`, a scripted scenario.
+ * The demo: three regions on one machine, live traffic, addresses, and controls; with `--smoke` a scripted scenario, with `--story` one
+ * that is told.
  * Rule: however it ends - a key, a signal, a failure, its parent's death - no process and no file is left.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs";
@@ -11,11 +12,12 @@ import { Guard } from "./guard.ts";
 import { HttpClient } from "./http.ts";
 import { KEYS, introduction } from "./intro.ts";
 import { listenToKeys } from "./keys.ts";
-import { parseOptions, type DemoOptions } from "./options.ts";
+import { isScripted, parseOptions, type DemoOptions } from "./options.ts";
 import type { StartRegions } from "./runtime.ts";
 import { Screen } from "./screen.ts";
 import { runSmoke } from "./smoke.ts";
 import { startProcessRegions } from "./start-processes.ts";
+import { opening, tell } from "./stories/run.ts";
 import { REGIONS } from "./topology.ts";
 import { Traffic } from "./traffic.ts";
 import { World } from "./world.ts";
@@ -32,13 +34,12 @@ async function main(options: DemoOptions): Promise<number> {
   const exitCode = listenForTheEnd(ending);
   const http = new HttpClient(HTTP);
   const guard = new Guard();
+  if (options.story !== undefined) process.stdout.write(opening(options.story, options.embedded));
   try {
     const world = await World.start(chooseRuntime(options, guard, http), http, ending.signal);
     try {
       await world.linksLive(ending.signal);
-      const ok = options.smoke
-        ? await smoke(world, options, ending.signal)
-        : await live(world, options, ending.signal);
+      const ok = await (isScripted(options) ? scripted : live)(world, options, ending.signal);
       return ending.signal.aborted ? exitCode(options) : ok ? 0 : 1;
     } finally {
       await world.stop();
@@ -65,8 +66,8 @@ function listenForTheEnd(ending: AbortController): (options: DemoOptions) => num
   }
   process.on("disconnect", () => ending.abort());
   process.channel?.unref();
-  // Ending the live demo is what signals are for; a smoke that was ended has not passed.
-  return ({ smoke: isSmoke }) => (isSmoke ? code : 0);
+  // Ending the live demo is what signals are for; a smoke or a story that was ended has not passed.
+  return (options) => (isScripted(options) ? code : 0);
 }
 
 function chooseRuntime(options: DemoOptions, guard: Guard, http: HttpClient): StartRegions {
@@ -92,10 +93,13 @@ function withoutOwn(env: Readonly<Record<string, string | undefined>>) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("ROLLCALL_")));
 }
 
-async function smoke(world: World, options: DemoOptions, signal: AbortSignal): Promise<boolean> {
+/** Whether all held. */
+async function scripted(world: World, options: DemoOptions, signal: AbortSignal): Promise<boolean> {
   const control = await startControl(world);
   try {
     writeAddresses(world, control, options);
+    if (options.story !== undefined)
+      return await tell(options.story, world, control.url, process.stdout, options, signal);
     const report = await runSmoke(world, control.url, options, signal);
     if (!signal.aborted) process.stdout.write(`${JSON.stringify(report)}\n`);
     return report.ok;
