@@ -63,7 +63,7 @@ async function secondLogin(story: Story): Promise<number> {
   story.say(
     "A moment later eu has put the login into its log, and cn has heard of that: it is no longer provisional.",
   );
-  await story.callUntil(presence("cn", "grace"), PRESENCE, { isDone: isSettled });
+  await story.callUntil(presence("cn", "grace"), PRESENCE, { isDone: isDecided });
   story.claim(phone.value.home === "eu", "grace is in, and her home is eu");
 
   story.scene("grace logs in in us, with her laptop", "The same policy: this one is to be the only one.");
@@ -140,7 +140,7 @@ async function bothAtOnce(story: Story): Promise<DemoRegion> {
   );
   for (const link of ["cn-eu", "us-eu"]) await story.call(setLink(link, false), LINK);
   const decided = await story.callUntil(presence("eu", "heidi", "?consistency=latest"), LATEST, {
-    isDone: (seen) => seen.consistency.satisfied && seen.sessions.length === 1 && isSettled(seen),
+    isDone: (seen) => seen.consistency.satisfied && isDecided(seen),
   });
   const winner = decided.value.sessions[0]?.session === sessions.cn ? "cn" : "us";
   const loser = winner === "cn" ? "us" : "cn";
@@ -166,8 +166,9 @@ async function onlyOneEverywhere(story: Story, user: string, name: string): Prom
   story.claim(isOnly, `all regions name one session, $${name}, and claim to be up to date`);
 }
 
-function isSettled({ sessions }: Static<typeof PRESENCE.shape>): boolean {
-  return sessions.every(({ provisional }) => provisional !== true);
+/** One session stands, and the home has it in its log. */
+function isDecided({ sessions }: Static<typeof PRESENCE.shape>): boolean {
+  return sessions.length === 1 && sessions[0]?.provisional !== true;
 }
 
 function login(at: "cn" | "us", user: string, device: string): Call {

@@ -166,7 +166,7 @@ export class Story {
     this.failure = why;
   }
 
-  /** What it comes to; whether all of it was told, and held. */
+  /** What it comes to, if it held; whether all of it was told, and held. */
   end(summary: readonly string[]): boolean {
     const holds = this.broken.length === 0 && this.failure === undefined;
     const seconds = Math.round(performance.now() / 1_000);
@@ -177,7 +177,8 @@ export class Story {
     ];
     this.write("");
     this.write(this.style("bold", "In short"));
-    for (const line of summary) for (const each of wrapped(`- ${line}`, TEXT, 2)) this.write(each);
+    for (const line of holds ? summary : [])
+      for (const each of wrapped(`- ${line}`, TEXT, 2)) this.write(each);
     for (const verdict of verdicts)
       for (const line of wrapped(verdict, TEXT)) this.write(this.style(holds ? "green" : "red", line));
     return holds;
