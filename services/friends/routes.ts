@@ -93,6 +93,29 @@ export function friendWriteRoutes(
       },
     );
 
+  app.delete(
+    "/v1/users/:user/friends/:other",
+    {
+      schema: {
+        tags,
+        summary: "End a friendship; `state` is what the two are then, and either may ask anew",
+        params: schemas.FriendPath,
+        querystring: schemas.PartQuery,
+        headers: ReadHeaders,
+        response: { 200: schemas.Acted },
+      },
+    },
+    async (request, reply) => {
+      const { user, other } = request.params;
+      const { ack = ACK } = request.query;
+      await heard(reads, request.headers);
+      const parted = unwrap(await requests.part(user, other));
+      const { state } = parted;
+      const token = await acknowledged(operations, ack, parted.token, { state });
+      return reply.code(200).header(TOKEN_HEADER, token).send({ state, token });
+    },
+  );
+
   app.put(
     "/v1/users/:user/friend-requests/read",
     {
