@@ -8,10 +8,9 @@ import type { Region } from "../../replicator/core/commands.ts";
 import { formatToken } from "../../replicator/core/token.ts";
 import type * as evacuation from "./evacuation-schemas.ts";
 import type { Gate } from "./gates.ts";
+import type { EvacuationAnswer, RegionView } from "./evacuation-view.ts";
 import type {
   Consistency,
-  EvacuationAnswer,
-  RegionView,
   Occupancy,
   PresenceView,
   ReplicationLink,

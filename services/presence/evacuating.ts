@@ -18,9 +18,9 @@ import type {
   EvacuationPlan,
   EvacuationRequest,
   RegionView,
-  Outcome,
   PlanRefusal,
-} from "./service.ts";
+} from "./evacuation-view.ts";
+import type { Outcome } from "./service.ts";
 import type { Tally } from "./tally.ts";
 import type { Waiters } from "./waiters.ts";
 

@@ -18,7 +18,7 @@ import {
   RegionName,
   TokenText,
 } from "./schemas.ts";
-import { PLAN_REFUSALS } from "./service.ts";
+import { PLAN_REFUSALS } from "./evacuation-view.ts";
 
 const asked = {
   reason: Reason,

@@ -2,7 +2,8 @@
 import { formatToken } from "../../replicator/core/token.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { AppendOutcome } from "./appender.ts";
-import type { HeartbeatRefusal, PlanRefusal, Problem } from "./service.ts";
+import type { PlanRefusal } from "./evacuation-view.ts";
+import type { HeartbeatRefusal, Problem } from "./service.ts";
 
 export interface Failure {
   readonly ok: false;

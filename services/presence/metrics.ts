@@ -14,15 +14,8 @@ import type { Gates } from "./gates.ts";
 import type { ProblemCounts } from "./problems.ts";
 import { readMetrics } from "./read-metrics.ts";
 import type { Scope } from "./routes/scope.ts";
-import type {
-  Bounds,
-  Counters,
-  RegionView,
-  Occupancy,
-  NodeStatus,
-  PresenceService,
-  ReplicationLink,
-} from "./service.ts";
+import type { RegionView } from "./evacuation-view.ts";
+import type { Bounds, Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
 
 export interface MetricsSource {
   readonly service: PresenceService;

@@ -28,12 +28,10 @@ import type { OnlineFilter } from "./listing.ts";
 import { LocalSessions } from "./local-sessions.ts";
 import type { PresenceOptions } from "./presence-options.ts";
 import { Reads } from "./reads.ts";
+import type { EvacuationAnswer, EvacuationRequest, RegionView } from "./evacuation-view.ts";
 import type {
   Bounds,
   Consistency,
-  EvacuationAnswer,
-  EvacuationRequest,
-  RegionView,
   HeartbeatRefusal,
   Occupancy,
   OnlinePage,

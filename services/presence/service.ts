@@ -15,6 +15,7 @@ import type {
   UserId,
 } from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
+import type { EvacuationAnswer, EvacuationRequest, RegionView } from "./evacuation-view.ts";
 
 /** Stable last path segment of the RFC 9457 `type`. */
 export type ProblemName =
@@ -189,68 +190,6 @@ export interface SettingView {
   readonly by: string;
   readonly reason: string;
   readonly atMs: number;
-}
-
-/** An operator's request about the region. */
-export interface EvacuationRequest {
-  readonly region: Region;
-  readonly by: string;
-  readonly reason: string;
-  /** Only the plan is wanted. */
-  readonly dryRun: boolean;
-  /** In spite of those refusals that allow it. */
-  readonly force: boolean;
-  /** When the evacuation ends by itself, in wall-clock milliseconds. */
-  readonly untilMs?: number;
-}
-
-export const PLAN_REFUSALS = [
-  "same-region",
-  "under-way",
-  "not-evacuated",
-  "heir-evacuated",
-  "heir-behind",
-  "no-quorum",
-] as const;
-
-export interface PlanRefusal {
-  readonly reason: (typeof PLAN_REFUSALS)[number];
-  readonly detail: string;
-  readonly canForce: boolean;
-}
-
-/** What would be done, as this node sees it now. */
-export interface EvacuationPlan {
-  /** Whose home would be another. */
-  readonly users: number;
-  /** Connected to the region; they stay. */
-  readonly sessions: number;
-  /** Folded here, of every log. */
-  readonly positions: Readonly<Record<Region, Position>>;
-  /** Links that are not live: their replicas would hear of it late, and users that they have not heard of stay until they have. */
-  readonly late: readonly Pick<ReplicationLink, "origin" | "replica" | "state" | "reason" | "eventsBehind">[];
-  readonly refusals: readonly PlanRefusal[];
-}
-
-/** A region as its log has it: who lives there, which nodes append to it, how its evacuation goes. */
-export interface RegionView {
-  readonly state: "home" | "evacuating" | "evacuated" | "restoring";
-  /** Users whose home the region is. */
-  readonly homes: number;
-  /** Its nodes that were heard lately, by name. */
-  readonly nodes: readonly string[];
-  /** Still to move, away or back; `null` while they are being counted. Absent, with what follows, for a region in state `home`. */
-  readonly usersLeft?: number | null;
-  readonly to?: Region;
-  readonly decision?: SettingView;
-  readonly untilMs?: number;
-}
-
-export interface EvacuationAnswer {
-  readonly plan: EvacuationPlan;
-  readonly evacuation: RegionView;
-  /** Of the decision; absent where nothing was decided. */
-  readonly token?: Token;
 }
 
 /** What bounds this node, and how often it made itself felt since start. */

@@ -3,7 +3,8 @@
  * has it, and a refusal must be one that the API names.
  */
 import type { Region } from "../../replicator/core/commands.ts";
-import type { EvacuationRequest, ProblemName } from "../../services/presence/service.ts";
+import type { EvacuationRequest } from "../../services/presence/evacuation-view.ts";
+import type { ProblemName } from "../../services/presence/service.ts";
 import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";

@@ -6,7 +6,8 @@ import * as evacuation from "../evacuation-schemas.ts";
 import { unwrap } from "../problems.ts";
 import { TOKEN_HEADER } from "../reading.ts";
 import * as schemas from "../schemas.ts";
-import type { EvacuationAnswer, Outcome } from "../service.ts";
+import type { EvacuationAnswer } from "../evacuation-view.ts";
+import type { Outcome } from "../service.ts";
 import { checkedReason } from "./decisions.ts";
 import type { RouteContext, Scope } from "./scope.ts";
 

@@ -1,7 +1,8 @@
 /** Evacuation of a living region and its return, as operators ask for it: what is planned, refused, decided, and what becomes of users. */
 import { describe, expect, it } from "vitest";
 import type { Command, Region } from "../../../replicator/core/commands.ts";
-import type { EvacuationAnswer, Outcome } from "../../../services/presence/service.ts";
+import type { EvacuationAnswer } from "../../../services/presence/evacuation-view.ts";
+import type { Outcome } from "../../../services/presence/service.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
 import { REGIONS, forward, frame, prefer, progress } from "../../core/samples.ts";
 import { Regions, until } from "./regions.ts";

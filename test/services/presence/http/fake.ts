@@ -7,11 +7,10 @@ import type { Token } from "../../../../replicator/core/token.ts";
 import { type AppDeps, buildApp } from "../../../../services/presence/app.ts";
 import type { NodeOperations } from "../../../../services/presence/operations.ts";
 import { buildGates, type Gates, type Load } from "../../../../services/presence/gates.ts";
+import type { EvacuationPlan, RegionView } from "../../../../services/presence/evacuation-view.ts";
 import type {
   Bounds,
   Counters,
-  EvacuationPlan,
-  RegionView,
   NodeStatus,
   PresenceService,
   PresenceView,
