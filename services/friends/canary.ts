@@ -1,30 +1,37 @@
 /**
  * The canary: every few seconds a user of this region asks one of each other region, and the node there is asked at once whether it shows
  * that, by the token and by the latest. Rule: measured by this node's clock alone, from the acknowledgement here to the answer here; an
- * answer comes only of a replica that claims to have what was asked for, so one without the request is false. The users are nobody's.
+ * answer that claims to be satisfied and lacks the request is false. The users are nobody's.
  *
  *   result      | the other region's node
  *   ------------+----------------------------------------------------------------
  *   at-once     | had it when it was asked
  *   waited      | had to wait for it
- *   unsatisfied | has not answered in time: it lacks it, or cannot be reached
+ *   home        | did not have it yet, and another region answered in its place
+ *   unsatisfied | has said that it lacks it, or nothing in time
  *   false       | claimed to have it, and did not show it
  */
 import type { Region, UserId } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { formatToken } from "../../replicator/core/token.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Elsewhere } from "../presence/reads.ts";
 import { CANARY_PREFIX } from "../presence/schemas.ts";
-import { isPage } from "./pages.ts";
-import type { RequestsQuestion } from "./pages.ts";
+import { howMet } from "../presence/tally.ts";
+import { CANARY_READS, isCanaryAnswer } from "./canary-read.ts";
+import type { CanaryAnswer, CanaryQuestion, CanaryRead } from "./canary-read.ts";
 import { parseRequestId } from "./names.ts";
 import type { FriendRequests } from "./requests.ts";
 
-export const CANARY_READS = ["token", "latest"] as const;
-export type CanaryRead = (typeof CANARY_READS)[number];
-export const CANARY_RESULTS = ["at-once", "waited", "unsatisfied", "false"] as const;
-export type CanaryResult = (typeof CANARY_RESULTS)[number];
+/** By how the read was met, as all reads are. */
+const MET_RESULTS = {
+  atOnce: "at-once",
+  waited: "waited",
+  home: "home",
+  unsatisfied: "unsatisfied",
+} as const;
+export type CanaryResult = (typeof MET_RESULTS)[keyof typeof MET_RESULTS] | "false";
 
 /** What came of the reads of one kind in one region. */
 export interface CanaryFigures {
@@ -46,6 +53,9 @@ export interface CanaryOptions {
   readonly everyMs: number;
 }
 
+/** The ask itself is for no position: what is asked for is in the question. */
+const NOTHING: Token = new Map();
+
 interface Question {
   readonly id: string;
   readonly token: Token;
@@ -66,7 +76,7 @@ export class Canary {
     this.#options = options;
     this.figures = options.peers.flatMap((region) =>
       CANARY_READS.map((read) => {
-        const results = { "at-once": 0, waited: 0, unsatisfied: 0, false: 0 };
+        const results = { "at-once": 0, waited: 0, home: 0, unsatisfied: 0, false: 0 };
         return { region, read, results, lastMs: undefined };
       }),
     );
@@ -114,25 +124,24 @@ export class Canary {
     const { elsewhere, clock, requests } = this.#options;
     const { region, read, results } = figures;
     const ackedMs = clock().monoMs;
-    const question: RequestsQuestion = { kind: "friend-requests", user, direction: "in", limit: 1 };
-    const wanted: Token = read === "token" ? token : new Map();
-    const served = await elsewhere(
-      { users: [user], mode: read, token: wanted, maxStalenessMs: 0, waitMs: LIMITS.waitMsMax, question },
-      [region],
-    );
-    figures.lastMs = served === undefined ? undefined : clock().monoMs - ackedMs;
-    if (served === undefined) results.unsatisfied += 1;
-    else if (shows(served.answer.answer, id)) results[served.answer.waitedMs < 1 ? "at-once" : "waited"] += 1;
+    const question: CanaryQuestion = { kind: "canary", user, read, token: formatToken(token) };
+    const asked = { users: [user], mode: "token", token: NOTHING, maxStalenessMs: 0 } as const;
+    const served = await elsewhere({ ...asked, waitMs: LIMITS.waitMsMax, question }, [region]);
+    const said = served?.answer.answer;
+    const answer = isCanaryAnswer.Check(said) ? said : undefined;
+    const met = answer === undefined ? "unsatisfied" : howMet(answer, region);
+    figures.lastMs = met === "unsatisfied" ? undefined : clock().monoMs - ackedMs;
+    if (answer === undefined || met === "unsatisfied" || shows(answer.page, id))
+      results[MET_RESULTS[met]] += 1;
     // Another node of this region that takes over takes back what it finds: that says nothing of the other region.
     else if (requests.pending(from, user) === id) results.false += 1;
   }
 }
 
 /** Whether the page has that very asking. */
-function shows(page: unknown, id: string): boolean {
+function shows({ requests }: CanaryAnswer["page"], id: string): boolean {
   const name = parseRequestId(id);
-  return (
-    isPage.Check(page) &&
-    page.requests.some(({ from, to, round }) => name?.from === from && name.to === to && name.round === round)
+  return requests.some(
+    ({ from, to, round }) => name?.from === from && name.to === to && name.round === round,
   );
 }

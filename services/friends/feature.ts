@@ -5,6 +5,8 @@ import type { Feature } from "../presence/feature.ts";
 import type { Presence } from "../presence/presence.ts";
 import type { Elsewhere } from "../presence/reads.ts";
 import type { Consistency, ReadsMet } from "../presence/service.ts";
+import { howMet } from "../presence/tally.ts";
+import { canaryAnswerTo } from "./canary-read.ts";
 import { Canary } from "./canary.ts";
 import { canaryMetrics, friendMetrics } from "./metrics.ts";
 import { answerTo } from "./pages.ts";
@@ -13,7 +15,7 @@ import { friendReadRoutes, friendWriteRoutes } from "./routes.ts";
 
 export interface FriendsFeature extends Feature {
   /** To what another region's node asks. */
-  answer(question: unknown): ReturnType<typeof answerTo>;
+  answer(question: unknown): ReturnType<typeof canaryAnswerTo> | ReturnType<typeof answerTo>;
   stop(): void;
 }
 
@@ -38,11 +40,8 @@ export function friendsFeature({ presence, clock, canary: wanted }: FriendsFeatu
   };
   const requests = friendRequests(presence, clock);
   const readsMet: ReadsMet = { atOnce: 0, waited: 0, home: 0, unsatisfied: 0 };
-  const met = ({ satisfied, waitedMs, servedBy }: Consistency): void => {
-    if (!satisfied) readsMet.unsatisfied += 1;
-    else if (servedBy !== region) readsMet.home += 1;
-    else if (waitedMs === 0) readsMet.atOnce += 1;
-    else readsMet.waited += 1;
+  const met = (consistency: Consistency): void => {
+    readsMet[howMet(consistency, region)] += 1;
   };
   const canary =
     wanted &&
@@ -57,7 +56,8 @@ export function friendsFeature({ presence, clock, canary: wanted }: FriendsFeatu
   const options = { requests, reads, shown, clock, met };
   const roles = ["service", "operator"] as const;
   return {
-    answer: (question) => answerTo(shown, question),
+    answer: (question) =>
+      canaryAnswerTo(question, reads, shown, presence.regions) ?? answerTo(shown, question),
     stop: () => canary?.stop(),
     groups: [
       { roles, gate: "writes", routes: (scope, context) => friendWriteRoutes(scope, context, options) },

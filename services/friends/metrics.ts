@@ -33,7 +33,7 @@ export function canaryMetrics(counter: Define, gauge: Define, origin: Region, ca
   const ends = ["origin", "replica", "read"];
   counter(
     "rollcall_canary_reads_total",
-    "Reads of a request just made here by another region's node; false must be 0",
+    "Reads of a request just made here by another region's node, by how they were met; false must be 0",
     [...ends, "result"],
     () =>
       canary.figures.flatMap(({ region: replica, read, results }) =>

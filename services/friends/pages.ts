@@ -39,7 +39,7 @@ export interface Shown {
   readonly presence: (user: UserId) => PresenceView;
 }
 
-const PAGE = Type.Object({
+export const PAGE = Type.Object({
   requests: Type.Array(
     Type.Object({
       from: AnyUser,

@@ -12,6 +12,7 @@ import { freshnessOf } from "./describe.ts";
 import type { ReadAnswer } from "./relay-messages.ts";
 import type { Asked, Served } from "./relay.ts";
 import type { Consistency, Outcome, PresenceView, Reading, ReadOptions } from "./service.ts";
+import { howMet } from "./tally.ts";
 import type { Tally } from "./tally.ts";
 
 /** Asks nodes of these regions; `undefined` when none has answered in time. */
@@ -54,7 +55,7 @@ export class Reads {
   /** Of what is not about single users: by this replica alone. */
   async consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
     const met = await this.#check.meet(options);
-    if (met.ok) this.#options.tally.read(met.value);
+    if (met.ok) this.#count(met.value);
     return met;
   }
 
@@ -77,7 +78,14 @@ export class Reads {
   }
 
   async readAbout<T>(about: About<T>, options: ReadOptions): Promise<Outcome<ReadAbout<T>>> {
-    const { clock, tally } = this.#options;
+    const read = await this.probe(about, options);
+    if (read.ok) this.#count(read.value.consistency);
+    return read;
+  }
+
+  /** The same for a read that counts with nobody's. */
+  async probe<T>(about: About<T>, options: ReadOptions): Promise<Outcome<ReadAbout<T>>> {
+    const { clock } = this.#options;
     if (options.mode === "any") return this.#here(about, await this.#check.meet(options));
     const startedMs = clock().monoMs;
     const asking = new Asking((lack: Lack) => this.#ask(about, options.mode, startedMs, lack));
@@ -85,11 +93,12 @@ export class Reads {
     const first = await Promise.race([here, asking.served]);
     const isHere = "ok" in first && first.ok && first.value.satisfied;
     const served = "ok" in first ? (isHere ? undefined : await asking.done()) : first;
-    if (served !== undefined) {
-      tally.reads.home += 1;
-      return { ok: true, value: served };
-    }
-    return this.#here(about, await here);
+    return served === undefined ? this.#here(about, await here) : { ok: true, value: served };
+  }
+
+  #count(consistency: Consistency): void {
+    const { tally, region } = this.#options;
+    tally.reads[howMet(consistency, region)] += 1;
   }
 
   #presences(users: readonly UserId[]): About<readonly PresenceView[]> {
@@ -102,9 +111,8 @@ export class Reads {
   }
 
   #here<T>(about: About<T>, met: Outcome<Consistency>): Outcome<ReadAbout<T>> {
-    const { applied, tally } = this.#options;
+    const { applied } = this.#options;
     if (!met.ok) return met;
-    tally.read(met.value);
     return { ok: true, value: { value: about.here(), consistency: met.value, applied: applied() } };
   }
 

@@ -18,7 +18,7 @@ export interface Answers {
   ready(): boolean;
   meet(options: ReadOptions): Promise<Outcome<Consistency>>;
   presence(user: UserId): PresenceView;
-  /** To what else was asked; `undefined` when that cannot be read. */
+  /** To what else was asked, of this moment or promised; `undefined` when that cannot be read. */
   answer?(question: unknown): unknown;
   applied(): Token;
   /** Of the oldest watermark; infinite when a region was never heard of. */
@@ -86,9 +86,8 @@ export class RelayDesk {
     const { clock } = this.#options;
     const startedMs = clock().monoMs;
     this.#answering += 1;
-    const isMet = await this.#meet(ask, startedMs + ask.waitMs);
+    if (await this.#meet(ask, startedMs + ask.waitMs)) await this.#answer(ask, clock().monoMs - startedMs);
     this.#answering -= 1;
-    if (isMet) this.#answer(ask, clock().monoMs - startedMs);
   }
 
   /** First all of the token, then the mode. */
@@ -106,10 +105,14 @@ export class RelayDesk {
     }
   }
 
-  #answer({ ask, from, users, question }: ReadAsk, waitedMs: number): void {
+  /** All of one moment; what is promised rests on what it says itself. */
+  async #answer({ ask, from, users, question }: ReadAsk, waitedMs: number): Promise<void> {
     const { region, store, answers } = this.#options;
     const ageMs = answers.oldestMs();
-    const answer = question === undefined ? undefined : answers.answer?.(question);
+    const token = answers.applied();
+    const presences = users.map((user) => answers.presence(user));
+    const said = question === undefined ? undefined : answers.answer?.(question);
+    const answer = said instanceof Promise ? await said : said;
     if (question !== undefined && answer === undefined) {
       this.stats.declined += 1;
       return;
@@ -117,10 +120,10 @@ export class RelayDesk {
     const payload = encodeReadAnswer({
       ask,
       region,
-      token: answers.applied(),
+      token,
       waitedMs,
       ...(Number.isFinite(ageMs) && { ageMs }),
-      presences: users.map((user) => answers.presence(user)),
+      presences,
       ...(answer !== undefined && { answer }),
     });
     this.stats[payload === undefined ? "declined" : "answered"] += 1;

@@ -3,6 +3,15 @@ import type { EndReason, Frame, Region } from "../../replicator/core/commands.ts
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Consistency, ReadsMet } from "./service.ts";
 
+type Met = Pick<Consistency, "satisfied" | "waitedMs" | "servedBy">;
+
+/** How a read at a node of `region` was met: {@link ReadsMet.home} where another region answered. */
+export function howMet({ satisfied, waitedMs, servedBy }: Met, region: Region): keyof ReadsMet {
+  if (!satisfied) return "unsatisfied";
+  if (servedBy !== region) return "home";
+  return waitedMs === 0 ? "atOnce" : "waited";
+}
+
 /** Of each region; beyond, the one that was silent longest is forgotten. */
 const NODES_MAX = 100;
 
@@ -39,13 +48,6 @@ export class Tally {
     const heard = [...(this.#nodes.get(region) ?? [])];
     const lately = heard.filter(([, heardMs]) => monoMs - heardMs <= LIMITS.staleAfterMs);
     return lately.map(([node]) => node).toSorted();
-  }
-
-  /** A read that this region's node answered. */
-  read({ satisfied, waitedMs }: Consistency): void {
-    if (!satisfied) this.reads.unsatisfied += 1;
-    else if (waitedMs === 0) this.reads.atOnce += 1;
-    else this.reads.waited += 1;
   }
 
   refusedFrame(reason: string): void {

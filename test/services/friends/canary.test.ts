@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Canary } from "../../../services/friends/canary.ts";
 import type { CanaryFigures } from "../../../services/friends/canary.ts";
+import { friendsFeature } from "../../../services/friends/feature.ts";
 import { requestId } from "../../../services/friends/names.ts";
 import { FriendRequests } from "../../../services/friends/requests.ts";
 import type { Elsewhere } from "../../../services/presence/reads.ts";
@@ -76,14 +77,19 @@ async function figuresAfter(elsewhere: Elsewhere): Promise<readonly CanaryFigure
   return canary.figures;
 }
 
-function answering(answer: unknown, waitedMs: number): Elsewhere {
+function answering(answer: unknown): Elsewhere {
   return async () => ({
-    answer: { ask: "x", region: "us", token: new Map(), waitedMs, presences: [], answer },
+    answer: { ask: "x", region: "us", token: new Map(), waitedMs: 0, presences: [], answer },
     transitMs: 1,
   });
 }
 
-const all = { "at-once": 0, waited: 0, unsatisfied: 0, false: 0 };
+/** Its read was met so. */
+function reading(seen: unknown, met: object = {}): Elsewhere {
+  return answering({ satisfied: true, waitedMs: 0, servedBy: "us", ...met, page: seen });
+}
+
+const all = { "at-once": 0, waited: 0, home: 0, unsatisfied: 0, false: 0 };
 
 describe("over whole regions", { timeout: 60_000 }, () => {
   it("each region finds its request in the other, by the token and by the latest, and leaves nothing pending", async () => {
@@ -105,11 +111,32 @@ describe("over whole regions", { timeout: 60_000 }, () => {
     expect(metrics).toContain('rollcall_friend_writes_total{result="asked"} 0');
   });
 
-  it("a region that copies nothing any more is unsatisfied, never false", async () => {
+  it("a region that copies nothing any more, and can ask, is served by the home", async () => {
     await begin();
     await regions.onlyAsks("us");
+    await countedOne("cn", "token home");
+    const seen = await countedOne("cn", "latest home");
+    expect([seen.get("token false"), seen.get("latest false")]).toEqual([0, 0]);
+    const metrics = await (await fetch(`${regions.node("us").url}/metrics`)).text();
+    expect(metrics).toMatch(/^rollcall_friend_reads_total\{met="home"\} 0$/m);
+    expect(metrics).toMatch(/^rollcall_reads_total\{met="home"\} 0$/m);
+  });
+
+  it("a region that copies nothing and can ask nobody is unsatisfied, never false", async () => {
+    await begin();
+    await regions.stopReplicator("us");
     const seen = await countedOne("cn", "token unsatisfied");
     expect([seen.get("token false"), seen.get("latest false")]).toEqual([0, 0]);
+  });
+
+  it("only of a canary's user a read is made for another region", async () => {
+    await begin();
+    const { presence } = regions.node("us");
+    const friends = friendsFeature({ presence, clock: () => ({ monoMs: 0, wallMs: 0 }) });
+    const question = { kind: "canary", read: "token", token: "1." };
+    expect(await friends.answer({ ...question, user: TO })).toMatchObject({ satisfied: true });
+    expect(await friends.answer({ ...question, user: "bob" })).toBeUndefined();
+    expect(await friends.answer({ ...question, user: TO, token: "x" })).toBeUndefined();
   });
 
   it("its users are refused to everybody, by name, and nothing is written", async () => {
@@ -134,9 +161,18 @@ describe("over whole regions", { timeout: 60_000 }, () => {
 
 describe("what the other region answers", () => {
   it.each([
-    ["the request of an earlier run", answering(page(1), 0), { "at-once": 1, false: 1 }],
-    ["an empty page", answering({ ...page(1), requests: [] }, 5), { false: 2 }],
-    ["what is no page", answering("yes", 5), { false: 2 }],
+    ["the request of an earlier run", reading(page(1)), { "at-once": 1, false: 1 }],
+    ["an empty page", reading({ ...page(1), requests: [] }, { waitedMs: 5 }), { false: 2 }],
+    [
+      "an empty page of another region",
+      reading({ ...page(1), requests: [] }, { servedBy: "eu" }),
+      { false: 2 },
+    ],
+    ["a page for which it waited", reading(page(1), { waitedMs: 5 }), { waited: 1, false: 1 }],
+    ["a page of the home", reading(page(1), { waitedMs: 5, servedBy: "home:cn" }), { home: 1, false: 1 }],
+    ["that it lacks something", reading(page(1), { satisfied: false }), { unsatisfied: 2 }],
+    ["what is no page", reading("yes"), { unsatisfied: 2 }],
+    ["what is no answer", answering("yes"), { unsatisfied: 2 }],
     ["nothing", async () => undefined, { unsatisfied: 2 }],
   ] as const)("%s", async (_what, elsewhere, expected) => {
     for (const { results, lastMs } of await figuresAfter(elsewhere)) {
