@@ -14,7 +14,6 @@ const ROWS_LAST = 34;
 const FILE = /^\d\d-[a-z0-9-]+\.js$/;
 
 const WAITS_FOR: Readonly<Record<number, string>> = {
-  19: "waits for planned home migration",
   20: "waits for planned home migration",
   21: "waits for evacuation",
   26: "waits for WebSockets",

@@ -57,6 +57,8 @@ interface Login {
 const OpenedShape = Compile(Type.Object({ session: Type.String(), token: Type.String() }));
 const NotCopiedShape = Compile(Type.Object({ type: Type.Literal("/problems/not-copied") }));
 const UNDER_WAY_MAX = 64;
+/** Sessions in one call for heartbeats: some 200 KB. */
+const BEATS_MAX = 5_000;
 const TICK_MS = 10;
 const CALL_TIMEOUT_MS = 10_000;
 const REASONS_MAX = 50;
@@ -105,7 +107,8 @@ export class Clients {
     };
     this.#http = stage.client(CALL_TIMEOUT_MS);
     this.#apis = new Map(stage.regions.map(({ name, url }) => [name, new RegionApi(url, this.#http)]));
-    this.readers = new Readers(this.#apis, this.ledger, this.#options.readMs);
+    const { readMs, heartbeatMs } = this.#options;
+    this.readers = new Readers(this.#apis, this.ledger, { everyMs: readMs, heartbeatMs });
   }
 
   start(): void {
@@ -162,13 +165,16 @@ export class Clients {
     return value;
   }
 
-  /** Logs in a user of this load, now; the session is kept alive from then on. */
-  async login(region: string, home?: string): Promise<Entry | undefined> {
+  /** Logs in a user of this load, now, by default a new one; the session is kept alive from then on. */
+  async login(
+    region: string,
+    home?: string,
+    { user = `u${(named += 1)}`, device = "phone" }: { user?: string; device?: string } = {},
+  ): Promise<Entry | undefined> {
     const sentMs = performance.now();
-    const user = `u${(named += 1)}`;
     const opened = await this.api(region).login({
       user,
-      device: "phone",
+      device,
       ...(home !== undefined && { home }),
     });
     if (!opened.ok) {
@@ -305,7 +311,11 @@ export class Clients {
 
   async #beat(region: string, api: RegionApi): Promise<void> {
     const here = this.ledger.openAt(region);
-    if (here.length === 0) return;
+    for (let from = 0; from < here.length; from += BEATS_MAX)
+      await this.#beatAll(region, api, here.slice(from, from + BEATS_MAX));
+  }
+
+  async #beatAll(region: string, api: RegionApi, here: readonly Entry[]): Promise<void> {
     const sentMs = performance.now();
     const answer = await api.heartbeats(here.map(({ session }) => session));
     if (!answer.ok) return this.#fail(region, answer.reason);
