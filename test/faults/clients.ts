@@ -55,6 +55,7 @@ interface Login {
 }
 
 const OpenedShape = Compile(Type.Object({ session: Type.String(), token: Type.String() }));
+const TokenShape = Compile(Type.Object({ token: Type.String() }));
 const NotCopiedShape = Compile(Type.Object({ type: Type.Literal("/problems/not-copied") }));
 const UNDER_WAY_MAX = 64;
 /** Sessions in one call for heartbeats: some 200 KB. */
@@ -184,6 +185,17 @@ export class Clients {
     return this.#opened({ ...opened.value, user, region, sentMs });
   }
 
+  /** Draws a status for the session; whether that was acknowledged. */
+  async change(entry: Entry): Promise<boolean> {
+    const status = STATUSES[Math.floor(Math.random() * STATUSES.length)] ?? "online";
+    entry.busy = true;
+    entry.statuses = [...entry.statuses, status];
+    const token = await this.#send(this.api(entry.region), entry, "PATCH", { status });
+    if (token !== undefined) this.ledger.changed(entry, status, token);
+    entry.busy = false;
+    return token !== undefined;
+  }
+
   /** Logs in with `ack=peer`; the load leaves the session alone. Not `copied`: no other region has it in time, and it stays all the same. */
   async loginWithPeer(region: string): Promise<{ entry: Entry; copied: boolean } | undefined> {
     const sentMs = performance.now();
@@ -266,7 +278,7 @@ export class Clients {
     } else if (draw < LOGIN_SHARE + LOGOUT_SHARE) {
       await this.#logout(api, entry);
     } else {
-      await this.#change(api, entry);
+      await this.change(entry);
     }
   }
 
@@ -283,15 +295,6 @@ export class Clients {
     if (token !== undefined) this.ledger.over(entry, token);
   }
 
-  async #change(api: RegionApi, entry: Entry): Promise<void> {
-    const status = STATUSES[Math.floor(Math.random() * STATUSES.length)] ?? "online";
-    entry.busy = true;
-    entry.statuses = [...entry.statuses, status];
-    const token = await this.#send(api, entry, "PATCH", { status });
-    if (token !== undefined) this.ledger.changed(entry, status, token);
-    entry.busy = false;
-  }
-
   /** The token, when the write was acknowledged. */
   async #send(
     api: RegionApi,
@@ -303,7 +306,7 @@ export class Clients {
     const answer = await api.send(method, `/v1/sessions/${session}`, body);
     if (answer.ok && answer.status === 200) {
       this.#acknowledged(region, sentMs);
-      return tokenIn(answer.body);
+      return TokenShape.Check(answer.body) ? answer.body.token : "";
     }
     this.#fail(region, answer.ok ? `${method} status ${answer.status}` : answer.reason);
     return undefined;
@@ -342,10 +345,4 @@ export class Clients {
     if (this.#reasons.has(shortly) || this.#reasons.size < REASONS_MAX)
       this.#reasons.set(shortly, (this.#reasons.get(shortly) ?? 0) + 1);
   }
-}
-
-function tokenIn(body: unknown): string {
-  return typeof body === "object" && body !== null && "token" in body && typeof body.token === "string"
-    ? body.token
-    : "";
 }

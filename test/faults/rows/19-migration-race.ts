@@ -69,14 +69,15 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
   const users = await logIn(race, count);
 
   const over = new AbortController();
-  const evacuating = evacuateAndRestore(stage);
-  const faults = breakThings(race, over.signal, quick);
-  await inParallel(users.length, WIDTH, (i) =>
+  const racing = inParallel(users.length, WIDTH, (i) =>
     interleave({ ...race, random: seeded(seed + i) }, users[i] ?? ""),
-  );
-  over.abort();
-  const broken = await faults;
-  await evacuating;
+  ).finally(() => over.abort());
+  const all = [breakThings(race, over.signal, quick), racing, evacuateAndRestore(stage)] as const;
+  stage.onStop(async () => {
+    over.abort();
+    await Promise.allSettled(all);
+  });
+  const [broken] = await Promise.all(all);
   await clients.quiet();
   const verdict = await judge(clients);
   const homes = await homesOf(stage);
@@ -126,13 +127,13 @@ async function interleave(race: Race, user: string): Promise<void> {
     if (what < 0.2) await clients.login(draw(names, random), undefined, { user, device: `tablet-${step}` });
     else if (what < 0.5)
       moves.push(move(stage.region(home).api, user, draw(elsewhere, random), stage.signal));
-    else moves.push(...racing(race, user, home, what < 0.75 ? [home] : names));
+    else moves.push(...atOnce(race, user, home, what < 0.75 ? [home] : names));
     for (const moved of await Promise.all(moves)) asked.set(moved, (asked.get(moved) ?? 0) + 1);
   }
 }
 
 /** Every node of these regions is asked at the same time to give the user to another region; one asks until it is done. */
-function racing(
+function atOnce(
   { stage, random }: Race,
   user: string,
   home: string,

@@ -8,7 +8,6 @@ import { Compile } from "typebox/compile";
 import type { RegionApi } from "../../../../infra/demo/api.ts";
 import { waitFor, type Look } from "../../../../infra/demo/wait.ts";
 import type { Homes } from "../../homes.ts";
-import { ask } from "../../operator.ts";
 import { exactly, type Figure } from "../../row.ts";
 import type { Stage } from "../../stage.ts";
 
@@ -71,16 +70,23 @@ export async function decide(
   });
 }
 
-/** How a region's evacuation stands, as itself says. */
-export async function evacuationOf(
-  stage: Stage,
-  region: string,
-): Promise<{ state: string; usersLeft: number | undefined; homes: number }> {
-  const { regions } = await ask(stage.region(region).api, ["GET", "/v1/regions"], 200, RegionsShape);
-  const own = regions.find((one) => one.region === region);
-  if (own === undefined) throw new Error(`${region} does not know itself`);
-  const { state, usersLeft } = own.evacuation;
-  return { state, usersLeft: usersLeft ?? undefined, homes: own.homes };
+export interface Standing {
+  readonly state: string;
+  readonly usersLeft: number | undefined;
+  readonly homes: number;
+}
+
+/** How a region's evacuation stands, as a node of it says that answers; undefined where none does. */
+export async function evacuationOf(stage: Stage, region: string): Promise<Standing | undefined> {
+  for (const { api } of stage.region(region).nodes) {
+    const answer = await api.send("GET", "/v1/regions");
+    if (!answer.ok || answer.status !== 200 || !RegionsShape.Check(answer.body)) continue;
+    const own = answer.body.regions.find((one) => one.region === region);
+    if (own === undefined) throw new Error(`${region} does not know itself`);
+    const { state, usersLeft } = own.evacuation;
+    return { state, usersLeft: usersLeft ?? undefined, homes: own.homes };
+  }
+  return undefined;
 }
 
 /** Milliseconds until the region says that it is in that state. */
@@ -98,9 +104,9 @@ export async function untilState(
   };
   const { tookMs } = await waitFor(waiting, async () => {
     const seen = await evacuationOf(stage, region);
-    return seen.state === state
+    return seen?.state === state
       ? { done: true, value: undefined }
-      : { done: false, seen: `${seen.state}, ${seen.usersLeft ?? "?"} left` };
+      : { done: false, seen: `${seen?.state}, ${seen?.usersLeft ?? "?"} left` };
   });
   return tookMs;
 }
