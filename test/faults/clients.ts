@@ -115,7 +115,9 @@ export class Clients {
   start(): void {
     this.#loops = [...this.#apis].flatMap(([region, api]) => [
       this.#write(region, api),
-      repeat(this.#stopping.signal, this.#options.heartbeatMs, () => this.#beat(region, api)),
+      ...this.stage
+        .region(region)
+        .nodes.map(({ url }) => this.#beats(region, new RegionApi(url, this.#http))),
     ]);
     this.readers.start();
   }
@@ -178,10 +180,7 @@ export class Clients {
       device,
       ...(home !== undefined && { home }),
     });
-    if (!opened.ok) {
-      this.#fail(region, opened.reason);
-      return undefined;
-    }
+    if (!opened.ok) return this.#fail(region, opened.reason);
     return this.#opened({ ...opened.value, user, region, sentMs });
   }
 
@@ -208,8 +207,7 @@ export class Clients {
       entry.busy = true;
       return { entry, copied };
     }
-    this.#fail(region, answer.ok ? `ack=peer: ${JSON.stringify(answer.body)}` : answer.reason);
-    return undefined;
+    return this.#fail(region, answer.ok ? `ack=peer: ${JSON.stringify(answer.body)}` : answer.reason);
   }
 
   /** No writes from when it resolves until what it resolves to is called; heartbeats and readers go on. */
@@ -308,17 +306,19 @@ export class Clients {
       this.#acknowledged(region, sentMs);
       return TokenShape.Check(answer.body) ? answer.body.token : "";
     }
-    this.#fail(region, answer.ok ? `${method} status ${answer.status}` : answer.reason);
-    return undefined;
+    return this.#fail(region, answer.ok ? `${method} status ${answer.status}` : answer.reason);
   }
 
-  async #beat(region: string, api: RegionApi): Promise<void> {
-    const here = this.ledger.openAt(region);
-    for (let from = 0; from < here.length; from += BEATS_MAX)
-      await this.#beatAll(region, api, here.slice(from, from + BEATS_MAX));
+  /** To each node of the region: it has leases of its own, and hears of no heartbeat at another. */
+  #beats(region: string, api: RegionApi): Promise<void> {
+    return repeat(this.#stopping.signal, this.#options.heartbeatMs, async () => {
+      const here = this.ledger.openAt(region);
+      for (let from = 0; from < here.length; from += BEATS_MAX)
+        await this.#beat(region, api, here.slice(from, from + BEATS_MAX));
+    });
   }
 
-  async #beatAll(region: string, api: RegionApi, here: readonly Entry[]): Promise<void> {
+  async #beat(region: string, api: RegionApi, here: readonly Entry[]): Promise<void> {
     const sentMs = performance.now();
     const answer = await api.heartbeats(here.map(({ session }) => session));
     if (!answer.ok) return this.#fail(region, answer.reason);
@@ -339,7 +339,7 @@ export class Clients {
       this.#newest.set(region, { sentMs, acknowledgedMs: performance.now() });
   }
 
-  #fail(region: string, reason: string): void {
+  #fail(region: string, reason: string): undefined {
     this.#failed.set(region, (this.#failed.get(region) ?? 0) + 1);
     const shortly = `${region}: ${reason.slice(0, 200)}`;
     if (this.#reasons.has(shortly) || this.#reasons.size < REASONS_MAX)

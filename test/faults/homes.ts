@@ -5,7 +5,7 @@
  */
 import type { Accept, Command, Frame, Region, UserCommand, UserId } from "../../replicator/core/commands.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
-import { readLog } from "./logs.ts";
+import { followLog, type Stored } from "./logs.ts";
 import type { Stage } from "./stage.ts";
 
 type Epoch = readonly [generation: number, count: number];
@@ -42,24 +42,27 @@ export interface Homes {
   readonly late: readonly Late[];
 }
 
-/** Reads all logs of a stage; throws where one is not whole. */
-export async function homesOf(stage: Stage): Promise<Homes> {
-  const logs = await Promise.all(
-    stage.regions.map(async ({ name, nats }) => {
-      const stored = await readLog(nats.url, name);
-      const frames = stored.map(({ sequence, bytes }, i) => {
-        const decoded = decodeFrame(bytes);
-        if (!decoded.ok || sequence !== i + 1)
-          throw new Error(`the log of ${name} cannot be read from its first frame to its last`);
-        return decoded.frame;
-      });
-      return [name, frames] as const;
-    }),
+/** Follows all logs of a stage from now on; what is returned says, each time, what they have said until then. */
+export async function followHomes(stage: Stage): Promise<() => Promise<Homes>> {
+  const followed = await Promise.all(
+    stage.regions.map(async ({ name, nats }) => [name, await followLog(nats.url, name)] as const),
   );
-  return homesIn(new Map(logs));
+  stage.onStop(async () => {
+    await Promise.all(followed.map(([, log]) => log.close()));
+  });
+  return async () => {
+    const logs = followed.map(async ([name, log]) => [name, (await log.whole()).map(frameOf)] as const);
+    return homesIn(new Map(await Promise.all(logs)));
+  };
 }
 
-/** The same, of frames. */
+function frameOf({ bytes }: Stored): Frame {
+  const decoded = decodeFrame(bytes);
+  if (!decoded.ok) throw new Error(`a frame cannot be read: ${decoded.reason}`);
+  return decoded.frame;
+}
+
+/** The same, of frames: the whole of each log. */
 export function homesIn(logs: ReadonlyMap<Region, readonly Frame[]>): Homes {
   const readings = [...logs].map(([region, frames]) => new Reading(region, frames));
   const writers = new Map<string, Set<Region>>();

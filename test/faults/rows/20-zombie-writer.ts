@@ -8,26 +8,34 @@ import { RegionApi } from "../../../infra/demo/api.ts";
 import type { Answer } from "../../../infra/demo/http.ts";
 import { startClients, type Clients } from "../clients.ts";
 import { pause } from "../health.ts";
-import { homesOf } from "../homes.ts";
+import { followHomes } from "../homes.ts";
 import { figuresOf, judge } from "../judge.ts";
 import type { Entry } from "../ledger.ts";
 import { soundness } from "../operator.ts";
 import { atLeast, exactly, type Figure, type Row, type RowContext } from "../row.ts";
 import { natsEnd } from "../stage-region.ts";
 import type { NodeProcess } from "../stage-process.ts";
-import { askToMove, homesDiffering, move, writersFigures, type Moved } from "./support/moves.ts";
+import {
+  askToMove,
+  contestedIn,
+  homesDiffering,
+  move,
+  untilKnown,
+  writersFigures,
+  type Moved,
+} from "./support/moves.ts";
 
 const ROUNDS = { quick: 2, full: 20 };
 const USERS = 20;
 const TTL_MS = 30_000;
 /** From the first stale write to the stop: some are in the node's hands by then, some at its door. */
 const BEFORE_STOP_MS = 4;
-/** Until all regions have told that they know the new users: watermarks, each way. */
-const SETTLED_MS = 1_500;
+/** From when all nodes know a user until all of them know that: a watermark and its way. */
+const SETTLED_MS = 1_000;
 const PATIENCE_MS = 60_000;
 const STALE = "busy";
-/** Snapshots cut the beginning of a log off, which is to be read here; canaries are users of their own. */
-const NODE_ENV = { ROLLCALL_SNAPSHOT_SECONDS: "86400", ROLLCALL_CANARY_SECONDS: "0" };
+/** Canaries are users of their own, whom nobody may ask for. */
+const NODE_ENV = { ROLLCALL_CANARY_SECONDS: "0" };
 
 export const row: Row = { row: 20, fault: "zombie writer: old home resumes", quick: true, run };
 
@@ -63,6 +71,7 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     nodes: 2,
     env: { node: NODE_ENV },
   });
+  const homesOf = await followHomes(stage);
   const clients = startClients(stage, { perSecond: 3 });
   const { nodes, locals } = stage.region("cn");
   const [node, local] = [nodes[1], locals[1]];
@@ -79,7 +88,7 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
   await clients.quiet();
   const verdict = await judge(clients);
 
-  const homes = await homesOf(stage);
+  const homes = await homesOf();
   const given = outcomes.filter((outcome) => outcome.given === "moved");
   const users = new Set(given.map(({ user }) => user));
   const late = homes.late.filter((one) => users.has(one.user) && one.node === "cn-node-2");
@@ -91,7 +100,12 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     answers.set(told, (answers.get(told) ?? 0) + 1);
   }
   say(`stale change/move: ${[...answers].map(([told, count]) => `${count} × ${told}`).join(", ")}`);
-  for (const line of [...verdict.examples, ...differing.slice(0, 3)]) say(line);
+  for (const line of [
+    ...verdict.examples,
+    ...differing.slice(0, 3),
+    ...contestedIn(homes, "moves").slice(0, 3),
+  ])
+    say(line);
   return [
     atLeast("users given away behind its back", given.length, outcomes.length / 2),
     atLeast("changes it appended too late", lateOf("update"), outcomes.length / 4),
@@ -142,7 +156,7 @@ async function wake(clients: Clients, zombie: Zombie, how: "stopped" | "held up"
   });
 }
 
-/** At home in cn, as all regions know, so that the node would give them away if asked. */
+/** At home in cn, as all regions know and have said, so that each node of cn would give them away. */
 async function logIn(clients: Clients): Promise<Pair[]> {
   const logins = Array.from({ length: USERS }, async (): Promise<Pair> => {
     const old = await clients.login("cn");
@@ -153,6 +167,10 @@ async function logIn(clients: Clients): Promise<Pair[]> {
     return { user: old.user, old, fresh };
   });
   const pairs = await Promise.all(logins);
+  await untilKnown(
+    clients.stage,
+    pairs.map(({ user }) => user),
+  );
   await pause(SETTLED_MS, clients.stage.signal);
   return pairs;
 }
