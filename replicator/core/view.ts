@@ -88,7 +88,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
   return {
     user,
     home: claimed?.winner.region ?? provisionalHome(user, pending),
-    epoch: record?.epoch ?? claimedEpoch(pending),
+    epoch: claimedEpoch(record?.epoch ?? FIRST_EPOCH, pending),
     version: claimed?.winner.version ?? 0,
     preferred: state.preferred,
     preferredUntilMs: state.preferredUntilMs,
@@ -121,9 +121,12 @@ export function replacedOf(folds: readonly Fold[], provisional: Provisional, use
   return ended.map(({ session }) => session).filter(({ session }) => !over.has(session));
 }
 
-/** Nobody has claimed the user: the epoch is that of the claim that is on its way, if one is. */
-function claimedEpoch(pending: readonly Overlaid[]): Epoch {
-  let epoch = FIRST_EPOCH;
+/**
+ * That of the record, or of a claim that is on its way and above it: a forward of a third region may outrun the claim and begin the user at
+ * the new home, and the epoch does not go back meanwhile.
+ */
+function claimedEpoch(recorded: Epoch, pending: readonly Overlaid[]): Epoch {
+  let epoch = recorded;
   for (const { command } of pending)
     if (command.kind === "claim" && compareEpochs(command.epoch, epoch) > 0) epoch = command.epoch;
   return epoch;

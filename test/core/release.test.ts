@@ -132,6 +132,16 @@ describe("a replica", () => {
     expect([shown(here), here.provisional.size]).toEqual([["s1 online"], 0]);
   });
 
+  it("does not go back to the first epoch where a third region's login outruns the claim", () => {
+    const S2 = open("ann", "s2", "eu");
+    const here = into(new Replica(REGIONS), "cn", S1, release("us"));
+    into(into(here, "eu", forward("us", S2)), "us", accept("eu", 0, 1, S2));
+    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
+    into(here, "us", accept("cn", 0, 1, claim(2, [S1.session])));
+    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
+    expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online"]);
+  });
+
   it("sends what is about a session that is on the move the same way, and what is new to the new home", () => {
     const here = into(new Replica(REGIONS), "cn", S1, release("us"));
     expect(here.route("eu", update("ann", "s1", "busy"))).toBe("cn");

@@ -10,21 +10,14 @@ export interface Waiting {
   readonly why: string;
 }
 
-const ROWS_LAST = 34;
+const ROWS_LAST = 35;
 const FILE = /^\d\d-[a-z0-9-]+\.js$/;
 
 const WAITS_FOR: Readonly<Record<number, string>> = {
-  19: "waits for planned home migration",
-  20: "waits for planned home migration",
   21: "waits for evacuation",
   26: "waits for WebSockets",
   29: "waits for watch",
   34: "waits for NATS accounts and TLS",
-};
-/** Rows that run, but do not assert all that the table says. */
-const PARTLY: Readonly<Record<number, string>> = {
-  8: "friend requests wait for the friends service; what is measured are logins",
-  16: "friend requests wait for the friends service; what is counted are logins with ack=peer",
 };
 
 /** All rows, in the table's order. */
@@ -42,13 +35,12 @@ export async function loadRows(): Promise<Row[]> {
   return rows.toSorted((a, b) => a.row - b.row);
 }
 
-/** What of the table does not run, or not all of it. */
+/** What of the table does not run. */
 export function waitingBeside(rows: readonly Row[]): Waiting[] {
   const present = new Set(rows.map(({ row }) => row));
   const numbers = Array.from({ length: ROWS_LAST }, (_, i) => i + 1);
   return numbers.flatMap((row) => {
-    const why = present.has(row) ? PARTLY[row] : (WAITS_FOR[row] ?? "is not written yet");
-    return why === undefined ? [] : [{ row, why }];
+    return present.has(row) ? [] : [{ row, why: WAITS_FOR[row] ?? "is not written yet" }];
   });
 }
 

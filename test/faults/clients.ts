@@ -55,8 +55,11 @@ interface Login {
 }
 
 const OpenedShape = Compile(Type.Object({ session: Type.String(), token: Type.String() }));
+const TokenShape = Compile(Type.Object({ token: Type.String() }));
 const NotCopiedShape = Compile(Type.Object({ type: Type.Literal("/problems/not-copied") }));
 const UNDER_WAY_MAX = 64;
+/** Sessions in one call for heartbeats: some 200 KB. */
+const BEATS_MAX = 5_000;
 const TICK_MS = 10;
 const CALL_TIMEOUT_MS = 10_000;
 const REASONS_MAX = 50;
@@ -105,13 +108,16 @@ export class Clients {
     };
     this.#http = stage.client(CALL_TIMEOUT_MS);
     this.#apis = new Map(stage.regions.map(({ name, url }) => [name, new RegionApi(url, this.#http)]));
-    this.readers = new Readers(this.#apis, this.ledger, this.#options.readMs);
+    const { readMs, heartbeatMs } = this.#options;
+    this.readers = new Readers(this.#apis, this.ledger, { everyMs: readMs, heartbeatMs });
   }
 
   start(): void {
     this.#loops = [...this.#apis].flatMap(([region, api]) => [
       this.#write(region, api),
-      repeat(this.#stopping.signal, this.#options.heartbeatMs, () => this.#beat(region, api)),
+      ...this.stage
+        .region(region)
+        .nodes.map(({ url }) => this.#beats(region, new RegionApi(url, this.#http))),
     ]);
     this.readers.start();
   }
@@ -162,20 +168,31 @@ export class Clients {
     return value;
   }
 
-  /** Logs in a user of this load, now; the session is kept alive from then on. */
-  async login(region: string, home?: string): Promise<Entry | undefined> {
+  /** Logs in a user of this load, now, by default a new one; the session is kept alive from then on. */
+  async login(
+    region: string,
+    home?: string,
+    { user = `u${(named += 1)}`, device = "phone" }: { user?: string; device?: string } = {},
+  ): Promise<Entry | undefined> {
     const sentMs = performance.now();
-    const user = `u${(named += 1)}`;
     const opened = await this.api(region).login({
       user,
-      device: "phone",
+      device,
       ...(home !== undefined && { home }),
     });
-    if (!opened.ok) {
-      this.#fail(region, opened.reason);
-      return undefined;
-    }
+    if (!opened.ok) return this.#fail(region, opened.reason);
     return this.#opened({ ...opened.value, user, region, sentMs });
+  }
+
+  /** Draws a status for the session; whether that was acknowledged. */
+  async change(entry: Entry): Promise<boolean> {
+    const status = STATUSES[Math.floor(Math.random() * STATUSES.length)] ?? "online";
+    entry.busy = true;
+    entry.statuses = [...entry.statuses, status];
+    const token = await this.#send(this.api(entry.region), entry, "PATCH", { status });
+    if (token !== undefined) this.ledger.changed(entry, status, token);
+    entry.busy = false;
+    return token !== undefined;
   }
 
   /** Logs in with `ack=peer`; the load leaves the session alone. Not `copied`: no other region has it in time, and it stays all the same. */
@@ -190,8 +207,7 @@ export class Clients {
       entry.busy = true;
       return { entry, copied };
     }
-    this.#fail(region, answer.ok ? `ack=peer: ${JSON.stringify(answer.body)}` : answer.reason);
-    return undefined;
+    return this.#fail(region, answer.ok ? `ack=peer: ${JSON.stringify(answer.body)}` : answer.reason);
   }
 
   /** No writes from when it resolves until what it resolves to is called; heartbeats and readers go on. */
@@ -260,7 +276,7 @@ export class Clients {
     } else if (draw < LOGIN_SHARE + LOGOUT_SHARE) {
       await this.#logout(api, entry);
     } else {
-      await this.#change(api, entry);
+      await this.change(entry);
     }
   }
 
@@ -277,15 +293,6 @@ export class Clients {
     if (token !== undefined) this.ledger.over(entry, token);
   }
 
-  async #change(api: RegionApi, entry: Entry): Promise<void> {
-    const status = STATUSES[Math.floor(Math.random() * STATUSES.length)] ?? "online";
-    entry.busy = true;
-    entry.statuses = [...entry.statuses, status];
-    const token = await this.#send(api, entry, "PATCH", { status });
-    if (token !== undefined) this.ledger.changed(entry, status, token);
-    entry.busy = false;
-  }
-
   /** The token, when the write was acknowledged. */
   async #send(
     api: RegionApi,
@@ -297,15 +304,21 @@ export class Clients {
     const answer = await api.send(method, `/v1/sessions/${session}`, body);
     if (answer.ok && answer.status === 200) {
       this.#acknowledged(region, sentMs);
-      return tokenIn(answer.body);
+      return TokenShape.Check(answer.body) ? answer.body.token : "";
     }
-    this.#fail(region, answer.ok ? `${method} status ${answer.status}` : answer.reason);
-    return undefined;
+    return this.#fail(region, answer.ok ? `${method} status ${answer.status}` : answer.reason);
   }
 
-  async #beat(region: string, api: RegionApi): Promise<void> {
-    const here = this.ledger.openAt(region);
-    if (here.length === 0) return;
+  /** To each node of the region: it has leases of its own, and hears of no heartbeat at another. */
+  #beats(region: string, api: RegionApi): Promise<void> {
+    return repeat(this.#stopping.signal, this.#options.heartbeatMs, async () => {
+      const here = this.ledger.openAt(region);
+      for (let from = 0; from < here.length; from += BEATS_MAX)
+        await this.#beat(region, api, here.slice(from, from + BEATS_MAX));
+    });
+  }
+
+  async #beat(region: string, api: RegionApi, here: readonly Entry[]): Promise<void> {
     const sentMs = performance.now();
     const answer = await api.heartbeats(here.map(({ session }) => session));
     if (!answer.ok) return this.#fail(region, answer.reason);
@@ -326,16 +339,10 @@ export class Clients {
       this.#newest.set(region, { sentMs, acknowledgedMs: performance.now() });
   }
 
-  #fail(region: string, reason: string): void {
+  #fail(region: string, reason: string): undefined {
     this.#failed.set(region, (this.#failed.get(region) ?? 0) + 1);
     const shortly = `${region}: ${reason.slice(0, 200)}`;
     if (this.#reasons.has(shortly) || this.#reasons.size < REASONS_MAX)
       this.#reasons.set(shortly, (this.#reasons.get(shortly) ?? 0) + 1);
   }
-}
-
-function tokenIn(body: unknown): string {
-  return typeof body === "object" && body !== null && "token" in body && typeof body.token === "string"
-    ? body.token
-    : "";
 }

@@ -3,10 +3,14 @@
  * Rule: the product's adapters are not used, only its names; what they overlook is to be found here.
  */
 import { createHash } from "node:crypto";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, type JsMsg } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "nats";
+import { waitFor } from "../../infra/demo/wait.ts";
 import { HEADER_LOG, HEADER_POSITION, copyStream, logStream } from "../../replicator/wire/subjects.ts";
 import type { StageRegion } from "./stage-region.ts";
+
+/** For a follower to have read what is stored. */
+const FOLLOW_MS = 30_000;
 
 export interface Stored {
   readonly sequence: number;
@@ -52,19 +56,61 @@ export function readStream(url: string, stream: string): Promise<Stored[]> {
     const consumer = await jetstream(connection).consumers.get(stream);
     const messages = await consumer.consume({ max_messages: 1_000 });
     for await (const message of messages) {
-      stored.push({
-        sequence: message.seq,
-        position: Number(message.headers?.get(HEADER_POSITION) || message.seq),
-        logId: message.headers?.get(HEADER_LOG) ?? "",
-        bytes: message.data,
-        subject: message.subject,
-        messageId: message.headers?.get("Nats-Msg-Id") ?? "",
-      });
+      stored.push(storedOf(message));
       if (message.seq >= state.last_seq) break;
     }
     await messages.close();
     return stored;
   });
+}
+
+function storedOf({ seq, data, subject, headers }: JsMsg): Stored {
+  return {
+    sequence: seq,
+    position: Number(headers?.get(HEADER_POSITION) || seq),
+    logId: headers?.get(HEADER_LOG) ?? "",
+    bytes: data,
+    subject,
+    messageId: headers?.get("Nats-Msg-Id") ?? "",
+  };
+}
+
+/** A region's log, read from its first frame on as it grows: what is cut off since stays here. */
+export interface FollowedLog {
+  /** All that the log has had until now; throws where a frame was missed. */
+  whole(): Promise<readonly Stored[]>;
+  close(): Promise<void>;
+}
+
+/** To begin while the log is whole; its nats-server must not go. */
+export async function followLog(url: string, region: string): Promise<FollowedLog> {
+  const connection = await connect({ servers: url });
+  const manager = await jetstreamManager(connection);
+  const consumer = await jetstream(connection).consumers.get(logStream(region));
+  const messages = await consumer.consume({ max_messages: 1_000 });
+  const stored: Stored[] = [];
+  const reading = (async () => {
+    for await (const message of messages) stored.push(storedOf(message));
+  })();
+  return {
+    whole: async () => {
+      const { state } = await manager.streams.info(logStream(region));
+      const waiting = { what: `the log of ${region}`, timeoutMs: FOLLOW_MS, everyMs: 20 };
+      await waitFor(waiting, () =>
+        stored.length >= state.last_seq
+          ? { done: true, value: undefined }
+          : { done: false, seen: `${stored.length} of ${state.last_seq}` },
+      );
+      if (stored.some(({ sequence }, i) => sequence !== i + 1))
+        throw new Error(`a frame of ${region} was missed`);
+      return stored;
+    },
+    close: async () => {
+      await messages.close();
+      await reading;
+      await connection.close();
+    },
+  };
 }
 
 /** A region's own log, on its own nats-server. */

@@ -1,5 +1,5 @@
 /**
- * A reader in every region looks at every open session of the ledger, again and again, all through the fault.
+ * A reader in every region looks at the open sessions of the ledger, up to 1,000 at a time, again and again, all through the fault.
  * Rule (invariants 3 and 6): judged is only what that region has shown online before and whose heartbeats are accepted. Offline in a
  * region that says it is in touch is a false offline; an epoch or a version that goes back is counted.
  */
@@ -10,8 +10,9 @@ import type { Presence, RegionApi } from "../../infra/demo/api.ts";
 import type { Entry, Ledger } from "./ledger.ts";
 import { repeat } from "./repeat.ts";
 
-/** A session without an accepted heartbeat for this long is not judged: below every TTL a row uses. */
-const ACCEPTED_WITHIN_MS = 3_000;
+/** A session without an accepted heartbeat for this many of their intervals is not judged: below every TTL a row uses. */
+const ACCEPTED_WITHIN_BEATS = 3;
+/** Of one look; the next one is at those that follow. */
 const USERS_MAX = 1_000;
 const EXAMPLES_KEPT = 5;
 
@@ -20,6 +21,13 @@ const EpochShape = Compile(Type.Object({ generation: Type.Integer(), count: Type
 interface Seen {
   readonly epoch: readonly [generation: number, count: number];
   readonly version: number;
+}
+
+export interface ReadersOptions {
+  /** Between two looks of one region's reader. */
+  readonly everyMs: number;
+  /** Between two heartbeats of a session. */
+  readonly heartbeatMs: number;
 }
 
 export class Readers {
@@ -36,6 +44,9 @@ export class Readers {
   readonly #apis: ReadonlyMap<string, RegionApi>;
   readonly #ledger: Ledger;
   readonly #everyMs: number;
+  readonly #acceptedWithinMs: number;
+  /** Per region: where among the open sessions its next look begins. */
+  readonly #next = new Map<string, number>();
   readonly #stopping = new AbortController();
   /** Region and session. */
   readonly #shown = new Set<string>();
@@ -43,10 +54,15 @@ export class Readers {
   readonly #seen = new Map<string, Seen>();
   #loops: Promise<void>[] = [];
 
-  constructor(apis: ReadonlyMap<string, RegionApi>, ledger: Ledger, everyMs: number) {
+  constructor(
+    apis: ReadonlyMap<string, RegionApi>,
+    ledger: Ledger,
+    { everyMs, heartbeatMs }: ReadersOptions,
+  ) {
     this.#apis = apis;
     this.#ledger = ledger;
     this.#everyMs = everyMs;
+    this.#acceptedWithinMs = ACCEPTED_WITHIN_BEATS * heartbeatMs;
   }
 
   start(): void {
@@ -61,7 +77,10 @@ export class Readers {
   }
 
   async #read(region: string, api: RegionApi): Promise<void> {
-    const asked = this.#ledger.open().slice(0, USERS_MAX);
+    const open = this.#ledger.open();
+    const from = this.#next.get(region) ?? 0;
+    const asked = open.slice(from, from + USERS_MAX);
+    this.#next.set(region, from + asked.length < open.length ? from + asked.length : 0);
     if (asked.length === 0) return;
     const answer = await api.presences(asked.map(({ user }) => user));
     if (!answer.ok) return; // no answer is no statement
@@ -77,7 +96,7 @@ export class Readers {
     const { status, freshness } = presence;
     const key = `${region} ${entry.session}`;
     if (status !== "offline" && status !== "unknown") this.#shown.add(key);
-    const fresh = performance.now() - entry.acceptedMs <= ACCEPTED_WITHIN_MS;
+    const fresh = performance.now() - entry.acceptedMs <= this.#acceptedWithinMs;
     if (entry.state !== "open" || !fresh || !this.#shown.has(key)) return;
     this.judged += 1;
     if (status !== "offline") return;

@@ -27,8 +27,8 @@ export interface StageRegion {
   readonly nats: NatsProcess;
   readonly nodes: readonly NodeProcess[];
   readonly replicators: readonly StageProcess[];
-  /** Between the nodes and the nats-server, where the stage was asked for it. */
-  readonly local?: WanLink;
+  /** Between each node and the nats-server, in the order of the nodes; empty unless the stage was asked for it. */
+  readonly locals: readonly WanLink[];
 }
 
 export interface StagePlan {
@@ -56,16 +56,18 @@ export async function planRegion(plan: StagePlan, between: Between): Promise<Sta
           .filter(([peer]) => peer !== name)
           .map(async ([peer, { url }]) => `${peer}=${await across(between(name, peer), name, url)}`),
       );
-      const local = localLink(plan, name);
+      const locals = localLinks(plan, name);
       const nodes = await nodesOf(
         plan,
         name,
-        local === undefined ? own.url : await across(local, name, own.url),
+        locals.length === 0
+          ? own.url
+          : await Promise.all(locals.map((local) => across(local, name, own.url))),
       );
       const [first] = nodes;
       if (first === undefined) throw new Error("a region has a node at least");
       const replicators = peers.length === 0 ? [] : replicatorsOf(plan, name, own.url, peers);
-      return { name, url: first.url, api: first.api, nats: own, nodes, replicators, ...(local && { local }) };
+      return { name, url: first.url, api: first.api, nats: own, nodes, replicators, locals };
     }),
   );
 }
@@ -76,9 +78,15 @@ async function across(link: WanLink, from: string, url: string): Promise<string>
   return `nats://${listener.host}:${listener.port}`;
 }
 
-function localLink({ options }: StagePlan, region: string): WanLink | undefined {
-  const { localRttMs } = options;
-  return localRttMs === undefined ? undefined : new WanLink(region, `${region}-nats`, { rttMs: localRttMs });
+function localLinks({ options }: StagePlan, region: string): WanLink[] {
+  const { localRttMs: rttMs, nodes = 1 } = options;
+  if (rttMs === undefined) return [];
+  return Array.from({ length: nodes }, () => new WanLink(region, natsEnd(region), { rttMs }));
+}
+
+/** What the far end of a region's local links is called. */
+export function natsEnd(region: string): string {
+  return `${region}-nats`;
 }
 
 function natsProcess(plan: StagePlan, region: string, port: number): NatsProcess {
@@ -105,7 +113,12 @@ function natsProcess(plan: StagePlan, region: string, port: number): NatsProcess
   return new NatsProcess({ spec, pids, signal, unready }, `nats://${HOST}:${port}`, storeDir);
 }
 
-async function nodesOf(plan: StagePlan, region: string, natsUrl: string): Promise<NodeProcess[]> {
+/** `natsUrls`: one of each node, or one for all. */
+async function nodesOf(
+  plan: StagePlan,
+  region: string,
+  natsUrls: string | readonly string[],
+): Promise<NodeProcess[]> {
   const { options, names, pids, http, signal } = plan;
   const ports = await freePorts(options.nodes ?? 1);
   return ports.map((port, i) => {
@@ -119,6 +132,7 @@ async function nodesOf(plan: StagePlan, region: string, natsUrl: string): Promis
       ...options.env?.node,
       ...options.envOf?.(region),
     };
+    const natsUrl = typeof natsUrls === "string" ? natsUrls : (natsUrls[i] ?? "");
     const script = { region, role: "node", number: i + 1, natsUrl, args: options.nodeArgs?.node ?? [] };
     const spec = scriptSpec(plan, { ...script, path: "services/presence/main.js", env });
     return new NodeProcess({ spec, pids, signal, unready: () => unreadiness(api) }, api);

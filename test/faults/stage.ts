@@ -36,7 +36,7 @@ export interface StageOptions {
   readonly nodeArgs?: { readonly node?: readonly string[]; readonly replicator?: readonly string[] };
   /** Of every link, there and back; default 0. */
   readonly rttMs?: number;
-  /** Between the nodes of a region and its nats-server, by way of `region.local`; without it they connect directly. */
+  /** Between each node of a region and its nats-server, by way of `region.locals`; without it they connect directly. */
   readonly localRttMs?: number;
   /** Line rate of every link and direction; unlimited when absent. */
   readonly bytesPerSecond?: number;
@@ -192,7 +192,7 @@ export class Stage {
   async stop(): Promise<void> {
     for (const end of this.#ends.splice(0).toReversed()) await end();
     await Promise.all(this.regions.map(endRegion));
-    const locals = this.regions.flatMap(({ local }) => (local === undefined ? [] : [local]));
+    const locals = this.regions.flatMap((region) => region.locals);
     await Promise.all([...this.#links.values(), ...locals].map((link) => link.close()));
     this.http.close();
     await this.#guard.close();

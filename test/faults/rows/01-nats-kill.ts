@@ -32,7 +32,7 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     await clients.untilAcknowledged(region.name, performance.now(), BACK_PATIENCE_MS);
     await sleep(Math.random() * LOAD_MS[quick ? "quick" : "full"], undefined, { signal: stage.signal });
     await region.nats.kill9();
-    region.local?.dropConnections();
+    for (const local of region.locals) local.dropConnections();
     const startedMs = performance.now();
     await region.nats.start();
     const greeting = region.nats.untilReady().then(() => performance.now() - startedMs);

@@ -15,6 +15,7 @@ import type { Entry } from "../ledger.ts";
 import { eventsOf, logIds, soundness } from "../operator.ts";
 import { atLeast, atMost, exactly, type Figure, type Row, type RowContext } from "../row.ts";
 import type { NodeProcess } from "../stage-process.ts";
+import { ask, lostRequests } from "./support/friend-requests.ts";
 import { restoreStore, saveStore } from "../store.ts";
 import type { Stage } from "../stage.ts";
 
@@ -24,6 +25,7 @@ const LOST_MS = { quick: 2_000, full: 5_000 };
 const COPIED_MS = 1_000;
 /** How long a node that knows nothing is left alone with the older state. */
 const ALONE_MS = 5_000;
+/** Logins, and as many friend requests. */
 const CONFIRMED = 10;
 const MENDED_MS_MAX = 60_000;
 const PATIENCE_MS = 60_000;
@@ -79,7 +81,11 @@ async function lose({ stage, name, lostMs, say }: Loss): Promise<Outcome> {
   await cn.nats.restart();
   await clients.untilAcknowledged("cn", performance.now(), PATIENCE_MS);
 
-  const logins = await Promise.all(Array.from({ length: CONFIRMED }, () => clients.loginWithPeer("cn")));
+  const [logins, asked] = await Promise.all([
+    Promise.all(Array.from({ length: CONFIRMED }, () => clients.loginWithPeer("cn"))),
+    Promise.all(Array.from({ length: CONFIRMED }, () => ask(cn.api))),
+  ]);
+  const requests = asked.filter((request) => request !== undefined);
   const confirmed = logins.flatMap((login) => (login?.copied === true ? [login.entry] : []));
   await pause(lostMs, stage.signal);
   const before = (await logIds(cn.api)).get("cn");
@@ -98,6 +104,7 @@ async function lose({ stage, name, lostMs, say }: Loss): Promise<Outcome> {
   const verdict = await judge(clients, { healedMs });
   for (const line of [...clients.counts().reasons.keys(), ...verdict.examples]) say(line);
   const after = (await logIds(cn.api)).get("cn");
+  const apis = stage.regions.map(({ api }) => api);
   const events = [node, ...cn.replicators].flatMap(eventsOf).map(({ event }) => event);
   const figures = [
     exactly("identities of the log", new Set([before, after]).size, 2),
@@ -108,6 +115,8 @@ async function lose({ stage, name, lostMs, say }: Loss): Promise<Outcome> {
     atMost("mended after ms", Math.round(mendedMs), MENDED_MS_MAX),
     atLeast("logins with ack=peer", confirmed.length, CONFIRMED),
     exactly("of these lost", await lostOf(stage, confirmed), 0),
+    atLeast("friend requests with ack=peer", requests.length, CONFIRMED),
+    exactly("friend requests lost", await lostRequests(apis, requests), 0),
     exactly("live sessions refused", clients.counts().refusedHeartbeats, 0),
     ...(await soundness(stage)),
   ];
