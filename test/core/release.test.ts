@@ -133,9 +133,9 @@ describe("a replica", () => {
   });
 
   it("does not go back to the first epoch where a third region's login outruns the claim", () => {
-    const S2 = open("ann", "s2", "eu");
+    const elsewhere = open("ann", "s2", "eu");
     const here = into(new Replica(REGIONS), "cn", S1, release("us"));
-    into(into(here, "eu", forward("us", S2)), "us", accept("eu", 0, 1, S2));
+    into(into(here, "eu", forward("us", elsewhere)), "us", accept("eu", 0, 1, elsewhere));
     expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
     into(here, "us", accept("cn", 0, 1, claim(2, [S1.session])));
     expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
