@@ -181,6 +181,20 @@ describe("latest", () => {
     });
   });
 
+  it("is not satisfied by one that goes on while it waits, nor refused but for a token that speaks of it", async () => {
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 6] }), unheard: [] }, afterMs: 10 };
+    const during = async (): Promise<void> => {
+      await pass(10);
+      applied = at({ cn: ["a", 10], us: ["c", 2] });
+      waiters.advanced();
+      await pass(0);
+    };
+    const latest = { mode: "latest", waitMs: 1_000 } as const;
+    expect(await met(latest, during)).toMatchObject({ satisfied: false, unheard: ["us"] });
+    applied = at({ cn: ["a", 10], us: ["b", 5] });
+    expect(await met({ ...latest, token: ofUs(5) }, during)).toMatchObject({ name: "token-log-replaced" });
+  });
+
   it("has what a token speaks of as well", async () => {
     const token = at({ cn: ["a", 12] });
     expect(await met({ mode: "latest", token, waitMs: 150 }, inVain)).toMatchObject({
