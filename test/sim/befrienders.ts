@@ -14,8 +14,8 @@ import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
 
-const LEAST_MS = 60;
-const MOST_MS = 240;
+const LEAST_MS = 100;
+const MOST_MS = 400;
 /** So few that they often meet, and others than those of the askers. */
 const FIRST_USER = 7;
 const USERS = 8;

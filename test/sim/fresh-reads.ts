@@ -31,14 +31,14 @@ import type { World } from "./world.ts";
 
 const EVERY_MS = 25;
 /** With tokens, of each serving node each time; most do not wait, as a wait is news to the whole world. */
-const TOKEN_READS = 2;
-const TOKEN_WAITS = 0.04;
+const TOKEN_READS = 3;
+const TOKEN_WAITS = 0.01;
 /** So many tokens are tried for one that speaks of something that the node lacks. */
 const TOKENS_TRIED = 24;
 const MERGED = 0.3;
 /** Of the nodes, each time. */
-const LATEST = 0.06;
-const BOUNDED = 0.1;
+const LATEST = 0.025;
+const BOUNDED = 0.08;
 const WAIT_MS_MAX = 1_000;
 const STALENESS_MS_MAX = 2_000;
 
