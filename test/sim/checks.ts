@@ -170,6 +170,7 @@ export class Checks implements Observer {
   #readOn(): void {
     this.#world.machine.after(undefined, READ_EVERY_MS, "read", () => {
       this.#read();
+      this.#fresh.read();
       this.#readOn();
     });
   }

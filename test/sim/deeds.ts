@@ -16,16 +16,16 @@ interface Deed {
 
 const DEEDS: readonly Deed[] = [
   { name: "tokenReads", count: "tokenReads", leastPerSeed: 500, doing: "fresh-reads" },
-  { name: "latestReads", count: "latestReads", leastPerSeed: 10, doing: "fresh-reads" },
+  { name: "latestReads", count: "latestReads", leastPerSeed: 5, doing: "fresh-reads" },
   { name: "boundedReads", count: "boundedReads", leastPerSeed: 10, doing: "fresh-reads" },
   { name: "kicks", count: "kicked", leastPerSeed: 1 },
   { name: "moves", count: "moves", leastPerSeed: 0.5 },
   { name: "automaticMoves", count: "rehomed", leastPerSeed: 0.5 },
-  { name: "evacuationsBegun", count: "evacuations", leastPerSeed: 0.1 },
+  { name: "evacuationsBegun", count: "evacuations", leastPerSeed: 0.2 },
   { name: "evacuationsFinished", count: "evacuated", leastPerSeed: 0.05 },
-  { name: "restoresFinished", count: "returned", leastPerSeed: 0.03 },
+  { name: "restoresFinished", count: "returned", leastPerSeed: 0.05, doing: "returns" },
   { name: "friendRequests", count: "friendRequests", leastPerSeed: 2, doing: "friend-requests" },
-  { name: "pairsMade", count: "pairsMade", leastPerSeed: 0.5, doing: "friend-requests" },
+  { name: "pairsMade", count: "pairsMade", leastPerSeed: 0.3, doing: "friend-requests" },
 ];
 
 export function deedsOf(counts: ReadonlyMap<string, number>): Record<string, number> {

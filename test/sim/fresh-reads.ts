@@ -29,7 +29,6 @@ import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
 
-const EVERY_MS = 25;
 /** With tokens, of each serving node each time; most do not wait, as a wait is news to the whole world. */
 const TOKEN_READS = 3;
 const TOKEN_WAITS = 0.01;
@@ -37,7 +36,7 @@ const TOKEN_WAITS = 0.01;
 const TOKENS_TRIED = 24;
 const MERGED = 0.3;
 /** Of the nodes, each time. */
-const LATEST = 0.025;
+const LATEST = 0.02;
 const BOUNDED = 0.08;
 const WAIT_MS_MAX = 1_000;
 const STALENESS_MS_MAX = 2_000;
@@ -87,22 +86,20 @@ export class FreshReads {
     this.#bounds = looks.bounds;
     this.#contact = looks.contact;
     this.#random = new Random(world.settings.seed, "fresh reads");
-    if (world.settings.doings.includes("fresh-reads")) this.#readOn();
   }
 
-  #readOn(): void {
-    this.#world.machine.after(undefined, EVERY_MS, "fresh read", () => {
-      for (const region of REGIONS) {
-        const host = this.#world.serving(region);
-        const { presence } = host;
-        if (!host.ready || presence === undefined) continue;
-        this.#world.machine.enter(host.process);
-        for (let one = 0; one < TOKEN_READS; one++) this.#token(host, presence);
-        if (this.#random.chance(LATEST)) this.#latest(host, presence);
-        if (this.#random.chance(BOUNDED)) this.#bounded(host, presence);
-      }
-      this.#readOn();
-    });
+  /** Reads on all nodes that serve. */
+  read(): void {
+    if (!this.#world.settings.doings.includes("fresh-reads")) return;
+    for (const region of REGIONS) {
+      const host = this.#world.serving(region);
+      const { presence } = host;
+      if (!host.ready || presence === undefined) continue;
+      this.#world.machine.enter(host.process);
+      for (let one = 0; one < TOKEN_READS; one++) this.#token(host, presence);
+      if (this.#random.chance(LATEST)) this.#latest(host, presence);
+      if (this.#random.chance(BOUNDED)) this.#bounded(host, presence);
+    }
   }
 
   #token(host: NodeHost, presence: Presence): void {

@@ -150,6 +150,24 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
       ),
   },
   {
+    name: "a restored region is at home before its users are",
+    plant: () =>
+      replace(
+        Evacuations.prototype,
+        "due",
+        (due) =>
+          function (this: Evacuations, now) {
+            return due
+              .call(this, now)
+              .flatMap((command) =>
+                command.kind === "set" && command.value.startsWith("from ")
+                  ? [command, { ...command, value: "home" }]
+                  : [command],
+              );
+          },
+      ),
+  },
+  {
     name: "a fact on its way counts only at its home",
     plant: () => {
       const restores = [

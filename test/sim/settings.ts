@@ -58,8 +58,8 @@ export const CLOCKS = ["clock-skew", "clock-drift"] as const;
 export type Clock = (typeof CLOCKS)[number];
 export type FaultKind = Incident | Mishap | Clock;
 
-/** What users do besides living: reads that say how fresh they must be, and friend requests through the service. */
-export const DOINGS = ["fresh-reads", "friend-requests"] as const;
+/** What people do besides living: reads that say how fresh they must be, friend requests through the service, evacuations soon taken back. */
+export const DOINGS = ["fresh-reads", "friend-requests", "returns"] as const;
 export type Doing = (typeof DOINGS)[number];
 /** What can be left out of a run. */
 export type Part = FaultKind | Doing;
