@@ -129,10 +129,10 @@ export class ConsistencyCheck {
     const { heads, unheard } = await ask(waitMs);
     clearTimeout(unanswered);
     const known = applied();
-    // Of a log that goes on as another one, and is not followed there yet, nobody knows here what it has.
-    const isStrange = (region: Region, { logId, position }: LogPosition): boolean => {
+    // Of a log that goes on as another one, empty as yet or not, and is not followed there yet, nobody knows here what it has.
+    const isStrange = (region: Region, { logId }: LogPosition): boolean => {
       const { logId: here = "" } = known.get(region) ?? {};
-      return position > 0 && here !== "" && here !== logId;
+      return here !== "" && here !== logId;
     };
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));

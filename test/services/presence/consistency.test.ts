@@ -173,8 +173,8 @@ describe("latest", () => {
     expect(answer).not.toHaveProperty("missing");
   });
 
-  it("is not satisfied by a log that goes on as another one", async () => {
-    heads = { said: { heads: at({ cn: ["a", 10], us: ["c", 2] }), unheard: [] }, afterMs: 10 };
+  it.each([2, 0])("is not satisfied by a log that goes on as another one, %i frames long", async (head) => {
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["c", head] }), unheard: [] }, afterMs: 10 };
     expect(await met({ mode: "latest", waitMs: 20 }, () => pass(10))).toMatchObject({
       satisfied: false,
       unheard: ["us"],
