@@ -7,7 +7,7 @@
  * ((t1 − t0) + (t2 − t3)) / 2, off by at most ((t3 − t0) − (t2 − t1)) / 2 (RFC 5905, section 8).
  */
 import { defined } from "./assert.ts";
-import type { PeerProgress } from "./commands.ts";
+import type { Frame, PeerProgress } from "./commands.ts";
 
 /** Both clocks at one moment: `monoMs` measures durations, `wallMs` is for people and for other regions. */
 export interface Now {
@@ -28,6 +28,14 @@ export interface ClockOffset {
   readonly errorMs: number;
 }
 
+/** One estimate, and when our watermark went out, by our monotonic clock. */
+interface Estimate {
+  readonly clock: ClockOffset;
+  readonly atMs: number;
+}
+
+/** Two clocks part by at most this share of the time that passes: 500 ppm each, what NTP takes for a clock's worst (RFC 5905, section 13). */
+const DRIFT = 0.001;
 const SAMPLES = 1024;
 /** Of the last 16 estimates (4 s of watermarks) the one with the least error stands, as NTP's clock filter does. */
 const OFFSETS = 16;
@@ -66,7 +74,7 @@ export class PeerLag {
   /** Our watermark until its echo; -1 before the first. */
   loopLagMs = -1;
   readonly #visible = new Window();
-  readonly #offsets: ClockOffset[] = [];
+  readonly #offsets: Estimate[] = [];
 
   /** A frame of the peer became visible here; when is not known before the peer's clock is. */
   frame(committedAtMs: number, now: Now): void {
@@ -84,7 +92,7 @@ export class PeerLag {
     const offsetMs = (echo.heardMs - echo.watermarkMs + committedAtMs - now.wallMs) / 2;
     const errorMs = Math.max(0, now.wallMs - echo.watermarkMs - (committedAtMs - echo.heardMs)) / 2;
     if (this.#offsets.length === OFFSETS) this.#offsets.shift();
-    this.#offsets.push({ offsetMs, errorMs });
+    this.#offsets.push({ clock: { offsetMs, errorMs }, atMs: now.monoMs - this.loopLagMs });
   }
 
   /** Milliseconds since the peer's newest watermark was committed, by our clocks alone plus its way here; infinite before the first. */
@@ -94,6 +102,17 @@ export class PeerLag {
     return now.monoMs - this.heardMonoMs + onTheWay;
   }
 
+  /**
+   * The most that the same can be, whatever the clocks say: what a claim may rest on. Infinite before the peer's clock is known. Our
+   * watermark was committed before it was folded there, so each estimate bounds how far the peer's clock is ahead.
+   */
+  watermarkAgeMaxMs(now: Now): number {
+    let aheadMs = Number.POSITIVE_INFINITY;
+    for (const { clock, atMs } of this.#offsets)
+      aheadMs = Math.min(aheadMs, clock.offsetMs + clock.errorMs + DRIFT * (now.monoMs - atMs));
+    return now.monoMs - this.heardMonoMs + Math.max(0, this.heardWallMs + aheadMs - this.watermarkMs);
+  }
+
   /** Milliseconds since anything was heard of the peer; infinite before the first watermark. */
   silentMs(now: Now): number {
     return this.heardMonoMs === 0 ? Number.POSITIVE_INFINITY : now.monoMs - this.heardMonoMs;
@@ -101,11 +120,29 @@ export class PeerLag {
 
   clock(): ClockOffset | undefined {
     let best: ClockOffset | undefined;
-    for (const one of this.#offsets) if (best === undefined || one.errorMs <= best.errorMs) best = one;
+    for (const { clock } of this.#offsets)
+      if (best === undefined || clock.errorMs <= best.errorMs) best = clock;
     return best;
   }
 
   visible(): Percentiles | undefined {
     return this.#visible.percentiles();
+  }
+}
+
+/** How old this region's own log is here: another node may have appended what is not folded yet. The clocks of a region's nodes are taken for one. */
+export class OwnLag {
+  #heardMonoMs = 0;
+  #onTheWayMs = Number.POSITIVE_INFINITY;
+
+  folded({ commands, committedAtMs }: Frame, { monoMs, wallMs }: Now): void {
+    if (!commands.some(({ kind }) => kind === "watermark")) return;
+    this.#heardMonoMs = monoMs;
+    this.#onTheWayMs = Math.max(0, wallMs - committedAtMs);
+  }
+
+  /** As {@link PeerLag.watermarkAgeMaxMs}. */
+  watermarkAgeMaxMs({ monoMs }: Now): number {
+    return monoMs - this.#heardMonoMs + this.#onTheWayMs;
   }
 }

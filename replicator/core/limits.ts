@@ -79,6 +79,8 @@ export const LIMITS = {
   latestWaitMs: 2_000,
   waitersMax: 10_000,
   endedSessionsMax: 200_000,
+  /** Users of whom a node counts the logins in a row from one other region. */
+  travellersMax: 100_000,
   /** Appends of which a node remembers where they went until it has folded them; of more, the oldest are forgotten. */
   waysMax: 100_000,
 

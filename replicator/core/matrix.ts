@@ -6,7 +6,7 @@
 import { defined } from "./assert.ts";
 import type { Frame, LinkState, LogId, PeerProgress, Position, Region } from "./commands.ts";
 import type { Fold } from "./fold.ts";
-import { PeerLag } from "./lag.ts";
+import { OwnLag, PeerLag } from "./lag.ts";
 import type { ClockOffset, Now, Percentiles } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
 import type { LinkReport } from "./link-events.ts";
@@ -60,6 +60,7 @@ export class LinkMatrix {
   /** The replica of the moment. */
   readonly #replica: () => Replica;
   readonly #peers = new Map<Region, Peer>();
+  readonly #own = new OwnLag();
 
   constructor(region: Region, regions: readonly Region[], replica: () => Replica) {
     this.#region = region;
@@ -109,6 +110,7 @@ export class LinkMatrix {
 
   /** A frame of the region became visible here; `fresh` unless it was there before this node started. */
   folded(region: Region, frame: Frame, now: Now, fresh: boolean): void {
+    if (region === this.#region) this.#own.folded(frame, now);
     const peer = this.#peers.get(region);
     if (peer === undefined) return;
     peer.refused = "";
@@ -126,6 +128,12 @@ export class LinkMatrix {
     return region === this.#region
       ? 0
       : (this.#peers.get(region)?.lag.watermarkAgeMs(now) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** The most that it can be since the newest watermark was committed that is folded here; of this region's log too. */
+  watermarkAgeMaxMs(region: Region, now: Now): number {
+    const lag = region === this.#region ? this.#own : this.#peers.get(region)?.lag;
+    return lag?.watermarkAgeMaxMs(now) ?? Number.POSITIVE_INFINITY;
   }
 
   /** Milliseconds of silence of the region by the monotonic clock alone; 0 for this region. */

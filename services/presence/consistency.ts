@@ -5,7 +5,7 @@
  *   mode    | satisfied when
  *   --------+---------------------------------------------------------------------------------------
  *   any     | always
- *   bounded | every region's newest watermark here is at most so old
+ *   bounded | every region's newest watermark here is at most so old, this one's too, however wrong the clocks may be told
  *   token   | every position of the token is applied
  *   latest  | every region said after the read began how far its log goes, and that is applied
  */
@@ -29,7 +29,7 @@ export interface ConsistencyOptions {
   readonly clock: Clock;
   readonly waiters: Waiters;
   readonly applied: () => Token;
-  /** Age of the region's newest watermark; infinite before the first. */
+  /** The most that the age of the region's newest watermark can be; infinite before that is known. */
   readonly ageMs: (region: Region) => number;
   /** Asks every region, this one included; resolves after so many milliseconds at the latest. */
   readonly heads: (waitMs: number) => Promise<Heads>;
@@ -129,10 +129,10 @@ export class ConsistencyCheck {
     const { heads, unheard } = await ask(waitMs);
     clearTimeout(unanswered);
     const known = applied();
-    // Of a log that goes on as another one, and is not followed there yet, nobody knows here what it has.
-    const isStrange = (region: Region, { logId, position }: LogPosition): boolean => {
+    // Of a log that goes on as another one, empty as yet or not, and is not followed there yet, nobody knows here what it has.
+    const isStrange = (region: Region, { logId }: LogPosition): boolean => {
       const { logId: here = "" } = known.get(region) ?? {};
-      return position > 0 && here !== "" && here !== logId;
+      return here !== "" && here !== logId;
     };
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));
@@ -142,6 +142,11 @@ export class ConsistencyCheck {
     }
     const asked = token === undefined ? wanted : mergeTokens(wanted, token);
     const check = await this.#token(asked, leftMs(), unheard.length > 0 ? () => undefined : lacks);
+    // Begun again while the read waited: that is no fault of a token that does not speak of it.
+    const isBegunAgain =
+      check !== "overloaded" && check.kind === "replaced" && token?.has(check.region) !== true;
+    if (isBegunAgain)
+      return { check: { kind: "satisfied" }, unheard: [...unheard, ...strange, check.region] };
     return { check, unheard: [...unheard, ...strange] };
   }
 }

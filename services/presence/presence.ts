@@ -97,7 +97,7 @@ export class Presence implements PresenceService {
       waiters,
       presence: (user) => this.presence(user),
       applied: () => this.applied(),
-      ageMs: (origin) => this.#times().ageMs(origin),
+      ageMs: (origin) => node.matrix.watermarkAgeMaxMs(origin, clock()),
       heads: options.heads ?? (async () => ({ heads: new Map(), unheard: this.regions })),
       elsewhere: options.elsewhere ?? (async () => undefined),
       tally,

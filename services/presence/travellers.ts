@@ -7,6 +7,7 @@ import { LRUCache } from "lru-cache";
 
 import { defined } from "../../replicator/core/assert.ts";
 import type { Accept, Frame, Open, Region, UserId } from "../../replicator/core/commands.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Outcome, ProblemName } from "./service.ts";
@@ -25,7 +26,6 @@ export interface TravellersOptions {
 /** Where no other number is set. */
 export const REHOME_LOGINS = 5;
 
-const COUNTED_MAX = 100_000;
 const DUE_MAX = 1_000;
 /** The nodes of a region count alike: each waits for a moment of its own, and finds most users moved already. */
 const SPREAD_MS = 1_000;
@@ -55,7 +55,7 @@ export class Travellers {
   moved = 0;
   readonly #options: TravellersOptions;
   readonly #series = new LRUCache<UserId, { readonly from: Region; readonly logins: number }>({
-    max: COUNTED_MAX,
+    max: LIMITS.travellersMax,
   });
   readonly #due = new Map<UserId, Due>();
   #releasing = 0;

@@ -53,11 +53,38 @@ describe("the clock offset", () => {
     expect(lag.clock()).toEqual({ offsetMs: 0, errorMs: 400 });
   });
 
+  it("bounds the age of the watermark from above, whatever the delays and the skew, and the drift since", () => {
+    const ms = fc.nat(5_000);
+    holds(
+      fc.property(
+        fc.array(fc.tuple(ms, ms, ms), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: -3_600_000, max: 3_600_000 }),
+        fc.integer({ min: -1_000, max: 1_000 }),
+        (trips, skew, ppm) => {
+          const lag = new PeerLag();
+          const there = (ourMs: number): number => ourMs * (1 + ppm / 1e6) + skew;
+          let nowMs = 0;
+          let newestMs = 0;
+          for (const [out, wait, back] of trips) {
+            newestMs = nowMs + out + wait;
+            const heard = echo(nowMs, there(nowMs + out));
+            nowMs = newestMs + back;
+            lag.watermark(1_000_000 + there(newestMs), heard, at(nowMs));
+          }
+          const isMs = nowMs + 700 - newestMs;
+          expect(lag.watermarkAgeMaxMs(at(nowMs + 700))).toBeGreaterThanOrEqual(isMs - 1e-3);
+        },
+      ),
+      500,
+    );
+  });
+
   it("is unknown before the first echo", () => {
     const lag = new PeerLag();
     lag.watermark(1_000_000, undefined, at(0));
     lag.watermark(1_000_000, progress("cn", { watermarkMs: 0 }), at(0));
     expect(lag.clock()).toBeUndefined();
+    expect(lag.watermarkAgeMaxMs(at(0))).toBe(Infinity);
   });
 });
 

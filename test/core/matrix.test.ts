@@ -65,6 +65,21 @@ describe("own rows", () => {
     expect(bench.watermark("us").row("us")).toMatchObject({ state: "live", eventsBehind: 0 });
   });
 
+  it("a claim rests on this region's own watermarks too, and on no peer's before its clock is known", () => {
+    const node = new PresenceNode("cn", REGIONS);
+    const now = { monoMs: 10_000, wallMs: WALL };
+    const maxMs = (region: string, at = now): number => node.matrix.watermarkAgeMaxMs(region, at);
+    expect([maxMs("cn"), maxMs("us"), maxMs("nowhere")]).toEqual([Infinity, Infinity, Infinity]);
+    for (const region of ["cn", "us"]) {
+      const frame = frameAt(WALL - 80, region, { kind: "watermark", peers: [] });
+      node.step({ kind: "frame", region, position: 1, frame: { ...frame, commands: [] } }, now);
+      expect(maxMs(region)).toBe(Infinity);
+      node.step({ kind: "frame", region, position: 2, frame }, now);
+    }
+    expect(maxMs("us")).toBe(Infinity);
+    expect(maxMs("cn", { monoMs: 10_300, wallMs: WALL })).toBe(380);
+  });
+
   it("a head that the replicator has not reported yet is not below what is folded", () => {
     expect(new Bench().report("us", { head: 1 }).watermark("us").watermark("us").row("us").eventsBehind).toBe(
       0,

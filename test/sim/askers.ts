@@ -14,8 +14,9 @@ import type { World } from "./world.ts";
 /** Somebody says something this often. */
 const LEAST_MS = 60;
 const MOST_MS = 240;
-/** So few that they often speak of each other. */
-const ASKERS = 6;
+/** So few that they often speak of each other; more where nobody else asks for friends. */
+const ASKERS = 3;
+const ASKERS_ALONE = 6;
 /** This share of what is said is that something was read. */
 const READS = 0.2;
 
@@ -40,7 +41,8 @@ export class Askers {
 
   /** Users who say something. */
   get users(): readonly UserId[] {
-    return Array.from({ length: ASKERS }, (_, number) => `user${number + 1}`);
+    const isAlone = !this.#world.settings.doings.includes("friend-requests");
+    return Array.from({ length: isAlone ? ASKERS_ALONE : ASKERS }, (_, number) => `user${number + 1}`);
   }
 
   #work(): void {

@@ -19,6 +19,8 @@ import { Contact } from "./contact.ts";
 import { LagChecks } from "./lag-checks.ts";
 import { Walks } from "./walks.ts";
 import type { Clients } from "./clients.ts";
+import type { Befrienders } from "./befrienders.ts";
+import { FreshReads } from "./fresh-reads.ts";
 import { Flips } from "./flips.ts";
 import { Losses } from "./losses.ts";
 import type { Observer, World } from "./world.ts";
@@ -67,11 +69,12 @@ export class Checks implements Observer {
   readonly #bounds: Bounds;
   readonly #walks: Walks;
   readonly #losses: Losses;
+  readonly #fresh: FreshReads;
   readonly flips: Flips;
   #reads = 0;
   readonly #counts = { digests: 0, reads: 0, shown: 0, gone: 0, satisfied: 0, unsatisfied: 0, replaced: 0 };
 
-  constructor(world: World, ledger: Ledger, clients: Clients) {
+  constructor(world: World, ledger: Ledger, clients: Clients, befrienders: Befrienders) {
     this.#world = world;
     this.#ledger = ledger;
     this.#clients = clients;
@@ -82,6 +85,10 @@ export class Checks implements Observer {
     this.#walks = new Walks(world, ledger, clients);
     this.#losses = new Losses(world, ledger);
     this.flips = new Flips(world);
+    this.#fresh = new FreshReads(world, ledger, clients, befrienders, {
+      bounds: this.#bounds,
+      contact: this.#contact,
+    });
     world.observer = this;
     clients.wrong = (what) => world.machine.fail(what);
     this.#readOn();
@@ -95,6 +102,7 @@ export class Checks implements Observer {
       ...lags,
       ...this.#bounds.counts,
       ...this.#walks.counts,
+      ...this.#fresh.counts,
       ...losses,
       ...this.flips.counts,
     };
@@ -162,6 +170,7 @@ export class Checks implements Observer {
   #readOn(): void {
     this.#world.machine.after(undefined, READ_EVERY_MS, "read", () => {
       this.#read();
+      this.#fresh.read();
       this.#readOn();
     });
   }

@@ -38,8 +38,9 @@ interface Written {
   readonly token: Token;
 }
 
-/** A token that a client holds, and what it speaks of. */
-interface Held {
+/** A token that a client holds, of a write about the user, and what it speaks of. */
+export interface Held {
+  readonly user: UserId;
   readonly token: Token;
   readonly places: readonly Place[];
 }
@@ -87,7 +88,7 @@ export class Clients {
       world,
       ledger,
       () => this.quiet,
-      (written, region, user) => this.#told(written, region, user),
+      (written, region, user) => this.#told(written, region, user, user),
     );
     this.#evacuators = new Evacuators(world, () => this.quiet);
     const policies = new Random(world.settings.seed, "policies");
@@ -174,7 +175,7 @@ export class Clients {
       machine.trace(() => `open ${account.id} failed: ${outcome.problem.name}`);
       return;
     }
-    account.openAcked = this.#told(outcome.value, account.region, account.id);
+    account.openAcked = this.#told(outcome.value, account.region, account.id, account.user);
     account.statusAcked = account.openAcked;
     machine.trace(() => `open ${account.id} acknowledged at ${placeText(account.openAcked)}`);
   }
@@ -219,7 +220,7 @@ export class Clients {
     if (!outcome.ok) return;
     account.tentative.splice(0, account.tentative.indexOf(status) + 1);
     account.status = status;
-    account.statusAcked = this.#told(outcome.value, account.region, account.id);
+    account.statusAcked = this.#told(outcome.value, account.region, account.id, account.user);
   }
 
   #close(client: Client, account: Account, presence: Presence): void {
@@ -233,7 +234,7 @@ export class Clients {
   async #closed(account: Account, closing: Promise<Outcome<Written>>): Promise<void> {
     const outcome = await closing;
     if (!outcome.ok) return;
-    account.closeAcked = this.#told(outcome.value, account.region, account.id);
+    account.closeAcked = this.#told(outcome.value, account.region, account.id, account.user);
     this.#world.machine.trace(() => `close ${account.id} acknowledged at ${placeText(account.closeAcked)}`);
   }
 
@@ -248,7 +249,7 @@ export class Clients {
 
   async #preferred(preferring: Promise<Outcome<Written>>, region: Region, user: UserId): Promise<void> {
     const outcome = await preferring;
-    if (outcome.ok) this.#told(outcome.value, region, user);
+    if (outcome.ok) this.#told(outcome.value, region, user, user);
   }
 
   /** An operator ends all sessions of the user that this region knows of. */
@@ -268,8 +269,8 @@ export class Clients {
     this.#counts.travels += 1;
   }
 
-  /** What the token of a write about `id` in `region` speaks of. */
-  #told({ token }: Written, region: Region, id: string): Place | undefined {
+  /** What the token of a write in `region` about `id`, the user or a session of theirs, speaks of. */
+  #told({ token }: Written, region: Region, id: string, user: UserId): Place | undefined {
     const { history } = this.#world;
     const places = [...token].flatMap(
       ([, { logId, position }]) => history.find(logId, position, (frame) => mentions(frame, id)) ?? [],
@@ -277,7 +278,7 @@ export class Clients {
     const place = places.find(({ strand }) => strand.region === region);
     if (place === undefined || places.length < token.size)
       this.wrong(`invariant 4: a write of ${id} in ${region} was acknowledged that its log never had`);
-    this.tokens.push({ token, places });
+    this.tokens.push({ user, token, places });
     if (this.tokens.length > 64) this.tokens.shift();
     return place;
   }

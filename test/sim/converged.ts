@@ -2,8 +2,10 @@
  * When all has healed: what still differs from what the clients know, on any node. Rule: every session that beats is shown, everywhere and
  * as it was said last; nothing else is; whoever moves has arrived; every log is followed, and no node is in trouble.
  */
-import type { PreferredStatus, UserId } from "../../replicator/core/commands.ts";
-import { evacuationOf } from "../../replicator/core/evacuation.ts";
+import type { PreferredStatus, Region, UserId } from "../../replicator/core/commands.ts";
+import { EVACUATION_KEY, evacuationOf } from "../../replicator/core/evacuation.ts";
+import { compareEpochs, nextEpoch } from "../../replicator/core/homing.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
 import type { Clients } from "./clients.ts";
 import { leavesNoRoom } from "./ledger.ts";
 import type { Account, Ledger } from "./ledger.ts";
@@ -13,6 +15,8 @@ import type { World } from "./world.ts";
 
 /** So far behind the newest frame a replica may be that is in touch: what four nodes append in a second. */
 const BEHIND_MAX = 32;
+/** The decision by which an evacuation's users come back. */
+const RETURN = /^from (\S+) since (\d+) to (\d+)$/;
 
 /** The first thing that is not as it should be yet; nothing when all have converged. */
 export function unconverged(world: World, ledger: Ledger, clients: Clients): string | undefined {
@@ -48,13 +52,29 @@ function notFollowing(world: World, host: NodeHost): string | undefined {
 function notMoved({ node, name }: NodeHost): string | undefined {
   for (const region of REGIONS) {
     const evacuation = evacuationOf(node.replica, region);
+    const left = evacuation === undefined ? notBack(node.replica, region) : undefined;
+    if (left !== undefined) return `${name} has ${region} at home, and ${left} not back`;
     if (evacuation === undefined) continue;
     if (evacuation.phase !== "to") return `${name} has ${region} being restored`;
-    const left = node.replica.homed(region);
-    if (evacuationOf(node.replica, evacuation.heir) === undefined && left > 0)
-      return `${name} has ${left} users left in ${region}, which is evacuated`;
+    const stay = node.replica.homed(region);
+    if (evacuationOf(node.replica, evacuation.heir) === undefined && stay > 0)
+      return `${name} has ${stay} users left in ${region}, which is evacuated`;
   }
   return undefined;
+}
+
+/** Whom the region gave away in its last evacuation, and the heir has kept ever since. */
+function notBack(replica: Replica, region: Region): UserId | undefined {
+  const decided = replica.fold(region)?.audit.findLast(({ key }) => key === EVACUATION_KEY);
+  const before = replica.fold(region)?.audit.findLast(({ value }) => RETURN.test(value));
+  const [, heir = "", since, end] = RETURN.exec(before?.value ?? "") ?? [];
+  if (decided?.value !== "home") return undefined;
+  const away = [...(replica.fold(region)?.table.values() ?? [])].find(({ user, movedTo, version, epoch }) => {
+    const there = replica.fold(heir)?.homed(user);
+    const isOfIt = movedTo === heir && version > Number(since) && version <= Number(end);
+    return isOfIt && there !== undefined && compareEpochs(there.epoch, nextEpoch(epoch)) === 0;
+  });
+  return away?.user;
 }
 
 function notShowing(

@@ -14,6 +14,8 @@ const SHARE = 0.5;
 const LEAST_MS = 200;
 const MOST_MS = 1_500;
 const RESTORED = 0.3;
+/** Where they are taken back soon: this often somebody looks for one to take back. */
+const RETURNED = 0.5;
 const FORCED = 0.5;
 const PLANNED = 0.1;
 const EXPIRES = 0.2;
@@ -23,6 +25,7 @@ const REFUSALS: readonly ProblemName[] = ["evacuation-refused", "not-ready", "lo
 export class Evacuators {
   readonly #world: World;
   readonly #random: Random;
+  readonly #returns: Random | undefined;
   /** Nothing is decided any more. */
   readonly #quiet: () => boolean;
   readonly #counts = { evacuations: 0, restores: 0, evacuationsRefused: 0 };
@@ -31,6 +34,8 @@ export class Evacuators {
     this.#world = world;
     this.#quiet = quiet;
     this.#random = new Random(world.settings.seed, "evacuators");
+    const { seed, doings } = world.settings;
+    this.#returns = doings.includes("returns") ? new Random(seed, "returns") : undefined;
     if (this.#random.chance(SHARE)) this.#work();
   }
 
@@ -44,11 +49,21 @@ export class Evacuators {
     return { ...this.#counts, evacuated: empty.length, returned: whole.length };
   }
 
+  /** A region that says of itself that users are given away. */
+  #evacuated(): Region | undefined {
+    return REGIONS.find(
+      (region) =>
+        (this.#world.serving(region).presence?.evacuations().get(region)?.state ?? "home") !== "home",
+    );
+  }
+
   #work(): void {
     this.#world.machine.after(undefined, this.#random.between(LEAST_MS, MOST_MS), "operator", () => {
-      const region = this.#random.pick(REGIONS);
+      const picked = this.#random.pick(REGIONS);
       const to = this.#random.pick(REGIONS);
-      const restores = this.#random.chance(RESTORED);
+      const returned = this.#returns?.chance(RETURNED) === true ? this.#evacuated() : undefined;
+      const region = returned ?? picked;
+      const restores = this.#random.chance(RESTORED) || returned !== undefined;
       const request = {
         region,
         by: "operator",

@@ -13,7 +13,7 @@ import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { showsFact } from "../core/friend-checks.ts";
 import { factsOf, modelPair } from "../core/model-facts.ts";
-import type { Askers } from "./askers.ts";
+import type { Said } from "./askers.ts";
 import { foldDiffers } from "./like-model.ts";
 import { REGIONS } from "./settings.ts";
 import type { Ledger } from "./ledger.ts";
@@ -48,8 +48,14 @@ async function verify(machine: Machine, { engine, name }: NodeHost): Promise<voi
   else if (compared !== REGIONS.length) machine.fail(`${name} could compare ${compared} logs only`);
 }
 
+/** Users who said things of each other, and what of it was acknowledged. */
+interface Sayers {
+  readonly users: readonly UserId[];
+  readonly acknowledged: readonly Said[];
+}
+
 /** The first thing wrong, or nothing. */
-export function finalFault(world: World, ledger: Ledger, askers: Askers): string | undefined {
+export function finalFault(world: World, ledger: Ledger, sayers: readonly Sayers[]): string | undefined {
   const { history } = world;
   const models = new Map<string, ModelLog>();
   const at = (region: Region, place: Place | undefined): ModelLog => {
@@ -80,7 +86,8 @@ export function finalFault(world: World, ledger: Ledger, askers: Askers): string
     const fault =
       compared.has(vector) && !host.serves
         ? undefined
-        : (likeTheModel(host, logs, ledger) ?? friendsFault(host, logs, askers, bereft));
+        : (likeTheModel(host, logs, ledger) ??
+          sayers.map((some) => friendsFault(host, logs, some, bereft)).find((one) => one !== undefined));
     if (fault !== undefined) return fault;
     compared.add(vector);
   }
@@ -103,7 +110,7 @@ export function hasMoved(logs: readonly ModelLog[], user: UserId, targets: reado
 function friendsFault(
   host: NodeHost,
   logs: readonly ModelLog[],
-  { users, acknowledged }: Askers,
+  { users, acknowledged }: Sayers,
   bereft: ReadonlySet<UserId>,
 ): string | undefined {
   const { replica } = host.node;

@@ -3,7 +3,7 @@
  * must hold; a bug that no given seed catches is a hole in the checkers.
  */
 import { bugsOf } from "./planted.ts";
-import type { Plant } from "./planted.ts";
+import type { Plant } from "./planting.ts";
 import { judgeOnce } from "./sweep.ts";
 
 export interface Catch {

@@ -56,6 +56,11 @@ export class Process {
 
 class Timer {
   cleared = false;
+
+  /** Nothing here keeps a run going. */
+  unref(): this {
+    return this;
+  }
 }
 
 /** Every promise that was settled, and those that it settled in turn, has run: a tick of Node comes after all of them. */

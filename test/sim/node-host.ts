@@ -11,9 +11,11 @@ import type { Replica } from "../../replicator/core/replica.ts";
 import { Appender } from "../../services/presence/appender.ts";
 import { Engine } from "../../services/presence/engine.ts";
 import type { Core } from "../../services/presence/engine.ts";
-import { Presence } from "../../services/presence/presence.ts";
+import type { FriendRequests } from "../../services/friends/requests.ts";
+import type { Presence } from "../../services/presence/presence.ts";
 import type { Process } from "./machine.ts";
-import { HEARTBEAT_MS, REGIONS, REHOME_LOGINS, TTL_MS } from "./settings.ts";
+import { REGIONS } from "./settings.ts";
+import { serving } from "./serving.ts";
 import { placeText } from "./history.ts";
 import type { Place } from "./history.ts";
 import { recordsDiffer } from "./like-model.ts";
@@ -35,6 +37,7 @@ export class NodeHost {
   appender: Appender;
   engine: Engine | undefined;
   presence: Presence | undefined;
+  friends: FriendRequests | undefined;
   /** Folded so far, counted here and not by the fold; nothing of a log never heard of. */
   readonly places = new Map<Region, Place>();
   /** When a frame of that log was folded last, in virtual time. */
@@ -82,6 +85,7 @@ export class NodeHost {
     world.observer?.restarted(this);
     this.node = new PresenceNode(this.region, REGIONS);
     this.presence = undefined;
+    this.friends = undefined;
     world.machine.after(process, 1, "starts", () => this.#run(process));
   }
 
@@ -92,7 +96,9 @@ export class NodeHost {
     const store = new SimStore(world, process, world.server(region));
     const appender = this.#newAppender(() => store.connected());
     this.appender = appender;
-    this.presence = this.serves ? this.#serve(appender, store) : undefined;
+    const served = this.serves ? serving(world, this, appender, store) : undefined;
+    this.presence = served?.presence;
+    this.friends = served?.friends;
     if (this.presence !== undefined) this.node = this.presence.node;
     const inner = this.presence ?? this.#onlyDuties(appender, clock);
     const core: Core = {
@@ -147,26 +153,10 @@ export class NodeHost {
     return new Appender({ region: this.region, node: this.name, clock: this.process.clock, connected });
   }
 
-  #serve(appender: Appender, store: SimStore): Presence {
-    const world = this.#world;
-    return new Presence({
-      region: this.region,
-      regions: REGIONS,
-      clock: this.process.clock,
-      append: (commands) => appender.append(commands),
-      canAppend: () => store.connected() && appender.failingMs() === 0,
-      integrity: (effect) => this.engine?.trust.heard(effect),
-      recheck: async () => this.engine?.recheck(),
-      mintSession: () => {
-        world.sessionsMinted += 1;
-        this.lastMinted = `s${world.sessionsMinted}`;
-        return this.lastMinted;
-      },
-      random: () => world.nodeRandom.unit(),
-      ttlMs: TTL_MS,
-      heartbeatMs: HEARTBEAT_MS,
-      rehomeLogins: REHOME_LOGINS,
-    });
+  mintSession(): SessionId {
+    this.#world.sessionsMinted += 1;
+    this.lastMinted = `s${this.#world.sessionsMinted}`;
+    return this.lastMinted;
   }
 
   /** Each fold goes from frame to frame as its log has them, from one log to the one that goes on from where it stands. */

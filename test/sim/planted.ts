@@ -2,7 +2,7 @@
  * The proof that the simulation bites: bugs planted into the shipped code at its seams, one at a time, for the length of a run. Rule:
  * each must be caught within the given seeds; what plants a bug takes it out again.
  */
-import type { Command, Frame, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Region, UserId } from "../../replicator/core/commands.ts";
 import { FoldDigest } from "../../replicator/core/digest.ts";
 import { Facts, isFact } from "../../replicator/core/facts.ts";
 import { Fold } from "../../replicator/core/fold.ts";
@@ -18,45 +18,9 @@ import { Reconcile } from "../../services/presence/reconcile.ts";
 import { Waiters } from "../../services/presence/waiters.ts";
 import { NO_BUGS } from "./bugs.ts";
 import type { Bugs } from "./bugs.ts";
-import type { Incident } from "./settings.ts";
-
-export interface Plant {
-  readonly name: string;
-  /** Puts the bug in; the function returned takes it out. */
-  readonly plant: () => () => void;
-  readonly bugs?: Partial<Bugs>;
-  /** Incidents without which it cannot show. */
-  readonly also?: readonly Incident[];
-}
-
-/** Replaces a method of a class until the returned function is called. */
-function replace<T extends object, K extends keyof T>(
-  prototype: T,
-  name: K,
-  make: (original: T[K]) => T[K],
-): () => void {
-  const original = prototype[name];
-  prototype[name] = make(original);
-  return () => {
-    prototype[name] = original;
-  };
-}
-
-/** A fold that is given other frames than the log has. */
-function refold(change: (fold: Fold, frame: Frame, position: number) => Frame): () => void {
-  return replace(
-    Fold.prototype,
-    "apply",
-    (apply) =>
-      function (this: Fold, position, frame) {
-        return apply.call(this, position, change(this, frame, position));
-      },
-  );
-}
-
-function withCommands(frame: Frame, change: (command: Command) => Command): Frame {
-  return { ...frame, commands: frame.commands.map(change) };
-}
+import { AREA_PLANTS } from "./planted-area.ts";
+import { refold, replace, withCommands } from "./planting.ts";
+import type { Plant } from "./planting.ts";
 
 const EMPTY_BOOKMARK = { kind: "bookmark", offset: "", count: 0 } as const;
 const nothing = (): (() => void) => () => undefined;
@@ -87,10 +51,12 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "a lower word takes the place of a higher",
+    area: true,
     plant: () => replace(Facts.prototype, "refusal", () => () => undefined),
   },
   {
     name: "a fact that was forwarded does not count at its home",
+    area: true,
     plant: () =>
       refold((_fold, frame) =>
         withCommands(frame, (command) => {
@@ -152,6 +118,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "drop before the sessions are forwarded",
+    area: true,
     plant: () =>
       refold((fold, frame) => {
         for (const command of frame.commands) {
@@ -163,6 +130,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "lower epoch wins",
+    area: true,
     plant: () => {
       const restores = [
         replace(
@@ -198,6 +166,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "the lower claim wins, in one region",
+    area: true,
     plant: () =>
       replace(
         Replica.prototype,
@@ -223,6 +192,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "token satisfied early",
+    area: true,
     plant: () => replace(Waiters.prototype, "wait", () => () => Promise.resolve({ kind: "satisfied" })),
   },
   {
@@ -244,6 +214,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "a login from elsewhere kicks nobody",
+    area: true,
     plant: () =>
       refold((_fold, frame) =>
         withCommands(frame, (command) => {
@@ -255,6 +226,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "the kicked is not told",
+    area: true,
     plant: () =>
       replace(
         LocalSessions.prototype,
@@ -306,6 +278,7 @@ export const PLANTS: readonly Plant[] = [
           },
       ),
   },
+  ...AREA_PLANTS,
 ];
 
 /** Those of the design. */

@@ -4,6 +4,7 @@
  */
 import type { Bugs } from "./bugs.ts";
 import { Askers } from "./askers.ts";
+import { Befrienders } from "./befrienders.ts";
 import { Checks } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { unconverged } from "./converged.ts";
@@ -45,7 +46,8 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   const ledger = new Ledger();
   const clients = new Clients(world, ledger);
   const askers = new Askers(world, () => clients.quiet);
-  const checks = new Checks(world, ledger, clients);
+  const befrienders = new Befrienders(world, () => clients.quiet);
+  const checks = new Checks(world, ledger, clients, befrienders);
   const incidents = new Incidents(world);
   await machine.run(Number.POSITIVE_INFINITY, events);
   machine.trace(() => "── healed ──");
@@ -64,7 +66,7 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
   const healedInMs = machine.failure === undefined ? machine.nowMs - healedAtMs : undefined;
   if (machine.failure === undefined) await verifyAll(world);
   if (machine.failure === undefined) {
-    const fault = checks.flips.left() ?? finalFault(world, ledger, askers);
+    const fault = checks.flips.left() ?? finalFault(world, ledger, [askers, befrienders]);
     if (fault !== undefined) machine.fail(fault);
   }
   return {
@@ -75,7 +77,13 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
     healedInMs,
     violation: machine.failure,
     fired: world.fired.counts,
-    counts: { ...clients.counts, ...askers.counts, ...checks.counts, rehomed: rehomedBy(world) },
+    counts: {
+      ...clients.counts,
+      ...askers.counts,
+      ...befrienders.counts,
+      ...checks.counts,
+      rehomed: rehomedBy(world),
+    },
     trace: machine.recent,
   };
 }

@@ -58,6 +58,12 @@ export const CLOCKS = ["clock-skew", "clock-drift"] as const;
 export type Clock = (typeof CLOCKS)[number];
 export type FaultKind = Incident | Mishap | Clock;
 
+/** What people do besides living: reads that say how fresh they must be, friend requests through the service, evacuations soon taken back. */
+export const DOINGS = ["fresh-reads", "friend-requests", "returns"] as const;
+export type Doing = (typeof DOINGS)[number];
+/** What can be left out of a run. */
+export type Part = FaultKind | Doing;
+
 /** What every run of many seeds must have fired. */
 export const FAULTS: readonly FaultKind[] = [
   ...INCIDENTS.filter((kind) => !UNMENDED.includes(kind)),
@@ -72,8 +78,8 @@ export interface Scenario {
   readonly events: number;
   /** Incidents that happen in any case, often. */
   readonly also?: readonly Incident[];
-  /** Faults that the seed draws, switched off. */
-  readonly without?: readonly FaultKind[];
+  /** What the seed draws, or all seeds have, switched off. */
+  readonly without?: readonly Part[];
   readonly users?: number;
 }
 
@@ -105,6 +111,7 @@ export interface Settings {
   readonly timerMs: number;
   readonly users: number;
   readonly devices: boolean;
+  readonly doings: readonly Doing[];
 }
 
 export function draw({ seed, also = [], without = [], users = USERS }: Scenario): Settings {
@@ -152,6 +159,7 @@ export function draw({ seed, also = [], without = [], users = USERS }: Scenario)
     timerMs: random.pick([50, 100, 200]),
     users,
     devices: random.chance(0.7),
+    doings: DOINGS.filter((doing) => !without.includes(doing)),
   };
 }
 

@@ -3,8 +3,8 @@
  * invariant, and is a scenario like any other: its command line runs it again.
  */
 import { judgeOnce } from "./sweep.ts";
-import { USERS } from "./settings.ts";
-import type { FaultKind, Scenario } from "./settings.ts";
+import { DOINGS, USERS } from "./settings.ts";
+import type { FaultKind, Part, Scenario } from "./settings.ts";
 import type { RunOptions, Verdict } from "./run.ts";
 
 export interface Shrunk {
@@ -60,6 +60,8 @@ export async function shrink(
   }
 
   async function fewerFaults(): Promise<void> {
+    for (const doing of DOINGS)
+      if (scenario.without?.includes(doing) !== true) await take(switchedOff(scenario, [doing]));
     const asked: readonly FaultKind[] = scenario.also ?? [];
     const left = [...(verdict?.fired.keys() ?? [])].filter((kind) => !asked.includes(kind));
     if (left.length > 1 && (await take(switchedOff(scenario, left)))) return;
@@ -84,7 +86,7 @@ export function argumentsOf({ seed, events, also = [], without = [], users = USE
   return parts.join(" ");
 }
 
-function switchedOff(scenario: Scenario, kinds: readonly FaultKind[]): Scenario {
+function switchedOff(scenario: Scenario, kinds: readonly Part[]): Scenario {
   return { ...scenario, without: [...new Set([...(scenario.without ?? []), ...kinds])] };
 }
 

@@ -6,10 +6,11 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import { runSeed } from "./run.ts";
 import type { RunOptions, Verdict } from "./run.ts";
 import { FAULTS } from "./settings.ts";
-import type { FaultKind, Scenario } from "./settings.ts";
+import { tooFew } from "./deeds.ts";
+import type { FaultKind, Part, Scenario } from "./settings.ts";
 
 const TWICE_EVERY = 50;
-/** From so many seeds on every kind of fault must have fired this often, in the mean of the seeds; in fewer seeds, once. */
+/** From so many seeds on every kind of fault must have fired this often, in the mean of the seeds, and deeds are counted; in fewer seeds, once. */
 const SEEDS_FOR_A_MEAN = 200;
 const FIRED_PER_SEED = 0.5;
 
@@ -53,10 +54,12 @@ export function addVerdict(totals: Totals, verdict: Verdict, scenario: Scenario)
   if (verdict.violation !== undefined) totals.violations.push({ scenario, violation: verdict.violation });
 }
 
-/** Kinds of fault that fired too seldom for this many seeds, less those switched off. */
-export function tooSeldom(totals: Totals, without: readonly FaultKind[] = []): FaultKind[] {
-  const least = totals.seeds < SEEDS_FOR_A_MEAN ? 1 : FIRED_PER_SEED * totals.seeds;
-  return FAULTS.filter((kind) => !without.includes(kind) && (totals.faults.get(kind) ?? 0) < least);
+/** Kinds of fault that fired, and deeds that were done, too seldom for this many seeds, less those switched off. */
+export function tooSeldom({ seeds, faults, counts }: Totals, without: readonly Part[] = []): string[] {
+  const isMany = seeds >= SEEDS_FOR_A_MEAN;
+  const least = isMany ? FIRED_PER_SEED * seeds : 1;
+  const seldom = FAULTS.filter((kind) => !without.includes(kind) && (faults.get(kind) ?? 0) < least);
+  return isMany ? [...seldom, ...tooFew(counts, seeds, without)] : seldom;
 }
 
 /** Runs once. A promise that failed unheard fails the run. */

@@ -31,7 +31,7 @@ import type { Mishap, Settings } from "./settings.ts";
 import { SimStore } from "./store.ts";
 
 // The caches of a node are made for millions of sessions; a run has hundreds, and makes several nodes.
-Object.assign(LIMITS, { endedSessionsMax: 4_000, lastSeenMax: 4_000 });
+Object.assign(LIMITS, { endedSessionsMax: 1_000, travellersMax: 1_000, requestSendersMax: 1_000 });
 
 const REPLICATORS = 2;
 const SNAPSHOTS_KEPT = 2;

@@ -173,12 +173,26 @@ describe("latest", () => {
     expect(answer).not.toHaveProperty("missing");
   });
 
-  it("is not satisfied by a log that goes on as another one", async () => {
-    heads = { said: { heads: at({ cn: ["a", 10], us: ["c", 2] }), unheard: [] }, afterMs: 10 };
+  it.each([2, 0])("is not satisfied by a log that goes on as another one, %i frames long", async (head) => {
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["c", head] }), unheard: [] }, afterMs: 10 };
     expect(await met({ mode: "latest", waitMs: 20 }, () => pass(10))).toMatchObject({
       satisfied: false,
       unheard: ["us"],
     });
+  });
+
+  it("is not satisfied by one that goes on while it waits, nor refused but for a token that speaks of it", async () => {
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 6] }), unheard: [] }, afterMs: 10 };
+    const during = async (): Promise<void> => {
+      await pass(10);
+      applied = at({ cn: ["a", 10], us: ["c", 2] });
+      waiters.advanced();
+      await pass(0);
+    };
+    const latest = { mode: "latest", waitMs: 1_000 } as const;
+    expect(await met(latest, during)).toMatchObject({ satisfied: false, unheard: ["us"] });
+    applied = at({ cn: ["a", 10], us: ["b", 5] });
+    expect(await met({ ...latest, token: ofUs(5) }, during)).toMatchObject({ name: "token-log-replaced" });
   });
 
   it("has what a token speaks of as well", async () => {
