@@ -1,5 +1,5 @@
 /** Friend requests as a part of a presence node: what they are made of, their routes, their metrics, and the canary. */
-import type { Region, UserId } from "../../replicator/core/commands.ts";
+import type { Region } from "../../replicator/core/commands.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Feature } from "../presence/feature.ts";
 import type { Presence } from "../presence/presence.ts";
@@ -9,7 +9,7 @@ import { howMet } from "../presence/tally.ts";
 import { canaryAnswerTo } from "./canary-read.ts";
 import { Canary } from "./canary.ts";
 import { canaryMetrics, friendMetrics } from "./metrics.ts";
-import { answerTo } from "./pages.ts";
+import { answerTo, shownBy } from "./pages.ts";
 import { FriendRequests } from "./requests.ts";
 import { friendReadRoutes, friendWriteRoutes } from "./routes.ts";
 
@@ -34,10 +34,7 @@ export interface FriendsFeatureOptions {
 
 export function friendsFeature({ presence, clock, canary: wanted }: FriendsFeatureOptions): FriendsFeature {
   const { region, reads } = presence;
-  const shown = {
-    friends: () => presence.node.replica.friends,
-    presence: (user: UserId) => presence.presence(user),
-  };
+  const shown = shownBy(presence);
   const requests = friendRequests(presence, clock);
   const readsMet: ReadsMet = { atOnce: 0, waited: 0, home: 0, unsatisfied: 0 };
   const met = (consistency: Consistency): void => {

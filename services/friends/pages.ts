@@ -10,6 +10,7 @@ import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { Friends, PairWith } from "../../replicator/core/friends.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
+import type { Presence } from "../presence/presence.ts";
 import { aged } from "../presence/reads.ts";
 import type { About } from "../presence/reads.ts";
 import { PRESENCE } from "../presence/relay-messages.ts";
@@ -79,6 +80,10 @@ const isRequestsQuestion = Compile(REQUESTS_QUESTION);
 const isFriendsQuestion = Compile(FRIENDS_QUESTION);
 export const isPage = Compile(PAGE);
 const isFriendsPage = Compile(FRIENDS_PAGE);
+
+export function shownBy(presence: Presence): Shown {
+  return { friends: () => presence.node.replica.friends, presence: (user) => presence.presence(user) };
+}
 
 function pageOf(friends: Friends, { user, direction, limit: max, after }: RequestsQuestion): Page {
   const inbox = friends.inboxOf(user);

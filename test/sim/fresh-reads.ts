@@ -13,7 +13,7 @@
 import type { Region } from "../../replicator/core/commands.ts";
 import { mergeTokens } from "../../replicator/core/token.ts";
 import type { Token } from "../../replicator/core/token.ts";
-import { aboutRequests } from "../../services/friends/pages.ts";
+import { aboutRequests, shownBy } from "../../services/friends/pages.ts";
 import type { Page } from "../../services/friends/pages.ts";
 import type { Presence } from "../../services/presence/presence.ts";
 import type { ReadAbout } from "../../services/presence/reads.ts";
@@ -201,7 +201,7 @@ export class FreshReads {
             here: () => [presence.presence(held?.user ?? "")],
             there: ({ presences }: { readonly presences: readonly PresenceView[] }) => presences,
           }
-        : aboutRequests(() => presence.node.replica.friends, REGIONS, {
+        : aboutRequests(shownBy(presence), REGIONS, {
             kind: "friend-requests",
             user: asked.to,
             direction: "in",

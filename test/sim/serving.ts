@@ -2,7 +2,7 @@
  * What a node has that serves clients: the service, its ways to the heads of all logs and to other regions' nodes, and friend requests, as
  * `services/presence/node.ts` puts them together. Rule: it decides nothing, and all names that a node mints come from the run alone.
  */
-import { answerTo } from "../../services/friends/pages.ts";
+import { answerTo, shownBy } from "../../services/friends/pages.ts";
 import { FriendRequests } from "../../services/friends/requests.ts";
 import type { Appender } from "../../services/presence/appender.ts";
 import { HeadAsker } from "../../services/presence/heads.ts";
@@ -47,10 +47,9 @@ export function serving(world: World, host: NodeHost, appender: Appender, store:
     rehomeLogins: REHOME_LOGINS,
   });
   const { reads, homeward } = presence;
-  const replica = (): Presence["node"]["replica"] => presence.node.replica;
   const friends = new FriendRequests({
     region,
-    replica,
+    replica: () => presence.node.replica,
     homeward,
     meet: (options) => reads.meet(options),
     clock,
@@ -59,7 +58,7 @@ export function serving(world: World, host: NodeHost, appender: Appender, store:
     ready: () => presence.ready(),
     meet: reads.meet.bind(reads),
     presence: presence.presence.bind(presence),
-    answer: (question: unknown) => answerTo(replica().friends, question),
+    answer: (question: unknown) => answerTo(shownBy(presence), question),
     applied: () => presence.applied(),
     oldestMs: () => reads.oldestMs(),
   };
