@@ -129,14 +129,16 @@ export class ConsistencyCheck {
     const { heads, unheard } = await ask(waitMs);
     clearTimeout(unanswered);
     const known = applied();
-    // Of a log that goes on as another one, empty as yet or not, and is not followed there yet, nobody knows here what it has.
-    const isStrange = (region: Region, { logId }: LogPosition): boolean => {
+    // Of a log that goes on as another one, and is not followed there yet, nobody knows here what it has. An empty one may go on as another
+    // one too, of which nobody has been told.
+    const isStrange = (region: Region, { logId, position }: LogPosition): boolean => {
       const { logId: here = "" } = known.get(region) ?? {};
-      return here !== "" && here !== logId;
+      return position === 0 || (here !== "" && here !== logId);
     };
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));
-    if (strange.length > 0 && unheard.length === 0) {
+    const isAnyEmpty = [...heads.values()].some(({ position }) => position === 0);
+    if (strange.length > 0 && unheard.length === 0 && !isAnyEmpty) {
       const whole = mergeTokens(token ?? new Map(), heads);
       lacks({ options: { mode: "token", token: whole, waitMs: leftMs() }, regions: strange });
     }

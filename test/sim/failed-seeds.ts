@@ -135,7 +135,14 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
   {
     seed: 465,
     events: 5_000,
+    without: DOINGS,
     found:
       "an opening that a log sent to a region after that had given it the user was taken for recorded by who lagged behind that region",
+  },
+  {
+    seed: 267_326_522,
+    events: 5_000,
+    found:
+      "an empty log that went on as another one was taken for the latest by who had heard nothing of either",
   },
 ];

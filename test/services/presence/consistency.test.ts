@@ -181,6 +181,16 @@ describe("latest", () => {
     });
   });
 
+  it("is not satisfied by an empty log of which nothing is known here, and asks nobody about it", async () => {
+    applied = at({ cn: ["a", 10], us: ["", 0] });
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["c", 0] }), unheard: [] }, afterMs: 10 };
+    const lacks = vi.fn();
+    const answer = check().meet({ mode: "latest", waitMs: 1_000 }, lacks);
+    await pass(10);
+    expect(await answer).toMatchObject({ value: { satisfied: false, unheard: ["us"] } });
+    expect(lacks).not.toHaveBeenCalled();
+  });
+
   it("is not satisfied by one that goes on while it waits, nor refused but for a token that speaks of it", async () => {
     heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 6] }), unheard: [] }, afterMs: 10 };
     const during = async (): Promise<void> => {
