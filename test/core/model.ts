@@ -153,6 +153,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       case "mark":
       case "digest":
       case "set":
+      case "deputed":
         return;
       case "forward":
         if (command.to !== region) send(command.to, command.command);
@@ -333,8 +334,13 @@ export function modelHas(have: Stand, wanted: Stand): boolean {
 export function usersOf(frames: readonly Frame[]): Set<UserId> {
   const users = new Set<UserId>();
   for (const command of frames.flatMap(({ commands }) => commands)) {
-    if ("user" in command) users.add(command.user);
-    if ("command" in command) users.add(command.command.user);
+    const user = userIn(command);
+    if (user !== undefined) users.add(user);
   }
   return users;
+}
+
+export function userIn(command: Command): UserId | undefined {
+  if ("user" in command) return command.user;
+  return "command" in command ? userIn(command.command) : undefined;
 }

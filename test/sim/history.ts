@@ -8,6 +8,7 @@ import type { Frame, LogId, Position, Region, UserId } from "../../replicator/co
 import type { Entry } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 import type { Stored } from "./servers.ts";
+import { userIn } from "../core/model.ts";
 
 export interface Strand {
   readonly number: number;
@@ -163,8 +164,8 @@ export class History {
       );
       for (const stored of lost)
         for (const command of frameOf(stored).commands) {
-          if ("user" in command) users.push(command.user);
-          else if ("command" in command) users.push(command.command.user);
+          const user = userIn(command);
+          if (user !== undefined) users.push(user);
         }
     }
     return users;
