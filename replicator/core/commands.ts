@@ -252,7 +252,7 @@ export interface SettingCommand {
 }
 
 /** What a region may say in the place of another one. */
-export type DeputedCommand = UserCommand | Accept | Drop | Release | Mark | Digest;
+export type DeputedCommand = UserCommand | Forward | Accept | Drop | Release | Mark | Digest;
 
 /** A command of the log of `region`, which this log stands for since it succeeded it (`succession.ts`). Nothing to the fold of this region. */
 export interface Deputed {

@@ -8,11 +8,14 @@ import type { Replica } from "./replica.ts";
 /** What an append is for; handed back with its outcome. */
 export type Duty =
   | { readonly kind: "watermark" }
-  | { readonly kind: "accept"; readonly from: Region }
+  /** `of`: in the log of that region, which this one stands for. */
+  | { readonly kind: "accept"; readonly from: Region; readonly of?: Region }
   | { readonly kind: "drop" }
   | { readonly kind: "automatic" }
   | { readonly kind: "digest" }
-  | { readonly kind: "evacuate" };
+  | { readonly kind: "evacuate" }
+  /** Of sessions connected to that region. */
+  | { readonly kind: "expire"; readonly of: Region };
 
 export type NodeEvent =
   | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }

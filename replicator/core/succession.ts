@@ -205,3 +205,11 @@ export function misled(
       : frame.logId === from.logId && position === from.position;
   return isNext ? undefined : "identity";
 }
+
+/** Whether the heir says what the region's log would, as far as these folds know. */
+export function standsFor(folds: readonly Fold[], heir: Region, region: Region): boolean {
+  const fold = folds.find((one) => one.region === region);
+  if (fold === undefined || writerOf(fold) !== heir) return false;
+  const succession = successionOf(folds, region);
+  return succession?.heir === heir && succession.phase === "succeed";
+}

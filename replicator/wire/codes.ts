@@ -40,6 +40,7 @@ export const DEPUTED: ReadonlySet<number> = new Set([
   KIND.update,
   KIND.close,
   KIND.prefer,
+  KIND.forward,
   KIND.accept,
   KIND.drop,
   KIND.mark,

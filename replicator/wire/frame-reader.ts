@@ -74,10 +74,6 @@ export class FrameReader {
           by: reader.text(BY),
           reason: reader.text(REASON),
         };
-      case KIND.forward: {
-        const to = this.#regions.read(reader);
-        return { kind: "forward", to, command: this.#commands.userCommand(reader.byte("kind")) };
-      }
       case KIND.deputed: {
         const region = this.#regions.read(reader);
         return { kind: "deputed", region, command: this.#deputed(reader.byte("kind")) };
@@ -91,6 +87,10 @@ export class FrameReader {
   #deputed(kind: number): DeputedCommand {
     const reader = this.#reader;
     switch (kind) {
+      case KIND.forward: {
+        const to = this.#regions.read(reader);
+        return { kind: "forward", to, command: this.#commands.userCommand(reader.byte("kind")) };
+      }
       case KIND.accept:
         return this.#accept();
       case KIND.drop: {

@@ -127,7 +127,8 @@ describe("once the heir has yielded", () => {
     expect(given.both("us", forCn(close("ann", "s1")))).toEqual(["applied", "authority"]);
     expect(given.heirs(3, "us", say("yield 1"))).toBe("duplicate");
     expect(given.replica.view("ann")?.sessions).toHaveLength(1);
-    expect(given.replica.fold("cn")?.apply(4, frame("us"))).toBe("authority");
+    for (const command of [say("nonsense"), say("succeed 1 of log-us at 3 sum 0")])
+      expect(given.replica.fold("cn")?.apply(4, frame("us", command))).toBe("authority");
   });
 
   it("the region's own log goes on from there, and from nowhere else", () => {

@@ -134,7 +134,6 @@ describe("malformed", () => {
     ["kind 0", /kind: no such command/, frameOfBytes(1, [0, 1, 0x61, 0, 0])],
     ["a kind of the future", /kind: no such command/, frameOfBytes(1, [19, 1, 0x61, 0, 0])],
     ["a watermark for another region", /kind: no such command/, frameOfBytes(1, [18, 0, 8, 0])],
-    ["a forward for another region", /kind: no such command/, frameOfBytes(1, [18, 0, 5, 0, ...prefer(0)])],
     ["a setting for another region", /kind: no such/, frameOfBytes(1, [18, 0, 12, 1, 0x61, 0, 0, 0])],
     ["what is said for another region within such", /kind: no such/, frameOfBytes(1, [18, 0, 18, 0, 10])],
     ["a forward of a release", /kind: no such command/, frameOfBytes(1, [5, 0, 14, 1, 0x61, 0])],
