@@ -2,10 +2,12 @@
  * Ends the sessions connected to a lost region, for its heir. Rule: nobody keeps them alive any more, so each gets one fresh TTL, as after a
  * start of the region's own nodes; what is still in view then is closed, by the region's log and on the same way as what it said before.
  */
+import { defined } from "./assert.ts";
 import type { Close, DeputedCommand, Region, UserId } from "./commands.ts";
 import type { Now } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
 import type { Replica } from "./replica.ts";
+import { sessionsOf } from "./view.ts";
 
 /** Users looked at per tick: 100,000 take 5 s. */
 const LOOKED_MAX = 1_000;
@@ -65,11 +67,12 @@ export class Expiring {
   }
 
   #closesOf(user: UserId): DeputedCommand[] {
+    const replica = this.#replica();
     const commands: DeputedCommand[] = [];
-    for (const { session } of this.#replica().view(user)?.sessions ?? []) {
-      if (session.region !== this.#region) continue;
-      const close: Close = { kind: "close", user, session: session.session, reason: "expired", by: "" };
-      const to = this.#replica().route(this.#region, close) ?? this.#region;
+    for (const { region, session } of sessionsOf(replica.folds, replica.provisional, user).sessions) {
+      if (region !== this.#region) continue;
+      const close: Close = { kind: "close", user, session, reason: "expired", by: "" };
+      const to = defined(replica.route(this.#region, close), "a log spoke of who is shown");
       commands.push(to === this.#region ? close : { kind: "forward", to, command: close });
     }
     return commands;

@@ -81,7 +81,13 @@ describe("in the heir's log", () => {
   it("a second succession of that generation changes nothing", () => {
     const given = succeeded();
     given.both("us", forCn(close("ann", "s1")));
-    given.both("us", say("succeed 1 of log-us at 4 sum 0"));
+    given.both(
+      "us",
+      say("succeed 1 of log-us at 4 sum 0"),
+      say("nonsense"),
+      say("fence 1", "eu"),
+      say("yield 2"),
+    );
     expect(given.standing("us")).toBe("succeed 1 of log-cn at 3 sum 0 since 3");
     expect(given.both("us", forCn(close("bob", "s2")))).toEqual(["applied", "applied"]);
     expect(given.replica.view("bob")?.sessions).toEqual([]);

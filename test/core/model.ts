@@ -124,7 +124,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     for (const [index, frame] of frames.entries())
       for (const command of frame.commands) {
         read(command, base + index + 1);
-        if (command.kind === "set") decide(command, frame.committedAtMs);
+        if (command.kind === "set") decide(command, base + index + 1, frame.committedAtMs);
       }
   }
   return {
@@ -141,7 +141,15 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     facts,
   };
 
-  function decide({ key, value, by, reason }: SettingCommand, atMs: number): void {
+  function decide(command: SettingCommand, version: number, atMs: number): void {
+    const { key, by, reason } = command;
+    let { value } = command;
+    if (key.startsWith("succession.")) {
+      // With the place from which it counts on, which stays what it was.
+      if (value.startsWith("succeed")) value = `${value} since ${version}`;
+      if (value.startsWith("yield"))
+        value = (settings.get(key) ?? "").replace("succeed", "yield").split(",")[0] ?? "";
+    }
     settings.set(key, [value, by, reason, atMs].join());
     audit.push([key, value, by, reason, atMs].join());
   }
@@ -328,19 +336,4 @@ export function modelHas(have: Stand, wanted: Stand): boolean {
   for (let one = 1; one <= wanted.position; one++)
     if (have.logId !== wanted.logId || have.position < one) return false;
   return true;
-}
-
-/** Everybody of whom the frames speak. */
-export function usersOf(frames: readonly Frame[]): Set<UserId> {
-  const users = new Set<UserId>();
-  for (const command of frames.flatMap(({ commands }) => commands)) {
-    const user = userIn(command);
-    if (user !== undefined) users.add(user);
-  }
-  return users;
-}
-
-export function userIn(command: Command): UserId | undefined {
-  if ("user" in command) return command.user;
-  return "command" in command ? userIn(command.command) : undefined;
 }

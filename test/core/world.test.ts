@@ -29,6 +29,7 @@ describe("in any world", () => {
           for (const step of steps) run(world, step);
           quiesce(world);
           checkAtRest(world);
+          const { successions, yields, expiries } = world.heirs;
           const { renewals, lostEnds, compared, released, returned, evacuations, restores, evacuated } =
             world;
           seen.push({
@@ -41,6 +42,9 @@ describe("in any world", () => {
             evacuations,
             restores,
             evacuated,
+            successions,
+            yields,
+            expiries,
             adopted: world.snapshots.adopted,
           });
         }),

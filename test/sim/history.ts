@@ -8,7 +8,7 @@ import type { Frame, LogId, Position, Region, UserId } from "../../replicator/co
 import type { Entry } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 import type { Stored } from "./servers.ts";
-import { userIn } from "../core/model.ts";
+import { userIn } from "../core/users.ts";
 
 export interface Strand {
   readonly number: number;
