@@ -82,6 +82,11 @@ export class Friends {
     return this.#pairs(user).filter(({ state, from }) => state === "requested" && from === user);
   }
 
+  /** Of how many others the user has said something, or been told of: what asking for any list of them costs. */
+  othersOf(user: UserId): number {
+    return this.#others.get(user)?.size ?? 0;
+  }
+
   friendsOf(user: UserId): PairWith[] {
     return this.#pairs(user).filter(({ state }) => state === "friends");
   }

@@ -24,6 +24,16 @@ export const LIMITS = {
   readOffsetBytesMax: 512,
   /** Others of whom a fold holds what one user says; as many again whose requests the user has read. */
   stancesPerUserMax: 5_000,
+  /** Requests that wait for an answer: of one user, and to one user. */
+  outgoingRequestsMax: 500,
+  incomingRequestsMax: 1_000,
+  /** Others who have ever asked a user, or been asked: of more, no new one asks. */
+  knownOthersMax: 10_000,
+  /** New requests of one user within a minute, as one node counts them; of how many users it does. */
+  requestsPerMinuteMax: 60,
+  requestSendersMax: 100_000,
+  /** As many requests as an offset has room for. */
+  friendsPageMax: 75,
 
   frameBytesTarget: 64 * 1024,
   frameBytesMax: 512 * 1024,
@@ -133,6 +143,8 @@ function assertRelations(): void {
 /** What a node takes at most, and when it refuses the rest. */
 function assertBounds(): void {
   const { retrySpreadSeconds, fullRetrySeconds, switchedOffRetrySeconds, ttlMs } = LIMITS;
+  assert(LIMITS.knownOthersMax > LIMITS.stancesPerUserMax, "a user can ask all whom the log has room for");
+  assert(LIMITS.outgoingRequestsMax < LIMITS.stancesPerUserMax, "who asks a lot can answer all the same");
   assert(LIMITS.sessionsMax >= LIMITS.batchSessionsMax, "a full batch of heartbeats can be of live sessions");
   assert(LIMITS.heapShareNewUsers < LIMITS.heapShareNewSessions, "new users are refused before known ones");
   assert(LIMITS.heapShareNewSessions < 1, "what is left of the heap is for the requests and the logs");

@@ -37,7 +37,7 @@ export type NodeEffect =
   | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
   /** The home ended a session connected to this region. */
   | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
-  /** A session that no record has was closed at its home: if it is connected to this region, it is over. */
+  /** A session was closed in a log that does not have it: if it is connected to this region, it is over. */
   | { readonly kind: "closed"; readonly close: Close }
   /** The digest that the log carries was compared at the mark of version `at`; these buckets differ here. */
   | {

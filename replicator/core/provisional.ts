@@ -81,9 +81,9 @@ export class Provisional {
     return before.size !== regions.size || [...regions].some((region) => !before.has(region));
   }
 
-  /** Whether this replica lags behind another log than that of `but`. */
-  isBehind(but: Region): boolean {
-    for (const region of this.#behind) if (region !== but) return true;
+  /** Whether this replica lags behind another log than those of `but`. */
+  isBehind(...but: readonly Region[]): boolean {
+    for (const region of this.#behind) if (!but.includes(region)) return true;
     return false;
   }
 

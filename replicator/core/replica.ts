@@ -37,7 +37,10 @@ export interface ReplicaListener {
   opened(user: UserId, session: Session): void;
   /** The user's home ended the session: final, unlike a forward that asks for it. */
   ended(user: UserId, ended: EndedSession): void;
-  /** A close found nothing in the home's record: the session was over before, or its opening was left out as the close took its place. */
+  /**
+   * A close found nothing where it went: the session was over before, or its opening was left out as the close took its place, or another log
+   * has it.
+   */
   closed(close: Close): void;
   preferred(user: UserId, log: Region, untilMs: number): void;
   /** The user's record in that log is not what commands made of it. */

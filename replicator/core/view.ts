@@ -137,12 +137,13 @@ function isSame(a: Session, b: Session): boolean {
 /**
  * The winner's record, and what the others will forward to it when they are given up; not what they have, as is known by what became of it.
  * A record of a lower epoch is of a log that had not heard of a move, or one that was given up as this replica has still to hear: where the
- * replica lags behind a log that the user may have come by, nobody can tell.
+ * replica lags behind a log by which the user may have come from there, nobody can tell. That it lags behind the record's own log hides
+ * nothing: to whom the record was given is known to have it ({@link Ahead}), and the end of a session of its own region comes by that log.
  */
 function union(claimed: Claimants | undefined, provisional: Provisional): PresenceState {
   if (claimed === undefined) return EMPTY_STATE;
   const { winner, equals, lower } = claimed;
-  const late = lower.length > 0 && !provisional.isBehind(winner.region) ? lower : [];
+  const late = lower.filter(({ region }) => !provisional.isBehind(winner.region, region));
   if (equals.length + late.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
   let { preferred, preferredUntilMs } = winner.record;

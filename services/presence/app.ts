@@ -9,6 +9,7 @@ import type { Logger } from "pino";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { type ApiKeys, guard, type Role } from "./auth.ts";
 import { HTTP_TIMES, boundConnections } from "./connections.ts";
+import type { Feature } from "./feature.ts";
 import { type Gates, buildGates } from "./gates.ts";
 import { Line } from "./line.ts";
 import { answerUnserved } from "./methods.ts";
@@ -46,6 +47,8 @@ export interface AppDeps {
   readonly operations: NodeOperations;
   /** Empty: everybody may call everything, and the node must bind a loopback address (`bindHost`). */
   readonly keys: ApiKeys;
+  /** What the node serves beside presence. */
+  readonly features?: readonly Feature[];
   /** Gets one event for each request that failed inside the node. */
   readonly logger?: Pick<Logger, "error"> | false;
   /** Shown in `/openapi.json` and `rollcall_build_info`. */
@@ -93,7 +96,17 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   describeApi(app, version);
   addRoutes(app, deps, { service, status, operations, gates, now });
-  const metrics = buildMetrics({ service, status, gates, connections, problemCounts, version, now });
+  const { features = [] } = deps;
+  const metrics = buildMetrics({
+    service,
+    status,
+    gates,
+    connections,
+    problemCounts,
+    version,
+    now,
+    features,
+  });
   routesIn(app, (scope) => metricsRoutes(scope, metrics));
   return app;
 }
@@ -173,6 +186,13 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
     evacuationRoutes(scope, context);
     integrityRoutes(scope, context);
   });
+  for (const { roles, gate, routes } of deps.features?.flatMap(({ groups }) => groups) ?? [])
+    routesIn(app, (scope) => {
+      allow(scope, ...roles);
+      requireReady(scope, deps.service);
+      gated(scope, gates[gate], gate === "writes" ? undefined : line);
+      routes(scope, context);
+    });
 }
 
 function measuredGates(app: FastifyInstance, deps: GateDeps): Gates {

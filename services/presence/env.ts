@@ -21,6 +21,7 @@ const SCHEMA = Type.Object({
   ROLLCALL_HEARTBEAT_MS: Type.Integer({ default: LIMITS.heartbeatMs, minimum: 100, maximum: 1_200_000 }),
   ROLLCALL_SESSIONS_MAX: Type.Integer({ default: LIMITS.sessionsMax, minimum: 1, maximum: 100_000_000 }),
   ROLLCALL_REHOME_LOGINS: Type.Integer({ default: REHOME_LOGINS, minimum: 0, maximum: 1_000 }),
+  ROLLCALL_CANARY_SECONDS: Type.Integer({ default: 10, minimum: 0, maximum: 3_600 }),
   ROLLCALL_SNAPSHOT_SECONDS: Type.Integer({
     default: LIMITS.snapshotMs / 1_000,
     minimum: LIMITS.snapshotSoonestMs / 1_000,
@@ -50,6 +51,8 @@ export interface NodeEnv {
   readonly sessionsMax: number;
   /** Logins in a row from one other region after which a user is homed there; 0: never. */
   readonly rehomeLogins: number;
+  /** How often the way to the other regions is checked; 0: never. */
+  readonly canaryMs: number;
   /** How often snapshots are taken, and how large and old the region's log may get while a peer has not copied it. */
   readonly keep: { readonly snapshotMs: number; readonly logBytesMax: number; readonly logAgeMaxMs: number };
   readonly exitWithParent: boolean;
@@ -80,6 +83,7 @@ export function readNodeEnv(): NodeEnv {
     heartbeatMs: env.ROLLCALL_HEARTBEAT_MS,
     sessionsMax: env.ROLLCALL_SESSIONS_MAX,
     rehomeLogins: env.ROLLCALL_REHOME_LOGINS,
+    canaryMs: 1_000 * env.ROLLCALL_CANARY_SECONDS,
     keep: {
       snapshotMs: 1_000 * env.ROLLCALL_SNAPSHOT_SECONDS,
       logBytesMax: env.ROLLCALL_LOG_BYTES_MAX,

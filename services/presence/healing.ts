@@ -2,7 +2,7 @@
  * Keeps the sessions connected here and the logs in step: what a log has gets a lease, what ended gets its close, what a log lost is
  * opened again. Rule: it covers lost tails, double claims and long cuts alike, and whatever it appends may be repeated harmlessly.
  */
-import type { LinkState, Region, Session, UserId } from "../../replicator/core/commands.ts";
+import type { Close, LinkState, Region, Session, UserId } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import { endsFor } from "../../replicator/core/record.ts";
@@ -74,6 +74,18 @@ export class Healing {
     const held = leases.get(session.session) !== undefined;
     const shown = replica.view(user)?.sessions.some((one) => isIt(one.session)) === true;
     if (held || shown || replica.replaced(user).some(isIt)) local.opened(user, session);
+  }
+
+  /**
+   * A close found nothing where it went: if the session is connected here, it is over all the same. The close may have gone to another log
+   * than the one that has the session, which is to hear of it.
+   */
+  closed({ session, reason, by }: Close): void {
+    const { node, leases, local } = this.#options;
+    const lease = leases.get(session);
+    if (lease === undefined) return;
+    local.end(session, reason, by);
+    if (isInLog(node.replica, lease)) local.orphaned(lease.user, session);
   }
 
   /** Ends the sessions that the replica of before had in a log, and the one of now has not: their logs ended them while nobody listened. */

@@ -43,11 +43,6 @@ export class LocalSessions {
     this.#closing.delete(session);
   }
 
-  /** Like {@link end}, if the session is connected here: nothing is remembered of those of other regions. */
-  endHeld({ session, reason, by }: Close): void {
-    if (this.leases.get(session) !== undefined) this.end(session, reason, by);
-  }
-
   /** Like {@link end} for sessions whose lease is over: the log is told later, by {@link closes}. */
   expire(lease: Lease): void {
     const { user } = lease;

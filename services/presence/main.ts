@@ -6,7 +6,18 @@ import { readNodeEnv } from "./env.ts";
 import { startNode } from "./node.ts";
 
 const env = readNodeEnv();
-const { region, node: name, peers, keys, ttlMs, heartbeatMs, sessionsMax, rehomeLogins, keep } = env;
+const {
+  region,
+  node: name,
+  peers,
+  keys,
+  ttlMs,
+  heartbeatMs,
+  sessionsMax,
+  rehomeLogins,
+  canaryMs,
+  keep,
+} = env;
 const logger = createLogger({ level: env.logLevel, service: "presence", region, node: name });
 const store = connectLogStore({ servers: env.natsUrl, name: `${name}@${region}` });
 store.onConnection((connected, detail) => {
@@ -25,6 +36,7 @@ const node = await startNode({
   heartbeatMs,
   sessionsMax,
   rehomeLogins,
+  canaryMs,
   keep,
 });
 logger.info({ event: "started", url: node.url, peers });

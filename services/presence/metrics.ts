@@ -9,6 +9,7 @@ import { LINK_STATES } from "../../replicator/core/commands.ts";
 import { boundMetrics } from "./bound-metrics.ts";
 import { integrityMetrics } from "./integrity-metrics.ts";
 import type { Connections } from "./connections.ts";
+import type { Feature } from "./feature.ts";
 import type { Gates } from "./gates.ts";
 import type { ProblemCounts } from "./problems.ts";
 import { readMetrics } from "./read-metrics.ts";
@@ -30,6 +31,7 @@ export interface MetricsSource {
   readonly connections: Connections;
   readonly problemCounts: ProblemCounts;
   readonly version: string;
+  readonly features: readonly Feature[];
   /** Wall-clock milliseconds. */
   readonly now: () => number;
 }
@@ -82,6 +84,7 @@ export function buildMetrics(source: MetricsSource): Metrics {
   boundMetrics(counter, gauge, source);
   integrityMetrics(counter, gauge);
   readMetrics(counter);
+  for (const { metrics } of source.features) metrics(counter, gauge);
   replicationMetrics(counter, gauge, source.now);
   const { service } = source;
   return {

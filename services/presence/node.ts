@@ -11,6 +11,7 @@ import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
 import { VERSION } from "../../replicator/runtime/version.ts";
 import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
+import { friendsFeature } from "../friends/feature.ts";
 import { buildApp } from "./app.ts";
 import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
@@ -40,6 +41,8 @@ export interface NodeOptions {
   readonly sessionsMax?: number;
   /** Logins in a row from one other region after which a user is homed there; 0: never. */
   readonly rehomeLogins?: number;
+  /** How often the way to the other regions is checked by a friend request; never where left out. */
+  readonly canaryMs?: number;
   /** How often snapshots are taken, and how much of its log the region keeps; the limits' values where left out. */
   readonly keep?: Pick<EngineOptions, "snapshotMs" | "logBytesMax" | "logAgeMaxMs">;
 }
@@ -101,10 +104,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const malformed = (): void => presence.tally.refusedFrame("malformed-announcement");
   const asker = new HeadAsker({ node: name, regions, store, malformed });
   const relay = new Relay({ region, peers, store, clock, mint });
+  const { canaryMs: everyMs = 0 } = options;
+  const friends = friendsFeature({
+    presence,
+    clock,
+    ...(everyMs > 0 && {
+      canary: { peers, name, everyMs, elsewhere: (asked, whom) => relay.ask(asked, whom) },
+    }),
+  });
   const answers = {
     ready: (): boolean => presence.ready(),
     meet: (asked: ReadOptions) => presence.reads.meet(asked),
     presence: (user: UserId) => presence.presence(user),
+    answer: (question: unknown) => friends.answer(question),
     applied: () => presence.applied(),
     oldestMs: () => presence.reads.oldestMs(),
   };
@@ -114,6 +126,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     status: { health, counters },
     operations: operationsOf(engine),
     keys: options.keys,
+    features: [friends],
     logger,
     version: VERSION,
   });
@@ -125,6 +138,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     engine,
     stop: async () => {
       heap.stop();
+      friends.stop();
       appender.stop();
       asker.stop();
       relay.stop();

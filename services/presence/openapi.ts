@@ -21,6 +21,7 @@ const TAGS = [
   { name: "heartbeats", description: "Keep sessions alive" },
   { name: "users", description: "All sessions of a user" },
   { name: "reading", description: "Who is online, and how sure are we" },
+  { name: "friends", description: "Who asks whom, who is friends with whom" },
   { name: "replication", description: "How far every region has come" },
   { name: "operators", description: "What operators decide for their region, and the trail of it" },
   { name: "health", description: "For whoever runs the process" },

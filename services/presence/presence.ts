@@ -60,6 +60,7 @@ export class Presence implements PresenceService {
   readonly node: PresenceNode;
   readonly tally = new Tally();
   readonly reads: Reads;
+  readonly homeward: Homeward;
   readonly travellers: Travellers;
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
@@ -104,6 +105,7 @@ export class Presence implements PresenceService {
       tally,
     });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
+    this.homeward = homeward;
     this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
     this.#writes = new Writes({
       node,
@@ -194,7 +196,7 @@ export class Presence implements PresenceService {
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
       case "closed":
-        return this.#local.endHeld(effect.close);
+        return this.#healing.closed(effect.close);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
       case "compared":

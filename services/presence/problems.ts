@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { FRIEND_PROBLEMS } from "./friend-problems.ts";
 import type { Outcome, Problem, ProblemName } from "./service.ts";
 
 interface ProblemKind {
@@ -198,7 +199,11 @@ const HTTP_PROBLEMS = {
   },
 } as const satisfies Record<string, ProblemKind>;
 
-export const PROBLEMS = { ...SERVICE_PROBLEMS, ...HTTP_PROBLEMS };
+export const PROBLEMS = {
+  ...SERVICE_PROBLEMS,
+  ...HTTP_PROBLEMS,
+  ...(FRIEND_PROBLEMS satisfies Record<string, ProblemKind>),
+};
 
 export type HttpProblemName = keyof typeof PROBLEMS;
 
@@ -233,8 +238,14 @@ export function invalidRequest(errors: readonly FieldError[]): Refusal {
   return new Refusal({ name: "invalid-request", detail, members: { errors } });
 }
 
+/** An outcome whose problem only HTTP has a name for. */
+export interface Refused {
+  readonly ok: false;
+  readonly problem: HttpProblem;
+}
+
 /** The value of an outcome, or its problem thrown as a {@link Refusal}. */
-export function unwrap<T>(outcome: Outcome<T>): T {
+export function unwrap<T>(outcome: Outcome<T> | Refused): T {
   if (!outcome.ok) throw new Refusal(outcome.problem);
   return outcome.value;
 }

@@ -17,7 +17,7 @@ export const TOKEN_HEADER = "rollcall-token";
 
 type Asked = Static<typeof ReadQuery>;
 
-interface ReadRequest {
+export interface ReadRequest {
   readonly query: Asked;
   readonly headers: Static<typeof ReadHeaders>;
 }
@@ -28,7 +28,7 @@ export async function settle(
   request: ReadRequest,
   reply: Pick<FastifyReply, "header">,
 ): Promise<Consistency> {
-  const consistency = unwrap(await service.consistency(readOptions(request.query, request.headers)));
+  const consistency = unwrap(await service.consistency(readOptions(request)));
   reply.header(TOKEN_HEADER, formatToken(service.applied()));
   return consistency;
 }
@@ -40,19 +40,20 @@ export async function readUsers(
   request: ReadRequest,
   reply: Pick<FastifyReply, "header">,
 ): Promise<Reading> {
-  const reading = unwrap(await service.read(users, readOptions(request.query, request.headers)));
+  const reading = unwrap(await service.read(users, readOptions(request)));
   reply.header(TOKEN_HEADER, formatToken(reading.applied));
   return reading;
 }
 
 /** Reads a token's text; throws the refusal of anything else. */
-function readToken(text: string): Token {
+export function readToken(text: string): Token {
   const token = parseToken(text);
   if (token === undefined) throw refusal("malformed-token", "The consistency token cannot be read.");
   return token;
 }
 
-function readOptions(query: Asked, headers: Static<typeof ReadHeaders>): ReadOptions {
+/** How the read is to be met. Throws the refusal of options that do not go together. */
+export function readOptions({ query, headers }: ReadRequest): ReadOptions {
   const text = tokenText(query.token, headers[TOKEN_HEADER]);
   const token = text === undefined ? undefined : readToken(text);
   const { maxStalenessMs } = query;

@@ -5,9 +5,11 @@
  */
 import type { Region, UserId } from "../../replicator/core/commands.ts";
 import { mergeTokens } from "../../replicator/core/token.ts";
+import type { Token } from "../../replicator/core/token.ts";
 import { ConsistencyCheck, positions } from "./consistency.ts";
 import type { ConsistencyOptions, Lack } from "./consistency.ts";
 import { freshnessOf } from "./describe.ts";
+import type { ReadAnswer } from "./relay-messages.ts";
 import type { Asked, Served } from "./relay.ts";
 import type { Consistency, Outcome, PresenceView, Reading, ReadOptions } from "./service.ts";
 import type { Tally } from "./tally.ts";
@@ -19,6 +21,25 @@ export interface ReadsOptions extends ConsistencyOptions {
   readonly presence: (user: UserId) => PresenceView;
   readonly elsewhere: Elsewhere;
   readonly tally: Tally;
+}
+
+/** What is read of these users: here, or there where another region's node answers. */
+export interface About<T> {
+  readonly users: readonly UserId[];
+  /** Who may have it besides the homes and the regions whose logs lack. */
+  readonly whom?: readonly Region[];
+  /** Goes there with the read; absent where the presences are all that is read. */
+  readonly question?: unknown;
+  readonly here: () => T;
+  /** `undefined` for an answer that cannot be read: it counts as none. `transitMs` is for how long it was on its way. */
+  readonly there: (answer: ReadAnswer, transitMs: number) => T | undefined;
+}
+
+export interface ReadAbout<T> {
+  readonly value: T;
+  readonly consistency: Consistency;
+  /** Of the replica that answered. */
+  readonly applied: Token;
 }
 
 export class Reads {
@@ -49,10 +70,17 @@ export class Reads {
   }
 
   async read(users: readonly UserId[], options: ReadOptions): Promise<Outcome<Reading>> {
+    const met = await this.readAbout(this.#presences(users), options);
+    if (!met.ok) return met;
+    const { value, consistency, applied } = met.value;
+    return { ok: true, value: { presences: value, consistency, applied } };
+  }
+
+  async readAbout<T>(about: About<T>, options: ReadOptions): Promise<Outcome<ReadAbout<T>>> {
     const { clock, tally } = this.#options;
-    if (options.mode === "any") return this.#here(users, await this.#check.meet(options));
+    if (options.mode === "any") return this.#here(about, await this.#check.meet(options));
     const startedMs = clock().monoMs;
-    const asking = new Asking((lack) => this.#ask(users, options.mode, startedMs, lack));
+    const asking = new Asking((lack: Lack) => this.#ask(about, options.mode, startedMs, lack));
     const here = this.#check.meet(options, asking.begin);
     const first = await Promise.race([here, asking.served]);
     const isHere = "ok" in first && first.ok && first.value.satisfied;
@@ -61,45 +89,60 @@ export class Reads {
       tally.reads.home += 1;
       return { ok: true, value: served };
     }
-    return this.#here(users, await here);
+    return this.#here(about, await here);
   }
 
-  #here(users: readonly UserId[], met: Outcome<Consistency>): Outcome<Reading> {
-    const { presence, applied, tally } = this.#options;
-    if (!met.ok) return met;
-    tally.read(met.value);
+  #presences(users: readonly UserId[]): About<readonly PresenceView[]> {
+    const { presence, clock } = this.#options;
     return {
-      ok: true,
-      value: { presences: users.map(presence), consistency: met.value, applied: applied() },
+      users,
+      here: () => users.map(presence),
+      there: ({ presences }, transitMs) => presences.map((view) => aged(view, transitMs, clock().wallMs)),
     };
   }
 
-  async #ask(
-    users: readonly UserId[],
+  #here<T>(about: About<T>, met: Outcome<Consistency>): Outcome<ReadAbout<T>> {
+    const { applied, tally } = this.#options;
+    if (!met.ok) return met;
+    tally.read(met.value);
+    return { ok: true, value: { value: about.here(), consistency: met.value, applied: applied() } };
+  }
+
+  async #ask<T>(
+    { users, whom: others = [], question, there }: About<T>,
     mode: Consistency["mode"],
     startedMs: number,
     { options, regions }: Lack,
-  ): Promise<Reading | undefined> {
+  ): Promise<ReadAbout<T> | undefined> {
     const { region, clock, presence, applied, elsewhere } = this.#options;
     if (options.waitMs < 1) return undefined;
     const homes = new Set(users.map((user) => presence(user).home ?? ""));
-    const whom = new Set([...homes, ...regions]);
+    const whom = new Set([...homes, ...regions, ...others]);
     whom.delete("");
     whom.delete(region);
     const token = mergeTokens(applied(), ("token" in options ? options.token : undefined) ?? new Map());
     const maxStalenessMs = options.mode === "bounded" ? options.maxStalenessMs : 0;
-    const asked: Asked = { users, mode: options.mode, token, maxStalenessMs, waitMs: options.waitMs };
+    const also = question === undefined ? {} : { question };
+    const asked: Asked = {
+      users,
+      mode: options.mode,
+      token,
+      maxStalenessMs,
+      waitMs: options.waitMs,
+      ...also,
+    };
     const served = await elsewhere(asked, [...whom]);
     if (served === undefined) return undefined;
     const { answer, transitMs } = served;
-    const now = clock();
+    const value = there(answer, transitMs);
+    if (value === undefined) return undefined;
     const isHome = homes.has(answer.region) || answer.presences.some(({ home }) => home === answer.region);
     return {
-      presences: answer.presences.map((view) => aged(view, transitMs, now.wallMs)),
+      value,
       consistency: {
         mode,
         satisfied: true,
-        waitedMs: Math.round(now.monoMs - startedMs),
+        waitedMs: Math.round(clock().monoMs - startedMs),
         servedBy: isHome ? `home:${answer.region}` : answer.region,
         applied: positions(answer.token),
       },
@@ -109,13 +152,13 @@ export class Reads {
 }
 
 /** At most one ask, made when it is known that something lacks. */
-class Asking {
-  readonly served: Promise<Reading>;
-  readonly #ask: (lack: Lack) => Promise<Reading | undefined>;
-  #serve: (reading: Reading) => void = () => undefined;
-  #asked: Promise<Reading | undefined> | undefined;
+class Asking<R extends object> {
+  readonly served: Promise<R>;
+  readonly #ask: (lack: Lack) => Promise<R | undefined>;
+  #serve: (reading: R) => void = () => undefined;
+  #asked: Promise<R | undefined> | undefined;
 
-  constructor(ask: (lack: Lack) => Promise<Reading | undefined>) {
+  constructor(ask: (lack: Lack) => Promise<R | undefined>) {
     this.#ask = ask;
     this.served = new Promise((resolve) => {
       this.#serve = resolve;
@@ -130,7 +173,7 @@ class Asking {
   };
 
   /** Resolves when the ask is over; at once where there was none. */
-  async done(): Promise<Reading | undefined> {
+  async done(): Promise<R | undefined> {
     return this.#asked;
   }
 }

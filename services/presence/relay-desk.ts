@@ -18,6 +18,8 @@ export interface Answers {
   ready(): boolean;
   meet(options: ReadOptions): Promise<Outcome<Consistency>>;
   presence(user: UserId): PresenceView;
+  /** To what else was asked; `undefined` when that cannot be read. */
+  answer?(question: unknown): unknown;
   applied(): Token;
   /** Of the oldest watermark; infinite when a region was never heard of. */
   oldestMs(): number;
@@ -104,9 +106,14 @@ export class RelayDesk {
     }
   }
 
-  #answer({ ask, from, users }: ReadAsk, waitedMs: number): void {
+  #answer({ ask, from, users, question }: ReadAsk, waitedMs: number): void {
     const { region, store, answers } = this.#options;
     const ageMs = answers.oldestMs();
+    const answer = question === undefined ? undefined : answers.answer?.(question);
+    if (question !== undefined && answer === undefined) {
+      this.stats.declined += 1;
+      return;
+    }
     const payload = encodeReadAnswer({
       ask,
       region,
@@ -114,6 +121,7 @@ export class RelayDesk {
       waitedMs,
       ...(Number.isFinite(ageMs) && { ageMs }),
       presences: users.map((user) => answers.presence(user)),
+      ...(answer !== undefined && { answer }),
     });
     this.stats[payload === undefined ? "declined" : "answered"] += 1;
     if (payload !== undefined) store.announce(readAnsweredTopic(from), payload);

@@ -13,7 +13,7 @@ import { TOKEN_TEXT_MAX, formatToken, parseToken } from "../../replicator/core/t
 import type { Token } from "../../replicator/core/token.ts";
 import { decodeRelayed, encodeRelayed } from "../../replicator/runtime/relay.ts";
 import type { RelayHead } from "../../replicator/runtime/relay.ts";
-import { RegionName, User } from "./schemas.ts";
+import { AnyUser, RegionName } from "./schemas.ts";
 import type { PresenceView } from "./service.ts";
 
 /** Users of one read that another region is asked about; of longer lists none is. */
@@ -27,6 +27,8 @@ export interface ReadAsk extends RelayHead {
   readonly token: Token;
   /** For `bounded`. */
   readonly maxStalenessMs: number;
+  /** What else is asked of that replica, in the words of who asks; absent where the presences are all. */
+  readonly question?: unknown;
 }
 
 /** Said only where the ask was satisfied. */
@@ -39,6 +41,8 @@ export interface ReadAnswer {
   /** Age of the oldest watermark there; absent when a region was never heard of. */
   readonly ageMs?: number;
   readonly presences: readonly PresenceView[];
+  /** To the question; who asked reads it. */
+  readonly answer?: unknown;
 }
 
 const FRESHNESS = Type.Enum(["live", "stale", "unknown"]);
@@ -50,10 +54,11 @@ const tokenText = Type.String({ maxLength: TOKEN_TEXT_MAX });
 
 const ASK = Type.Object({
   from: RegionName,
-  users: Type.Array(User, { minItems: 1, maxItems: RELAYED_USERS_MAX }),
+  users: Type.Array(AnyUser, { minItems: 1, maxItems: RELAYED_USERS_MAX }),
   mode: Type.Enum(["token", "bounded", "latest"]),
   token: tokenText,
   maxStalenessMs: duration,
+  question: Type.Optional(Type.Unknown()),
 });
 
 const SESSION = Type.Object({
@@ -69,7 +74,7 @@ const SESSION = Type.Object({
 });
 
 const PRESENCE = Type.Object({
-  user: User,
+  user: AnyUser,
   status: Type.Enum(["online", "away", "busy", "offline", "unknown"]),
   home: Type.Optional(RegionName),
   epoch: Type.Object({ generation: count, count }),
@@ -87,6 +92,7 @@ const ANSWER = Type.Object({
   waitedMs: duration,
   ageMs: Type.Optional(duration),
   presences: Type.Array(PRESENCE, { maxItems: RELAYED_USERS_MAX }),
+  answer: Type.Optional(Type.Unknown()),
 });
 
 const isAsk = Compile(ASK);
@@ -106,9 +112,10 @@ export function decodeReadAsk(payload: Uint8Array): ReadAsk | undefined {
   const said = parse(relayed?.said);
   if (relayed === undefined || !isAsk.Check(said)) return undefined;
   const token = parseToken(said.token);
-  const { from, users, mode, maxStalenessMs } = said satisfies Static<typeof ASK>;
+  const { from, users, mode, maxStalenessMs, question } = said satisfies Static<typeof ASK>;
   const { ask, waitMs } = relayed;
-  return token && { ask, waitMs, from, users, mode, token, maxStalenessMs };
+  const also = question === undefined ? {} : { question };
+  return token && { ask, waitMs, from, users, mode, token, maxStalenessMs, ...also };
 }
 
 export function decodeReadAnswer(payload: Uint8Array): ReadAnswer | undefined {

@@ -100,11 +100,12 @@ export class Relay {
 }
 
 /** From one that was asked, about those it was asked about, and with all that was asked for. */
-function isTo({ asked, regions }: Ask, { region, token, presences }: ReadAnswer): boolean {
+function isTo({ asked, regions }: Ask, { region, token, presences, answer }: ReadAnswer): boolean {
   const { users } = asked;
   return (
     regions.includes(region) &&
     checkToken(asked.token, token).kind === "satisfied" &&
+    (asked.question === undefined || answer !== undefined) &&
     presences.length === users.length &&
     presences.every(({ user }, index) => user === users[index])
   );

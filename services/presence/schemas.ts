@@ -23,7 +23,7 @@ export const object = <P extends TProperties>(
 ) => Type.Object(properties, { ...options, additionalProperties: false });
 
 /** A reference to a schema that the app holds under its `$id`, typed as that schema. */
-const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
+export const ref = <T extends TSchema & { $id?: string }>(schema: T) =>
   Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` });
 
 export const choice = <const V extends readonly string[]>(values: V, description?: string) =>
@@ -39,7 +39,13 @@ export const count = (description?: string) =>
 export const nullable = <T extends TSchema & { type: string }>(schema: T) =>
   Type.Unsafe<Static<T> | null>({ ...schema, type: [schema.type, "null"] });
 
-export const User = id(LIMITS.userBytesMax, "User id, chosen by the caller");
+/** Users that are nobody: nodes check the way between regions with them. */
+export const CANARY_PREFIX = "rollcall.canary.";
+export const AnyUser = id(LIMITS.userBytesMax, "User id");
+export const User = Type.String({
+  pattern: `^(?!rollcall\\.canary\\.)[A-Za-z0-9._:@-]{1,${LIMITS.userBytesMax}}$`,
+  description: `User id, chosen by the caller; what begins with ${CANARY_PREFIX} is reserved`,
+});
 export const SessionId = id(LIMITS.sessionBytesMax, "Session id: names a session, is never a credential");
 export const Device = id(LIMITS.deviceBytesMax, "A login replaces the live session of the same device");
 export const Platform = id(LIMITS.platformBytesMax, "For example web, ios or android");
@@ -118,7 +124,7 @@ export const Consistency = object(
   },
   { $id: "Consistency" },
 );
-const consistency = { consistency: ref(Consistency) };
+export const consistency = { consistency: ref(Consistency) };
 
 const sessionFields = {
   session: SessionId,

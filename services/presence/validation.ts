@@ -6,7 +6,9 @@
 import type { FastifySchemaCompiler } from "fastify";
 import type { TSchema } from "typebox";
 import { Compile, type Validator } from "typebox/compile";
+import { Pointer } from "typebox/value";
 
+import { CANARY_PREFIX } from "./schemas.ts";
 import { type FieldError, invalidRequest, type Refusal } from "./problems.ts";
 
 const PARTS: Readonly<Record<string, FieldError["in"]>> = {
@@ -35,9 +37,19 @@ function refusalOf(part: FieldError["in"], validator: Validator, input: unknown)
       const unknown = error.keyword === "additionalProperties" ? error.params.additionalProperties : [];
       const message =
         unknown.length === 0 ? error.message : `must not have the unknown field ${unknown.join(", ")}`;
+      if (error.keyword === "pattern" && isReserved(Pointer.Get(input, error.instancePath)))
+        return {
+          in: part,
+          pointer: error.instancePath,
+          message: `must not begin with ${CANARY_PREFIX}, which is reserved`,
+        };
       return { in: part, pointer: error.instancePath, message };
     }),
   );
+}
+
+function isReserved(value: unknown): boolean {
+  return typeof value === "string" && value.startsWith(CANARY_PREFIX);
 }
 
 function integerProperties(schema: TSchema): readonly string[] {

@@ -5,6 +5,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { findNatsServer } from "../../infra/nats-server.ts";
+import { friendRequest } from "./friend-request.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { heartbeats } from "./heartbeats.ts";
 import { join } from "./join.ts";
@@ -15,7 +16,15 @@ import { Stage } from "./support/stage.ts";
 import { renderTable } from "./support/table.ts";
 import { visibleLag } from "./visible-lag.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [heartbeat, heartbeats, replication, visibleLag, join, kick];
+const BENCHMARKS: readonly Benchmark[] = [
+  heartbeat,
+  heartbeats,
+  replication,
+  visibleLag,
+  join,
+  kick,
+  friendRequest,
+];
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 const USAGE = 2;
 

@@ -9,7 +9,7 @@ import type { OriginLog } from "../../replicator/log/port.ts";
 import { logStream } from "../../replicator/wire/subjects.ts";
 import { createLog, fill, freshRegion, reasonOf } from "./harness.ts";
 import type { Harness } from "./harness.ts";
-import { appendedOf, extentOf } from "./extent.ts";
+import { appendedOf, extentOf, keepAppending } from "./extent.ts";
 import { Recorder, bytesOf, range, until } from "./recorder.ts";
 
 export function lostEndContract(name: string, harness: () => Harness): void {
@@ -42,9 +42,11 @@ export function lostEndContract(name: string, harness: () => Harness): void {
       const region = freshRegion();
       const writer = await createLog(await harness().store(), region);
       const other = await createLog(await harness().store(), region);
-      await fill(writer, 2);
+      await fill(writer, 1);
+      const rest = await keepAppending(writer, "e2");
       const recorder = new Recorder(other, 1);
       await harness().loseAfter(logStream(region), async () => {
+        rest();
         await until("the tail is appended", async () => (await appendedOf(writer, "tail")) === "ok");
         await recorder.read(3);
       });
@@ -62,11 +64,13 @@ export function lostEndContract(name: string, harness: () => Harness): void {
     it("may have been all there was of a log truncated before", async () => {
       const region = freshRegion();
       const log = await createLog(await harness().store(), region);
-      await fill(log, 4);
+      await fill(log, 3);
+      const rests = [await keepAppending(log, "e4")];
       await harness().truncate(logStream(region), 5);
       await harness().loseAfter(logStream(region), async () => {
-        await until("the tail is appended", async () => (await appendedOf(log, "e+1")) === "ok");
+        rests.push(await keepAppending(log, "e+1"));
       });
+      for (const rest of rests) rest();
       const entry = { position: 5, logId: log.logId, bytes: bytesOf("e+1") };
       await until("it is put back", async () => (await log.putBack(entry)).ok);
       expect(await extentOf(log)).toMatchObject({ first: 5, head: 5 });
@@ -81,8 +85,9 @@ export function lostEndContract(name: string, harness: () => Harness): void {
       await fill(writer, 2);
       const other = await createLog(await harness().store(), region);
       expect(await other.append(bytesOf("e3"), "other")).toMatchObject({ ok: true, position: 3 });
-      await fill(writer, 1);
+      const rest = await keepAppending(writer, "alive");
       await restart(harness());
+      rest();
       await until("the writer goes on", async () => (await appendedOf(writer, "after")) === "ok");
       const newcomer = await createLog(await harness().store(), region);
       expect((await newcomer.append(bytesOf("new"), "newcomer")).ok).toBe(true);
@@ -115,8 +120,9 @@ export function lostEndContract(name: string, harness: () => Harness): void {
       const writer = await createLog(await harness().store(), region);
       expect(await writer.compared()).toEqual({ ok: true });
       expect(await writer.proof()).toEqual({ ok: true, proof: "proven" });
-      await fill(writer, 1);
+      const rest = await keepAppending(writer, "alive");
       await restart(harness());
+      rest();
       await until("it is compared", async () => (await writer.compared()).ok);
       await until("the writer goes on", async () => (await appendedOf(writer, "after")) === "ok");
       expect(await writer.proof()).toEqual({ ok: true, proof: "proven" });
@@ -211,7 +217,13 @@ export function lostEndContract(name: string, harness: () => Harness): void {
         const results = await Promise.all(
           stores.map(async (store, index) => {
             const renewed = await store.renewLog(region, old.logId);
-            return renewed.ok ? await appendedOf(renewed.log, `new ${index}`) : renewed.detail;
+            if (!renewed.ok) return renewed.detail;
+            const { log } = renewed;
+            await until(
+              "it takes an append",
+              async () => (await appendedOf(log, `new ${index}`)) !== "unavailable",
+            );
+            return appendedOf(log, `new ${index}`);
           }),
         );
         end.abort();
@@ -239,12 +251,15 @@ export function lostEndContract(name: string, harness: () => Harness): void {
 /** A log of `kept` entries that had three more until an older copy of its store was restored. */
 async function withLostTail(harness: Harness, region: string, kept: number): Promise<OriginLog> {
   const log = await createLog(await harness.store(), region);
-  await fill(log, kept);
+  await fill(log, kept - 1);
+  const rests = [await keepAppending(log, `e${kept}`)];
   await harness.loseAfter(logStream(region), async () => {
     await until("the tail is appended", async () => (await appendedOf(log, "e+1")) === "ok");
-    for (const text of ["e+2", "e+3"]) expect(await appendedOf(log, text)).toBe("ok");
+    expect(await appendedOf(log, "e+2")).toBe("ok");
+    rests.push(await keepAppending(log, "e+3"));
     expect((await extentOf(log)).head).toBe(kept + 3);
   });
+  for (const rest of rests) rest();
   await until("the server is there again", async () => (await log.extent()).ok);
   expect((await extentOf(log)).head).toBe(kept);
   return log;

@@ -3,13 +3,14 @@
  * cn is the home.
  */
 import { describe, expect, it } from "vitest";
-import type { Command, Frame, Region } from "../../replicator/core/commands.ts";
+import { Ahead } from "../../replicator/core/ahead.ts";
+import type { Claim, Command, Frame, Region } from "../../replicator/core/commands.ts";
 import { rank } from "../../replicator/core/homing.ts";
 import { composed } from "../../replicator/core/compose.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { exportReplica } from "../../replicator/core/transfer.ts";
 import { imported, observed } from "./observed.ts";
-import { REGIONS, accept, close, drop, forward, frame, open } from "./samples.ts";
+import { REGIONS, accept, close, drop, forward, frame, open, sessionOf } from "./samples.ts";
 
 const USER = ["ann", "bob", "cleo", "dan", "eve"].find((user) => rank(user, "cn") > rank(user, "eu")) ?? "";
 const OTHERS = ["ann", "bob", "cleo", "dan", "eve"];
@@ -83,7 +84,34 @@ describe("a session that a log carried on to the home, where it ended,", () => {
   });
 });
 
+function claim(user: string, ...ids: string[]): Claim {
+  const sessions = ids.map((id) => sessionOf(id, "eu"));
+  return {
+    kind: "claim",
+    user,
+    epoch: { generation: 0, count: 2 },
+    sessions,
+    preferred: "automatic",
+    untilMs: 0,
+  };
+}
+
 describe("what was accepted ahead", () => {
+  it("is forgotten as far as the sending is heard of, and a claim tells of all that it hands over", () => {
+    const ahead = new Ahead();
+    ahead.add("eu", "cn", 1, claim("ann", "s1", "s2"));
+    ahead.add("eu", "cn", 2, claim("bob", "s3"));
+    ahead.add("eu", "us", 1, claim("ann", "s1"));
+    ahead.add("eu", "cn", 3, claim("cleo"));
+    expect(ahead.export().map(({ to, ordinal }) => `${to} ${ordinal}`)).toEqual(["cn 1", "cn 2", "us 1"]);
+    expect(ahead.heard("eu", "cn", 1)).toEqual(["ann"]);
+    expect(["s1", "s2"].map((id) => ahead.has("eu", "ann", id))).toEqual([true, false]);
+    expect(["eu", "us"].map((from) => ahead.has(from, "bob", "s3"))).toEqual([true, false]);
+    expect([ahead.heard("eu", "us", 1), ahead.heard("eu", "us", 2)]).toEqual([["ann"], []]);
+    expect(ahead.heard("eu", "cn", 9)).toEqual(["bob"]);
+    expect(ahead.export()).toEqual([]);
+  });
+
   it("is in a snapshot, and what is made of that goes on alike", () => {
     for (const eu of [0, 1]) {
       const replica = folded(...ENDED, ["eu", eu]);

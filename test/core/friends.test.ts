@@ -34,6 +34,11 @@ function replicaOf(...frames: readonly Frame[]): Replica {
 
 const ASK = says("ann", "bob", "asked", 1, { message: "hi" });
 
+it("others are counted who said something of the user, or of whom the user did", () => {
+  const { friends } = replicaOf(frame("cn", ASK, says("ann", "eve", "asked")));
+  expect(["ann", "bob", "zoe"].map((user) => friends.othersOf(user))).toEqual([2, 1, 0]);
+});
+
 describe("two facts of two logs have one outcome", () => {
   const both: [string, Command, Command, object][] = [
     ["crossed requests become friends", ASK, says("bob", "ann", "asked"), { state: "friends" }],

@@ -150,7 +150,7 @@ describe("claims to one user", () => {
     }
   });
 
-  it("a lower count does not win, and shows where the replica is behind no log by which the user may have come", () => {
+  it("a lower count does not win, and shows where the replica is behind no log by which the user may have come from there", () => {
     const folds = REGIONS.map((name) =>
       holding(name, "ann", { generation: 0, count: name === "eu" ? 2 : 1 }),
     );
@@ -162,6 +162,10 @@ describe("claims to one user", () => {
     provisional.fallBehind(new Set(["eu"]));
     expect(shown()).toEqual(["of eu", "of cn", "of us"]);
     provisional.fallBehind(new Set(["us"]));
+    expect(shown()).toEqual(["of eu", "of us"]);
+    provisional.fallBehind(new Set(["cn", "us"]));
+    expect(shown()).toEqual(["of eu"]);
+    provisional.fallBehind(new Set([""]));
     expect(shown()).toEqual(["of eu"]);
   });
 

@@ -135,7 +135,7 @@ export function claimsTo(logs: readonly ModelLog[], user: UserId): { region: Reg
   );
 }
 
-/** The union of the records of the highest epoch, and of lower ones where nothing is unread but of the winner's log; then every pending forward. */
+/** The union of the records of the highest epoch, and of lower ones where nothing is unread but of the winner's log and their own; then every pending forward. */
 export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | undefined {
   const claims = claimsTo(logs, user);
   const overlay = overlayOf(logs, user);
@@ -155,7 +155,7 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
     (a, b) => Number(a.isLower) - Number(b.isLower) || (a.region < b.region ? -1 : 1),
   );
   for (const { region, record, isLower } of order) {
-    if (winner === undefined || (isLower && isUnread(logs, winner.region))) continue;
+    if (winner === undefined || (isLower && isUnread(logs, winner.region, region))) continue;
     if (!isLower && record.preferred !== "automatic") ({ preferred, untilMs } = record);
     for (const one of record.sessions)
       if (!sessions.some((held) => held.session === one.session) && !isGone(logs, region, user, one))
@@ -169,21 +169,21 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   return { user, home, version: Math.max(winner?.record.version ?? 0, base), ...state };
 }
 
-/** Some log but this one was processed further than it was read. */
-function isUnread(logs: readonly ModelLog[], but: Region): boolean {
+/** Some log but these was processed further than it was read. */
+function isUnread(logs: readonly ModelLog[], ...but: readonly Region[]): boolean {
   const read = logs.flatMap(({ region, lineage, forwards }) =>
     forwards.map(({ to, ordinal }) => ({ region, lineage, to, ordinal })),
   );
-  const known = logs.find(({ region }) => region === but)?.lineage;
+  const known = logs.filter(({ region }) => but.includes(region)).map(({ lineage }) => lineage);
   return logs.some(({ region, processed }) =>
     [...processed].some(([lineage, done]) => {
-      if (lineage === known) return false;
+      if (known.includes(lineage)) return false;
       return !read.some((one) => one.lineage === lineage && one.to === region && one.ordinal >= done);
     }),
   );
 }
 
-/** Some log has accepted the session from that region's, as one that is not of the region, and of that forward nothing is known yet. */
+/** Some log has accepted the session from that region's, in a claim or as one that is not of the region, and of that forward nothing is known yet. */
 function isGone(
   logs: readonly ModelLog[],
   from: Region,
@@ -191,12 +191,13 @@ function isGone(
   { session, region }: Session,
 ): boolean {
   const sender = logs.find((log) => log.region === from);
-  if (sender === undefined || region === from) return false;
+  if (sender === undefined) return false;
   return logs.some(({ region: to, effects }) => {
     const sent = sender.forwards.filter((one) => one.to === to).at(-1)?.ordinal ?? 0;
     return effects.some(({ lineage, at, command }) => {
-      if (lineage !== sender.lineage || at <= sent || command.kind !== "open") return false;
-      return command.user === user && command.session.session === session;
+      if (lineage !== sender.lineage || at <= sent || command.user !== user) return false;
+      if (command.kind === "claim") return command.sessions.some((one) => one.session === session);
+      return command.kind === "open" && command.session.session === session && region !== from;
     });
   });
 }

@@ -10,7 +10,9 @@ import type {
 } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { Replica } from "../../replicator/core/replica.ts";
+import { exportReplica } from "../../replicator/core/transfer.ts";
 import { Bench } from "./node-bench.ts";
+import { imported } from "./observed.ts";
 import { recorded } from "./recorded.ts";
 import {
   REGIONS,
@@ -189,6 +191,33 @@ describe("a replica", () => {
     into(here, "eu", accept("cn", 0, 1, close("ann", "s1")), open("ann", "s2", "eu"), release("cn"));
     expect([here.winner("ann"), shown(here)]).toEqual([undefined, ["s2 online"]]);
     expect(here.view("ann")).toMatchObject({ home: "cn", epoch: { count: 3 }, version: 0 });
+  });
+
+  it("shows a record that was made late beside the home's, though it lags behind the log of that record", () => {
+    const here = into(new Replica(REGIONS), "eu", open("ann", "s2", "eu"), release("us"));
+    into(here, "us", accept("eu", 0, 1, claim(2, [sessionOf("s2", "eu")])));
+    into(here, "eu", accept("cn", 0, 1, close("bob", "s9")));
+    into(here, "cn", S1);
+    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
+    expect(shown(here)).toEqual(["s2 online", "s1 online"]);
+    expect(here.online.totals).toEqual({ users: 1, sessions: 2 });
+  });
+
+  it("that has still to hear of a move does not show what ended where the user went", () => {
+    const ended = close("ann", "s1", "forced", "operator");
+    const here = into(new Replica(REGIONS), "us", accept("cn", 0, 1, claim(2, [S1.session])), ended);
+    expect(shown(into(here, "cn", S1))).toEqual([]);
+    expect(shown(imported([...exportReplica(here)], REGIONS))).toEqual([]);
+    expect(shown(into(here, "cn", release("us")))).toEqual([]);
+    expect(here.provisional.ahead.export()).toEqual([]);
+  });
+
+  it("that has still to hear of two moves does not show what ended where the user went", () => {
+    const ended = close("ann", "s1", "forced", "operator");
+    const here = into(new Replica(REGIONS), "us", accept("eu", 0, 1, claim(3, [S1.session])), ended);
+    expect(shown(into(here, "cn", S1))).toEqual([]);
+    expect(shown(into(here, "eu", accept("cn", 0, 1, claim(2, [S1.session])), release("us")))).toEqual([]);
+    expect(shown(into(here, "cn", release("eu")))).toEqual([]);
   });
 
   it("places a claim before what its own log has sent there already, and claims in their order", () => {

@@ -95,4 +95,22 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     events: 5_000,
     found: "a node stayed behind a copy to whose beginning no snapshot led, and nobody brought one",
   },
+  {
+    seed: 255_562_286,
+    events: 5_000,
+    found:
+      "a record made late, below the epoch of a user that others had moved, was hidden by a replica that lagged behind the record's own log",
+  },
+  {
+    seed: 257_358_199,
+    events: 5_000,
+    found:
+      "a forced close went to a log that the session was not in: its region ended it, and the log that had it was not told",
+  },
+  {
+    seed: 257_358_550,
+    events: 5_000,
+    found:
+      "all snapshots that led to an overrun log were torn, and both nodes crashed that had folded it: the simulation had left nobody a way on",
+  },
 ];

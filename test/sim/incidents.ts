@@ -9,6 +9,7 @@ import { REGIONS } from "./settings.ts";
 import type { Incident } from "./settings.ts";
 import type { NodeHost } from "./node-host.ts";
 import type { Server } from "./servers.ts";
+import { hasWayOn } from "./way-on.ts";
 import type { ReplicatorHost, World } from "./world.ts";
 
 const FLAPS = 6;
@@ -125,17 +126,18 @@ export class Incidents {
         world.bereft(region);
         return true;
       case "snapshot-torn":
-        if (server.snapshots.size === 0) return false;
-        server.snapshots.tear(random);
-        world.bereft(region);
-        return true;
+        return this.#tear(server, random);
       case "memory-flip":
         return world.flip(random.pick(world.nodes), random);
     }
   }
 
-  /** As a log does that is larger than its bound: whatever the older of two snapshots holds is dropped, copied or not. */
-  #overrun({ region, log, snapshots }: Server): boolean {
+  /**
+   * As a log does that is larger than its bound: whatever the older of two snapshots holds is dropped, copied or not. One that was torn holds
+   * nothing: without a sound one the log is left as it is.
+   */
+  #overrun(server: Server): boolean {
+    const { region, log, snapshots } = server;
     const labels = snapshots
       .list()
       .slice(0, SNAPSHOTS_KEPT)
@@ -143,7 +145,21 @@ export class Incidents {
     const held = labels.map((label) => positionIn(label, region, log.logId) ?? 0);
     const below = Math.min(...held, log.last - KEPT);
     if (labels.length < SNAPSHOTS_KEPT || below <= log.first) return false;
+    if (!hasWayOn(this.#world.servers, server, below)) return false;
     log.truncate(below);
+    this.#world.bereft(region);
+    return true;
+  }
+
+  /** Not the last that leads to some log: nobody could fold that any more. */
+  #tear({ region, snapshots }: Server, random: Random): boolean {
+    if (snapshots.size === 0) return false;
+    const { servers } = this.#world;
+    const restore = snapshots.tear(random);
+    if (!servers.every((one) => hasWayOn(servers, one))) {
+      restore();
+      return false;
+    }
     this.#world.bereft(region);
     return true;
   }

@@ -39,14 +39,25 @@ export class SnapshotShelf {
     this.#kept.delete(name);
   }
 
-  /** One byte of one snapshot rots, or its end is cut off. */
-  tear(random: Random): void {
+  /** Those that are as they were stored. */
+  sound(): StoredSnapshot[] {
+    return [...this.#kept.values()].filter(isSound);
+  }
+
+  /** One byte of one snapshot rots, or its end is cut off, until the returned function is called. */
+  tear(random: Random): () => void {
     const torn = random.pick([...this.#kept.values()]);
-    const content = torn.content.slice(0, random.chance(0.5) ? random.below(torn.bytes) : torn.bytes);
+    const length = random.chance(0.5) ? random.below(torn.bytes) : torn.bytes;
+    const content = Uint8Array.from(torn.content.subarray(0, length));
     const at = random.below(content.length);
     if (content.length === torn.bytes) content[at] = (content[at] ?? 0) ^ 0x01;
     this.#kept.set(torn.name, { ...torn, content });
+    return () => this.#kept.set(torn.name, torn);
   }
+}
+
+function isSound({ content, bytes, sum }: Kept): boolean {
+  return content.length === bytes && crc32(content) === sum;
 }
 
 /** `ask` is a request to the server; no answer is `undefined`. */
@@ -86,7 +97,7 @@ export function snapshotStore(
         if (piece === undefined) return UNANSWERED;
         await take(piece);
       }
-      if (kept.content.length === kept.bytes && crc32(kept.content) === kept.sum) return { ok: true };
+      if (isSound(kept)) return { ok: true };
       return { ok: false, reason: "damaged", detail: `${name} is not as it was stored` };
     },
     remove: async (name) => {

@@ -33,7 +33,7 @@ export interface NatsServer {
   /** Starts again on the same port and store, killing first what still runs. Resolves when it accepts connections. */
   restart(): Promise<void>;
   /**
-   * Ends the process in order, keeps a copy of its store, and starts it again. The function returned brings that copy back, once: the
+   * Kills the process, keeps a copy of its store, and starts it again. The function returned brings that copy back, once: the
    * server is then as it was, and has lost what came after.
    */
   keepStore(): Promise<() => Promise<void>>;
@@ -157,11 +157,11 @@ class LocalNatsServer implements NatsServer {
   async keepStore(): Promise<() => Promise<void>> {
     const copy = mkdtempSync(join(tmpdir(), "rollcall-nats-"));
     directories.add(copy);
-    await this.kill("SIGTERM");
+    await this.kill();
     cpSync(this.storeDir, copy, { recursive: true });
     await this.restart();
     return async () => {
-      await this.kill("SIGTERM");
+      await this.kill();
       rmSync(this.storeDir, { recursive: true });
       cpSync(copy, this.storeDir, { recursive: true });
       rmSync(copy, { recursive: true });

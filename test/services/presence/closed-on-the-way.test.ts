@@ -1,6 +1,6 @@
 /**
- * A session of this region is closed elsewhere, and the close leaves its opening out on the way to the home: the home has nothing to end,
- * and the session is over all the same.
+ * A session of this region is closed elsewhere, and the close finds nothing to end: it left the opening out on the way to the home, or it
+ * went to a log that the session is not in. The session is over all the same.
  */
 import { expect, it } from "vitest";
 import { rank } from "../../../replicator/core/homing.ts";
@@ -40,4 +40,14 @@ it("until then it is not opened again", async () => {
 it("of sessions that are connected elsewhere nothing is remembered", () => {
   const bench = new Bench().caughtUp().peer("us", open("ann", "x", "us"), close("ann", "y"));
   expect(bench.presence.heartbeat("y")).toEqual({ reason: "unknown", by: "" });
+});
+
+it("where the close went to another log than the one that has it, that one is told", async () => {
+  const bench = new Bench().caughtUp().peer("us", open("ann", "x", "us"));
+  const { session } = await bench.open("ann");
+  bench.peer("us", accept("cn", 0, 1, open("ann", session)));
+  const forced = close("ann", session, "forced", "operator");
+  bench.peer("eu", open("ann", "y", "eu"), forced);
+  expect(bench.presence.heartbeat(session)).toEqual({ reason: "forced", by: "operator" });
+  expect(await bench.pass(LIMITS.tickMs)).toEqual([forward("us", forced)]);
 });

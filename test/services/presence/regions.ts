@@ -21,12 +21,13 @@ export class Regions {
   readonly #servers: ReadonlyMap<Region, MemoryServer>;
   readonly #nodes = new Map<Region, RunningNode>();
   readonly #replicators = new Map<Region, RunningReplicator>();
-  readonly #keep: NodeOptions["keep"];
+  readonly #more: Partial<NodeOptions>;
   readonly #closing: (() => void)[] = [];
 
-  constructor(names: readonly Region[], keep: NodeOptions["keep"] = {}) {
+  /** `more` is for each node. */
+  constructor(names: readonly Region[], keep: NodeOptions["keep"] = {}, more: Partial<NodeOptions> = {}) {
     this.names = names;
-    this.#keep = keep;
+    this.#more = { ...more, keep };
     this.#servers = new Map(names.map((name) => [name, new MemoryServer()]));
   }
 
@@ -55,7 +56,7 @@ export class Regions {
       logger: this.#logger(region),
       keys: [],
       http: { host: "127.0.0.1", port: 0 },
-      ...(this.#keep === undefined ? {} : { keep: this.#keep }),
+      ...this.#more,
     });
     this.#nodes.set(region, node);
   }

@@ -1,0 +1,105 @@
+/**
+ * What is read about friends: pages of the requests that wait for an answer, here or at another region's node. Rule: a page is sorted by
+ * the other user; what comes from elsewhere is taken only if it has the shape that is told here.
+ */
+import { Type } from "typebox";
+import type { Static } from "typebox";
+import { Compile } from "typebox/compile";
+
+import type { Region, UserId } from "../../replicator/core/commands.ts";
+import type { Friends, PairWith } from "../../replicator/core/friends.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type { About } from "../presence/reads.ts";
+import { AnyUser, choice, count } from "../presence/schemas.ts";
+import { formatOffset } from "./names.ts";
+
+export const DIRECTIONS = ["in", "out"] as const;
+
+const limit = Type.Integer({ minimum: 1, maximum: LIMITS.friendsPageMax });
+const offset = Type.String({ maxLength: LIMITS.readOffsetBytesMax });
+
+const QUESTION = Type.Object({
+  kind: choice(["friend-requests"]),
+  user: AnyUser,
+  direction: choice(DIRECTIONS),
+  limit,
+  after: Type.Optional(AnyUser),
+});
+export type Question = Static<typeof QUESTION>;
+
+const PAGE = Type.Object({
+  requests: Type.Array(
+    Type.Object({
+      from: AnyUser,
+      to: AnyUser,
+      round: Type.Integer({ minimum: 1 }),
+      message: Type.String({ maxLength: LIMITS.friendMessageBytesMax }),
+      /** Within what a date can be. */
+      atMs: Type.Integer({ minimum: -8.64e15, maximum: 8.64e15 }),
+      /** Of those to the user. */
+      unread: Type.Optional(Type.Boolean()),
+    }),
+    { maxItems: LIMITS.friendsPageMax },
+  ),
+  /** Behind whom the next page begins; absent on the last. */
+  next: Type.Optional(AnyUser),
+  /** Of all requests to the user. */
+  unread: count(),
+  /** What this page shows of them; absent where it shows the user's own. */
+  offset: Type.Optional(offset),
+  /** What the user has noted last; empty for nothing. */
+  readOffset: offset,
+});
+export type Page = Static<typeof PAGE>;
+
+const isQuestion = Compile(QUESTION);
+export const isPage = Compile(PAGE);
+
+export function pageOf(friends: Friends, { user, direction, limit: max, after }: Question): Page {
+  const inbox = friends.inboxOf(user);
+  const { unread, offset: readOffset } = inbox;
+  if (direction === "out") {
+    const { some, next } = cut(friends.outgoingOf(user), after, max);
+    const requests = some.map(({ other, round, message, atMs }) => {
+      return { from: user, to: other, round, message, atMs };
+    });
+    return { requests, ...next, unread, readOffset };
+  }
+  const { some, next } = cut(inbox.requests, after, max);
+  const requests = some.map(({ other, round, message, atMs, unread: isUnread }) => {
+    return { from: other, to: user, round, message, atMs, unread: isUnread };
+  });
+  return { requests, ...next, unread, offset: formatOffset(requests), readOffset };
+}
+
+/** Of a list that is sorted by the other user: what comes behind `after`. */
+export function cut<P extends Pick<PairWith, "other">>(
+  all: readonly P[],
+  after: UserId | undefined,
+  max: number,
+): { readonly some: readonly P[]; readonly next: { readonly next?: UserId } } {
+  const rest = after === undefined ? all : all.filter(({ other }) => other > after);
+  const some = rest.slice(0, max);
+  const last = some.at(-1)?.other;
+  return { some, next: last !== undefined && rest.length > max ? { next: last } : {} };
+}
+
+/** The question as a read that another region's node may answer: any, as they are few, and any may have what the link to one lacks. */
+export function aboutRequests(
+  friends: () => Friends,
+  whom: readonly Region[],
+  question: Question,
+): About<Page> {
+  return {
+    users: [question.user],
+    whom,
+    question,
+    here: () => pageOf(friends(), question),
+    there: ({ answer }) => (isPage.Check(answer) ? answer : undefined),
+  };
+}
+
+/** The answer to what another region's node asks; `undefined` for what cannot be read. */
+export function answerTo(friends: Friends, question: unknown): Page | undefined {
+  return isQuestion.Check(question) ? pageOf(friends, question) : undefined;
+}
