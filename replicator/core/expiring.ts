@@ -5,7 +5,6 @@
 import { defined } from "./assert.ts";
 import type { Close, DeputedCommand, Region, UserId } from "./commands.ts";
 import type { Now } from "./lag.ts";
-import { LIMITS } from "./limits.ts";
 import type { Replica } from "./replica.ts";
 import { sessionsOf } from "./view.ts";
 
@@ -18,6 +17,7 @@ const RETRY_MS = 5_000;
 
 export class Expiring {
   readonly #region: Region;
+  readonly #ttlMs: number;
   /** The replica of the moment. */
   readonly #replica: () => Replica;
   #sinceMs: number | undefined;
@@ -26,8 +26,9 @@ export class Expiring {
   readonly #ending = new Map<UserId, number>();
   #inFlight = false;
 
-  constructor(region: Region, replica: () => Replica) {
+  constructor(region: Region, ttlMs: number, replica: () => Replica) {
     this.#region = region;
+    this.#ttlMs = ttlMs;
     this.#replica = replica;
   }
 
@@ -44,7 +45,7 @@ export class Expiring {
   /** What the region's log has to say now. */
   due(now: Now): readonly DeputedCommand[] {
     this.#sinceMs ??= now.monoMs;
-    if (this.#inFlight || now.monoMs - this.#sinceMs < LIMITS.ttlMs) return [];
+    if (this.#inFlight || now.monoMs - this.#sinceMs < this.#ttlMs) return [];
     for (const [user, sinceMs] of this.#ending) {
       if (now.monoMs - sinceMs <= RETRY_MS) break;
       this.#ending.delete(user);

@@ -27,6 +27,7 @@ export class PresenceNode {
   readonly region: Region;
   readonly matrix: LinkMatrix;
   readonly evacuations: Evacuations;
+  readonly #ttlMs: number;
   #replica: Replica;
   #caughtUp = false;
   /** The replica was found wrong, and no other took its place yet: nothing it says is to be written to a log. */
@@ -41,9 +42,10 @@ export class PresenceNode {
   /** The records being looked at, per fold. */
   readonly #scrubs = new Map<Region, Iterator<UserRecord>>();
 
-  /** `regions` are all regions, this one included, in any order. */
-  constructor(region: Region, regions: readonly Region[]) {
+  /** `regions` are all regions, this one included, in any order; `ttlMs` is how long a session lives without a heartbeat. */
+  constructor(region: Region, regions: readonly Region[], ttlMs: number = LIMITS.ttlMs) {
     this.region = region;
+    this.#ttlMs = ttlMs;
     const sorted = regions.toSorted();
     this.#replica = new Replica(sorted, this.#listener());
     this.#duties.set(region, this.#dutiesOf(region));
@@ -228,7 +230,7 @@ export class PresenceNode {
         this.#expiring.delete(region);
       } else if (!this.#duties.has(region)) {
         this.#duties.set(region, this.#dutiesOf(region));
-        this.#expiring.set(region, new Expiring(region, () => this.#replica));
+        this.#expiring.set(region, new Expiring(region, this.#ttlMs, () => this.#replica));
       }
     }
   }

@@ -80,7 +80,7 @@ export class Presence implements PresenceService {
     const { tally } = this;
     this.region = region;
     this.#options = options;
-    const node = new PresenceNode(region, regions);
+    const node = new PresenceNode(region, regions, ttlMs);
     this.node = node;
     this.regions = node.replica.regions;
     this.#tickAtMs = clock().monoMs;
