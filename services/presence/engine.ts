@@ -17,17 +17,16 @@ import {
 } from "../../replicator/runtime/announcement.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
-import { pause } from "../../replicator/runtime/pause.ts";
 import type { Appender } from "./appender.ts";
 import { askForSnapshot } from "./ask-for-snapshot.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
-import { heldLogs } from "./held-logs.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OwnLog } from "./own-log.ts";
 import { PeerAcks } from "./peer-acks.ts";
 import { peersHeard } from "./peers-heard.ts";
 import type { Place } from "./follow.ts";
+import { recheck } from "./recheck.ts";
 import { base, placeIn, rebuild } from "./resync.ts";
 import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
@@ -197,12 +196,7 @@ export class Engine {
 
   /** Waits until all is folded that the logs hold by now, of those that can be followed; not for a server that does not answer. */
   async recheck(): Promise<void> {
-    const held = await heldLogs(this.#resyncOptions());
-    if (typeof held === "string") return;
-    for (const [region, { logId, head }] of held) {
-      while (!this.#stopped && this.#at(region).logId === logId && this.#at(region).position < head)
-        await pause(LIMITS.tickMs);
-    }
+    await recheck({ ...this.#resyncOptions(), replica: () => this.node.replica });
   }
 
   async #begin(): Promise<void> {
@@ -230,8 +224,12 @@ export class Engine {
   #follow(): void {
     this.#following = new Following({
       regions: this.regions,
-      open: (region) => (region === this.#options.region ? this.#ownLog.open() : this.#openCopy(region)),
+      open: (of, region) => {
+        const isOwn = of === region && of === this.#options.region;
+        return isOwn ? this.#ownLog.open() : this.#openHeld(of);
+      },
       sink: {
+        folds: () => this.node.replica.folds,
         at: (region) => this.#at(region),
         fold: (region, position, frame) => this.#options.core.folded(region, position, frame),
       },
@@ -241,8 +239,10 @@ export class Engine {
     this.#following.start();
   }
 
-  #openCopy(region: Region): Promise<Opened<ReadableLog>> {
-    return this.#options.store.openCopy(region, { create: false });
+  /** To read it, for any fold. */
+  #openHeld(of: Region): Promise<Opened<ReadableLog>> {
+    const { region, store } = this.#options;
+    return of === region ? store.openLog(of, { create: false }) : store.openCopy(of, { create: false });
   }
 
   #tick(): void {
@@ -279,12 +279,11 @@ export class Engine {
   }
 
   async #rebuild(adopt: boolean): Promise<Rebuilt | undefined> {
-    const { core, logger, region, store } = this.#options;
+    const { core, logger } = this.#options;
     const rebuilt = await rebuild({
       ...this.#resyncOptions(),
       present: core.node.replica,
-      open: (origin) =>
-        origin === region ? store.openLog(region, { create: false }) : this.#openCopy(origin),
+      open: (of) => this.#openHeld(of),
       freeze: async () => {
         await this.#following?.stop();
         return () => this.#follow();
