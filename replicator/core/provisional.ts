@@ -25,12 +25,14 @@
  */
 import { Ahead } from "./ahead.ts";
 import type {
+  Open,
   PresenceCommand,
   Position,
   RecordCommand,
   Region,
   Session,
   SessionId,
+  Update,
   UserCommand,
   UserId,
 } from "./commands.ts";
@@ -132,7 +134,7 @@ export class Provisional {
     const lasting = command.kind === "open" ? NONE : outlasting(past);
     for (const one of past) {
       if (!lasting.includes(one)) this.#unqueue(one);
-      else if (this.#isQueued(one)) this.#over.add(one);
+      else if (this.isPending(one)) this.#over.add(one);
     }
     this.#keep(
       command.user,
@@ -141,21 +143,22 @@ export class Provisional {
   }
 
   /**
-   * The log `from` accepts from `to` what it may have forwarded there: with that, older ones to there about the session are over. One that
-   * says the same may be on its way still, so they stay in the queue: only the target says what it has processed.
+   * The log `from` accepts from `to` what it may have forwarded there: with that, older ones to there about the session are over; with an
+   * update only updates. One that says the same may be on its way still, so they stay in the queue: only the target says what it has processed.
    */
-  cameBack(from: Region, to: Region, user: UserId, session: Session): void {
+  cameBack(from: Region, to: Region, command: Open | Update): void {
+    const { user } = command;
     const all = this.underWay(user);
     const sent = all.filter(
       (one) =>
         one.from === from &&
         one.to === to &&
-        one.command.kind !== "claim" &&
-        isAbout(one.command, session.session),
+        (command.kind === "update" ? one.command.kind === "update" : one.command.kind !== "claim") &&
+        isAboutSame(one.command, command),
     );
-    const over = sent.slice(0, sent.findLastIndex(({ command }) => isSaid(command, session)) + 1);
+    const over = sent.slice(0, sent.findLastIndex((one) => isSaid(one.command, command)) + 1);
     if (over.length === 0) return;
-    for (const one of over) if (this.#isQueued(one)) this.#over.add(one);
+    for (const one of over) if (this.isPending(one)) this.#over.add(one);
     this.#keep(
       user,
       all.filter((one) => this.#over.has(one) || !over.includes(one)),
@@ -167,7 +170,7 @@ export class Provisional {
     const facts = this.#all().filter((pending) => !isOverlaid(pending));
     return [...[...this.#byUser.values()].flat(), ...facts, ...this.ahead.export()].map((pending) => ({
       pending,
-      processed: !this.#isQueued(pending),
+      processed: !this.isPending(pending),
       over: this.#over.has(pending),
     }));
   }
@@ -235,14 +238,15 @@ export class Provisional {
     const waiting: Overlaid[] = [];
     const kept = all.filter((one) => {
       if (this.#over.has(one)) return true;
-      if (this.#isQueued(one)) return waiting.push(one) > 0;
+      if (this.isPending(one)) return waiting.push(one) > 0;
       return waiting.some((older) => older.from === one.from && isAboutSame(older.command, one.command));
     });
     if (kept.length === 0) this.#byUser.delete(user);
     else this.#byUser.set(user, kept);
   }
 
-  #isQueued({ from, to, ordinal }: Pending): boolean {
+  /** Whether its target has still to process it, as far as this replica knows. */
+  isPending({ from, to, ordinal }: Pending): boolean {
     return this.#queues.get(from)?.get(to)?.has(ordinal) === true;
   }
 
@@ -256,10 +260,15 @@ function isOverlaid(pending: Pending): pending is Overlaid {
   return !isFact(pending.command);
 }
 
-/** Whether the command left the session as it is. */
-function isSaid(command: RecordCommand, session: Session): boolean {
-  const said = command.kind === "open" ? command.session : command;
-  return "status" in said && said.status === session.status && said.state === session.state;
+/** Whether the command left the session as the other one says it is. */
+function isSaid(command: RecordCommand, other: Open | Update): boolean {
+  if (command.kind !== "open" && command.kind !== "update") return false;
+  const [said, now] = [saidBy(command), saidBy(other)];
+  return said.status === now.status && said.state === now.state;
+}
+
+function saidBy(command: Open | Update): Session | Update {
+  return command.kind === "open" ? command.session : command;
 }
 
 /**

@@ -10,10 +10,12 @@ import type {
   Command,
   Fact,
   Frame,
+  Open,
   Position,
   RecordCommand,
   Region,
   Session,
+  Update,
   UserCommand,
   UserId,
 } from "./commands.ts";
@@ -184,8 +186,7 @@ export class Replica {
         this.show(command.user);
       },
       accepting: ({ region }: Fold, { from, lineage, at, command }: Accept) => {
-        for (const session of broughtBy(command))
-          this.provisional.cameBack(region, from, command.user, session);
+        for (const one of broughtBy(command)) this.provisional.cameBack(region, from, one);
         const sender = this.#byRegion.get(from);
         const isSame = sender?.lineage === lineage || sender?.lineage === "";
         if (isSame && at > (sender.sent.get(region) ?? 0))
@@ -271,8 +272,9 @@ export class Replica {
   }
 }
 
-/** The sessions that somebody says are there, on their way out of a record or to one. */
-function broughtBy(command: UserCommand): readonly Session[] {
-  if (command.kind === "claim") return command.sessions;
-  return command.kind === "open" ? [command.session] : [];
+/** What it says of sessions: that they are there, on their way out of a record or to one, or how one is. */
+function broughtBy(command: UserCommand): readonly (Open | Update)[] {
+  const { kind, user } = command;
+  if (kind === "claim") return command.sessions.map((session) => ({ kind: "open", user, session }));
+  return kind === "open" || kind === "update" ? [command] : [];
 }

@@ -4,7 +4,7 @@
  */
 import type { Position, PreferredStatus, Region, Session, UserId } from "./commands.ts";
 import type { Fold } from "./fold.ts";
-import { FIRST_EPOCH, beats, compareEpochs, rank } from "./homing.ts";
+import { FIRST_EPOCH, beats, compareEpochs, nextEpoch, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
 import { isAboutSame } from "./provisional.ts";
 import type { Overlaid, Provisional } from "./provisional.ts";
@@ -178,7 +178,7 @@ function overlaid(
  * What counts of the forwards about the user, in the order in which it counts.
  *
  * A log that holds the user carries nothing along where the replica lags behind a region between: what that log did before it took the
- * user back is in its record then, and only seems to be pending.
+ * user back is in its record then, and only seems to be pending; unless it is known to have come too late for that ({@link mayBeRecorded}).
  *
  * What a region says of its own sessions is later than what others carry along of them, out of a record or on the way of a relay: it sends
  * nothing another way before that has arrived. An end is the last that is said of a session, whoever says it. Besides, a forward to a
@@ -194,10 +194,7 @@ function overlayOf(
   const all = provisional.of(user);
   if (all.length === 0) return all;
   const carried = carriedOf(all, base);
-  const holders = folds.filter((fold) => fold.homed(user) !== undefined).map(({ region }) => region);
-  const pending = all.filter(
-    (one) => !carried.has(one) || !holders.includes(one.from) || !provisional.isBehind(one.from),
-  );
+  const pending = all.filter((one) => !carried.has(one) || !mayBeRecorded(folds, user, provisional, one));
   const placed: { one: Overlaid; turn: number; place: number }[] = [];
   for (const one of pending) {
     let place = hops(folds, user, one.to, pending);
@@ -210,6 +207,25 @@ function overlayOf(
     placed.push({ one, turn, place });
   }
   return placed.toSorted((a, b) => a.turn - b.turn || a.place - b.place).map(({ one }) => one);
+}
+
+/**
+ * Whether what a log carried along may be in its own record by now: it took the user back, and this replica lags behind a log between.
+ * Invariant: what the giver had not processed when it gave the user is in no claim. So where this replica has folded the giving that made
+ * the record, and the giver has not processed it yet, it is still to come back, and is over once it has (decisions/0013, 0015).
+ */
+function mayBeRecorded(
+  folds: readonly Fold[],
+  user: UserId,
+  provisional: Provisional,
+  one: Overlaid,
+): boolean {
+  const [record, given] = [one.from, one.to].map((at) =>
+    folds.find(({ region }) => region === at)?.table.get(user),
+  );
+  if (record === undefined || record.movedTo !== "" || !provisional.isBehind(one.from)) return false;
+  const gave = given?.movedTo === one.from && compareEpochs(nextEpoch(given.epoch), record.epoch) === 0;
+  return !gave || !provisional.isPending(one);
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */

@@ -17,7 +17,7 @@ import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Elsewhere } from "../presence/reads.ts";
 import { CANARY_PREFIX } from "../presence/schemas.ts";
 import { isPage } from "./pages.ts";
-import type { Question as PageQuestion } from "./pages.ts";
+import type { RequestsQuestion } from "./pages.ts";
 import { parseRequestId } from "./names.ts";
 import type { FriendRequests } from "./requests.ts";
 
@@ -114,7 +114,7 @@ export class Canary {
     const { elsewhere, clock, requests } = this.#options;
     const { region, read, results } = figures;
     const ackedMs = clock().monoMs;
-    const question: PageQuestion = { kind: "friend-requests", user, direction: "in", limit: 1 };
+    const question: RequestsQuestion = { kind: "friend-requests", user, direction: "in", limit: 1 };
     const wanted: Token = read === "token" ? token : new Map();
     const served = await elsewhere(
       { users: [user], mode: read, token: wanted, maxStalenessMs: 0, waitMs: LIMITS.waitMsMax, question },

@@ -1,6 +1,5 @@
 /** Friend requests as a part of a presence node: what they are made of, their routes, their metrics, and the canary. */
-import type { Region } from "../../replicator/core/commands.ts";
-import type { Friends } from "../../replicator/core/friends.ts";
+import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Feature } from "../presence/feature.ts";
 import type { Presence } from "../presence/presence.ts";
@@ -9,13 +8,12 @@ import type { Consistency, ReadsMet } from "../presence/service.ts";
 import { Canary } from "./canary.ts";
 import { canaryMetrics, friendMetrics } from "./metrics.ts";
 import { answerTo } from "./pages.ts";
-import type { Page } from "./pages.ts";
 import { FriendRequests } from "./requests.ts";
 import { friendReadRoutes, friendWriteRoutes } from "./routes.ts";
 
 export interface FriendsFeature extends Feature {
   /** To what another region's node asks. */
-  answer(question: unknown): Page | undefined;
+  answer(question: unknown): ReturnType<typeof answerTo>;
   stop(): void;
 }
 
@@ -34,7 +32,10 @@ export interface FriendsFeatureOptions {
 
 export function friendsFeature({ presence, clock, canary: wanted }: FriendsFeatureOptions): FriendsFeature {
   const { region, reads } = presence;
-  const friends = (): Friends => presence.node.replica.friends;
+  const shown = {
+    friends: () => presence.node.replica.friends,
+    presence: (user: UserId) => presence.presence(user),
+  };
   const requests = friendRequests(presence, clock);
   const readsMet: ReadsMet = { atOnce: 0, waited: 0, home: 0, unsatisfied: 0 };
   const met = ({ satisfied, waitedMs, servedBy }: Consistency): void => {
@@ -53,10 +54,10 @@ export function friendsFeature({ presence, clock, canary: wanted }: FriendsFeatu
       requests: friendRequests(presence, clock),
       isOurs: () => presence.ready() && presence.tally.nodes(region, clock().monoMs).at(0) === wanted.name,
     });
-  const options = { requests, reads, friends, met };
+  const options = { requests, reads, shown, clock, met };
   const roles = ["service", "operator"] as const;
   return {
-    answer: (question) => answerTo(friends(), question),
+    answer: (question) => answerTo(shown, question),
     stop: () => canary?.stop(),
     groups: [
       { roles, gate: "writes", routes: (scope, context) => friendWriteRoutes(scope, context, options) },

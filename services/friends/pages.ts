@@ -1,5 +1,5 @@
 /**
- * What is read about friends: pages of the requests that wait for an answer, here or at another region's node. Rule: a page is sorted by
+ * What is read about friends: pages of the requests that wait for an answer, and of the friends, here or at another region's node. Rule: a page is sorted by
  * the other user; what comes from elsewhere is taken only if it has the shape that is told here.
  */
 import { Type } from "typebox";
@@ -9,8 +9,12 @@ import { Compile } from "typebox/compile";
 import type { Region, UserId } from "../../replicator/core/commands.ts";
 import type { Friends, PairWith } from "../../replicator/core/friends.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
+import { aged } from "../presence/reads.ts";
 import type { About } from "../presence/reads.ts";
+import { PRESENCE } from "../presence/relay-messages.ts";
 import { AnyUser, choice, count } from "../presence/schemas.ts";
+import type { PresenceView } from "../presence/service.ts";
 import { formatOffset } from "./names.ts";
 
 export const DIRECTIONS = ["in", "out"] as const;
@@ -18,14 +22,22 @@ export const DIRECTIONS = ["in", "out"] as const;
 const limit = Type.Integer({ minimum: 1, maximum: LIMITS.friendsPageMax });
 const offset = Type.String({ maxLength: LIMITS.readOffsetBytesMax });
 
-const QUESTION = Type.Object({
+const page = { user: AnyUser, limit, after: Type.Optional(AnyUser) };
+const REQUESTS_QUESTION = Type.Object({
   kind: choice(["friend-requests"]),
-  user: AnyUser,
   direction: choice(DIRECTIONS),
-  limit,
-  after: Type.Optional(AnyUser),
+  ...page,
 });
-export type Question = Static<typeof QUESTION>;
+const FRIENDS_QUESTION = Type.Object({ kind: choice(["friends"]), ...page });
+export type RequestsQuestion = Static<typeof REQUESTS_QUESTION>;
+export type FriendsQuestion = Static<typeof FRIENDS_QUESTION>;
+
+/** What of a node the pages are made of. */
+export interface Shown {
+  /** Of the replica of the moment. */
+  readonly friends: () => Friends;
+  readonly presence: (user: UserId) => PresenceView;
+}
 
 const PAGE = Type.Object({
   requests: Type.Array(
@@ -52,10 +64,23 @@ const PAGE = Type.Object({
 });
 export type Page = Static<typeof PAGE>;
 
-const isQuestion = Compile(QUESTION);
-export const isPage = Compile(PAGE);
+const FRIENDS_PAGE = Type.Object({
+  friends: Type.Array(Type.Object({ user: AnyUser, presence: PRESENCE }), {
+    maxItems: LIMITS.friendsPageMax,
+  }),
+  next: Type.Optional(AnyUser),
+});
+export interface FriendsPage {
+  readonly friends: readonly { readonly user: UserId; readonly presence: PresenceView }[];
+  readonly next?: UserId;
+}
 
-export function pageOf(friends: Friends, { user, direction, limit: max, after }: Question): Page {
+const isRequestsQuestion = Compile(REQUESTS_QUESTION);
+const isFriendsQuestion = Compile(FRIENDS_QUESTION);
+export const isPage = Compile(PAGE);
+const isFriendsPage = Compile(FRIENDS_PAGE);
+
+function pageOf(friends: Friends, { user, direction, limit: max, after }: RequestsQuestion): Page {
   const inbox = friends.inboxOf(user);
   const { unread, offset: readOffset } = inbox;
   if (direction === "out") {
@@ -72,8 +97,16 @@ export function pageOf(friends: Friends, { user, direction, limit: max, after }:
   return { requests, ...next, unread, offset: formatOffset(requests), readOffset };
 }
 
+function friendsPageOf(
+  { friends, presence }: Shown,
+  { user, limit: max, after }: FriendsQuestion,
+): FriendsPage {
+  const { some, next } = cut(friends().friendsOf(user), after, max);
+  return { friends: some.map(({ other }) => ({ user: other, presence: presence(other) })), ...next };
+}
+
 /** Of a list that is sorted by the other user: what comes behind `after`. */
-export function cut<P extends Pick<PairWith, "other">>(
+function cut<P extends Pick<PairWith, "other">>(
   all: readonly P[],
   after: UserId | undefined,
   max: number,
@@ -86,9 +119,9 @@ export function cut<P extends Pick<PairWith, "other">>(
 
 /** The question as a read that another region's node may answer: any, as they are few, and any may have what the link to one lacks. */
 export function aboutRequests(
-  friends: () => Friends,
+  { friends }: Shown,
   whom: readonly Region[],
-  question: Question,
+  question: RequestsQuestion,
 ): About<Page> {
   return {
     users: [question.user],
@@ -99,7 +132,31 @@ export function aboutRequests(
   };
 }
 
+/** As {@link aboutRequests}; the presences are as old as their way made them. */
+export function aboutFriends(
+  shown: Shown,
+  whom: readonly Region[],
+  question: FriendsQuestion,
+  clock: Clock,
+): About<FriendsPage> {
+  return {
+    users: [question.user],
+    whom,
+    question,
+    here: () => friendsPageOf(shown, question),
+    there: ({ answer }, transitMs) => {
+      if (!isFriendsPage.Check(answer)) return undefined;
+      const { wallMs } = clock();
+      const friends = answer.friends.map(({ user, presence }) => {
+        return { user, presence: aged(presence, transitMs, wallMs) };
+      });
+      return { ...answer, friends };
+    },
+  };
+}
+
 /** The answer to what another region's node asks; `undefined` for what cannot be read. */
-export function answerTo(friends: Friends, question: unknown): Page | undefined {
-  return isQuestion.Check(question) ? pageOf(friends, question) : undefined;
+export function answerTo(shown: Shown, question: unknown): Page | FriendsPage | undefined {
+  if (isRequestsQuestion.Check(question)) return pageOf(shown.friends(), question);
+  return isFriendsQuestion.Check(question) ? friendsPageOf(shown, question) : undefined;
 }

@@ -45,6 +45,7 @@ export type WriteResult =
   | "accepted"
   | "declined"
   | "cancelled"
+  | "parted"
   | "read"
   | "repeated"
   | "refused"
@@ -65,6 +66,7 @@ export class FriendRequests {
     accepted: 0,
     declined: 0,
     cancelled: 0,
+    parted: 0,
     read: 0,
     repeated: 0,
     refused: 0,
@@ -134,6 +136,17 @@ export class FriendRequests {
     const round = isSpent ? name.round + 1 : name.round;
     const atMs = this.#options.clock().wallMs;
     return this.#say({ kind: "stance", user: actor, other, word, round, message: "", atMs }, word);
+  }
+
+  /** Either of two friends ends it, and both may ask anew. Where they are no friends nothing is written. */
+  async part(user: UserId, other: UserId): Promise<Done<Written>> {
+    const { state, round } = this.#friends.pairOf(user, other);
+    if (state !== "friends") {
+      this.written.repeated += 1;
+      return { ok: true, value: { state, token: this.#applied() } };
+    }
+    const atMs = this.#options.clock().wallMs;
+    return this.#say({ kind: "stance", user, other, word: "declined", round, message: "", atMs }, "parted");
   }
 
   /** Everything that the offset shows and that still waits is read from now on. */

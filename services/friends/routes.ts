@@ -4,21 +4,21 @@
  */
 import type { Static } from "typebox";
 
-import type { Friends } from "../../replicator/core/friends.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { formatToken } from "../../replicator/core/token.ts";
+import type { Clock } from "../../replicator/runtime/clock.ts";
 import { MESSAGE, isText } from "../../replicator/wire/fields.ts";
 import { acknowledged } from "../presence/acknowledge.ts";
 import { presenceAnswer } from "../presence/answers.ts";
 import { Refusal, invalidRequest, unwrap } from "../presence/problems.ts";
-import { TOKEN_HEADER, readOptions, readToken, settle } from "../presence/reading.ts";
+import { TOKEN_HEADER, readOptions, readToken } from "../presence/reading.ts";
 import type { Reads } from "../presence/reads.ts";
 import type { RouteContext, Scope } from "../presence/routes/scope.ts";
 import { CANARY_PREFIX, ReadHeaders } from "../presence/schemas.ts";
 import type { Consistency } from "../presence/service.ts";
 import { formatCursor, parseCursor, parseRequestId, requestId } from "./names.ts";
-import { aboutRequests, cut } from "./pages.ts";
-import type { Page } from "./pages.ts";
+import { aboutFriends, aboutRequests } from "./pages.ts";
+import type { Page, Shown } from "./pages.ts";
 import { VERBS } from "./requests.ts";
 import type { FriendRequests } from "./requests.ts";
 import * as schemas from "./schemas.ts";
@@ -26,8 +26,8 @@ import * as schemas from "./schemas.ts";
 export interface FriendRoutesOptions {
   readonly requests: FriendRequests;
   readonly reads: Reads;
-  /** Of the replica of the moment. */
-  readonly friends: () => Friends;
+  readonly shown: Shown;
+  readonly clock: Clock;
   /** Hears how each read was met. */
   readonly met: (consistency: Consistency) => void;
 }
@@ -93,6 +93,29 @@ export function friendWriteRoutes(
       },
     );
 
+  app.delete(
+    "/v1/users/:user/friends/:other",
+    {
+      schema: {
+        tags,
+        summary: "End a friendship; `state` is what the two are then, and either may ask anew",
+        params: schemas.FriendPath,
+        querystring: schemas.PartQuery,
+        headers: ReadHeaders,
+        response: { 200: schemas.Acted },
+      },
+    },
+    async (request, reply) => {
+      const { user, other } = request.params;
+      const { ack = ACK } = request.query;
+      await heard(reads, request.headers);
+      const parted = unwrap(await requests.part(user, other));
+      const { state } = parted;
+      const token = await acknowledged(operations, ack, parted.token, { state });
+      return reply.code(200).header(TOKEN_HEADER, token).send({ state, token });
+    },
+  );
+
   app.put(
     "/v1/users/:user/friend-requests/read",
     {
@@ -119,7 +142,7 @@ export function friendWriteRoutes(
 export function friendReadRoutes(
   app: Scope,
   { service }: RouteContext,
-  { reads, friends, met }: FriendRoutesOptions,
+  { reads, shown, clock, met }: FriendRoutesOptions,
 ): void {
   app.get(
     "/v1/users/:user/friend-requests",
@@ -138,7 +161,7 @@ export function friendReadRoutes(
       const { user } = request.params;
       const question = { kind: "friend-requests", user, direction, limit, ...after(cursor) } as const;
       const read = unwrap(
-        await reads.readAbout(aboutRequests(friends, service.regions, question), readOptions(request)),
+        await reads.readAbout(aboutRequests(shown, service.regions, question), readOptions(request)),
       );
       const { value, consistency, applied } = read;
       met(consistency);
@@ -163,15 +186,16 @@ export function friendReadRoutes(
     },
     async (request, reply) => {
       const { limit = PAGE, cursor } = request.query;
-      const from = after(cursor);
-      const consistency = await settle(service, request, reply);
+      const { user } = request.params;
+      const question = { kind: "friends", user, limit, ...after(cursor) } as const;
+      const about = aboutFriends(shown, service.regions, question, clock);
+      const { value, consistency, applied } = unwrap(await reads.readAbout(about, readOptions(request)));
       met(consistency);
-      const { some, next } = cut(friends().friendsOf(request.params.user), from.after, limit);
-      const list = some.map(({ other }) => ({
-        user: other,
-        presence: presenceAnswer(service.presence(other)),
-      }));
-      return reply.code(200).send({ friends: list, ...cursorAnswer(next.next), consistency });
+      const list = value.friends.map((one) => ({ user: one.user, presence: presenceAnswer(one.presence) }));
+      return reply
+        .code(200)
+        .header(TOKEN_HEADER, formatToken(applied))
+        .send({ friends: list, ...cursorAnswer(value.next), consistency });
     },
   );
 }

@@ -62,6 +62,9 @@ export const Act = nullable(
 );
 export const Acted = object({ state: State, token: TokenText });
 
+export const FriendPath = object({ user: User, other: User });
+export const PartQuery = object(ack);
+
 export const RequestsQuery = object({
   direction: Type.Optional(choice(DIRECTIONS, "Default in")),
   ...page,

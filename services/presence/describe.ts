@@ -6,7 +6,7 @@
  *   preferred  | sessions            | status
  *   -----------+---------------------+-------------------------------------------------
  *   invisible  | any                 | offline, and no sessions
- *   any        | none                | offline; unknown if the home is unknown
+ *   any        | none                | offline; unknown if the user was ever seen and the home is unknown
  *   any        | all in unknown regions | unknown
  *   away, busy | some                | as preferred
  *   automatic  | some                | online before busy before away
@@ -43,7 +43,9 @@ export function describePresence(
     view === undefined || shown.length === 0 ? times.regions : [view.home, ...shown.map((one) => one.region)];
   const stalenessMs = Math.max(0, ...restsOn.map((region) => times.ageMs(region)));
   const freshness = freshnessOf(stalenessMs);
-  const homeUnknown = view !== undefined && freshnessOf(times.ageMs(view.home)) === "unknown";
+  // Who was never seen to be online must read as one of whom no log has heard: that there is a home would tell the invisible.
+  const wasSeen = view !== undefined && lastSeenMs !== undefined;
+  const homeUnknown = wasSeen && freshnessOf(times.ageMs(view.home)) === "unknown";
   const status = statusOf(view?.preferred ?? "automatic", shown, homeUnknown);
   return {
     user,

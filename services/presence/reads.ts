@@ -179,7 +179,7 @@ class Asking<R extends object> {
 }
 
 /** As old as it is here, by this node's clock. */
-function aged(view: PresenceView, byMs: number, wallMs: number): PresenceView {
+export function aged(view: PresenceView, byMs: number, wallMs: number): PresenceView {
   if (view.stalenessMs === null) return view;
   const stalenessMs = Math.round(view.stalenessMs + byMs);
   const asOfMs = Math.round(wallMs - stalenessMs);

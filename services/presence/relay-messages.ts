@@ -73,7 +73,8 @@ const SESSION = Type.Object({
   freshness: FRESHNESS,
 });
 
-const PRESENCE = Type.Object({
+/** A {@link PresenceView}. */
+export const PRESENCE = Type.Object({
   user: AnyUser,
   status: Type.Enum(["online", "away", "busy", "offline", "unknown"]),
   home: Type.Optional(RegionName),

@@ -193,7 +193,11 @@ export function lostEndContract(name: string, harness: () => Harness): void {
         stores.map(async (store, index) => {
           const renewed = await store.renewLog(region, old.logId);
           if (!renewed.ok) throw new Error(renewed.detail);
-          expect(await appendedOf(renewed.log, `first of ${index}`)).toBe("ok");
+          await until("it is appended", async () => {
+            const reason = await appendedOf(renewed.log, `first of ${index}`);
+            expect(reason).not.toBe("rejected");
+            return reason === "ok";
+          });
           return [renewed.log.logId, `first of ${index}`];
         }),
       );

@@ -64,7 +64,25 @@ describe("what comes back", () => {
     ["leaves claims pending", [CLAIM], accept("cn", 0, 1, S1), [1]],
     ["in a claim is over too", [S1, open("ann", "s2", "us")], accept("cn", 0, 1, CLAIM), [2]],
     [
-      "and is no opening leaves all pending",
+      "as an update is over as it was sent, and no opening",
+      [S1, update("ann", "s1", "busy")],
+      accept("cn", 0, 1, update("ann", "s1", "busy")),
+      [1],
+    ],
+    [
+      "as an update that says otherwise leaves all pending",
+      [S1, update("ann", "s1", "busy")],
+      accept("cn", 0, 1, update("ann", "s1", "away")),
+      [1, 2],
+    ],
+    [
+      "as an update leaves pending what is about other sessions",
+      [update("ann", "s2", "busy")],
+      accept("cn", 0, 1, update("ann", "s1", "busy")),
+      [1],
+    ],
+    [
+      "and is about no session leaves all pending",
       [prefer("ann", "busy")],
       accept("cn", 0, 1, prefer("ann", "busy")),
       [1],

@@ -27,7 +27,8 @@ export function pendingOf(logs: readonly ModelLog[]): ModelForward[] {
  * What is overlaid on the user's record, in order. Of each log, in the log's order: the pending forwards, and of the processed those
  * that are newer than a pending one about the same thing (which went elsewhere); a pending one that such a newer one repeats or undoes
  * is void. What its own log has overtaken with a command for itself counts no more. What others carry along of a session comes before what its
- * own region says, and ends come last; a log that holds the user carries nothing while another log is known to have sent more than is read of it. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
+ * own region says, and ends come last; a log that holds the user carries nothing while another log is known to have sent more than is read of it, but for what
+ * the one that gave the user had not processed when it did. Besides, what has a longer way comes later: a forward to a region that gave the user up arrives behind what that region has forwarded
  * already, and no forward of a log overtakes an older one about the same thing.
  */
 export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward[] {
@@ -61,7 +62,8 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
     );
   });
   const all = counting.filter(
-    (one) => !isCarried(one) || !holders.includes(one.from) || !isUnread(logs, one.from),
+    (one) =>
+      !isCarried(one) || !holders.includes(one.from) || !isUnread(logs, one.from) || isAfterGiving(one),
   );
   const turns = [isCarried, isWord, isEnd];
   return turns.flatMap((_, turn) =>
@@ -89,6 +91,16 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
     const id = command.kind === "open" ? command.session.session : command.session;
     const region = sessions.find(({ session }) => session === id)?.region;
     return region !== undefined && region !== from;
+  }
+
+  /** Its target gave the user, as the record of its own log has them, and had not processed it then: nor has it as far as it is read. */
+  function isAfterGiving(one: ModelForward): boolean {
+    const [record, given] = [one.from, one.to].map((at) =>
+      logs.find(({ region }) => region === at)?.records.get(user),
+    );
+    if (record === undefined || given?.movedTo !== one.from || !pending.has(one)) return false;
+    const { generation, count } = given.epoch;
+    return record.epoch.generation === generation && record.epoch.count === count + 1;
   }
 
   function longestWay(one: ModelForward): number {

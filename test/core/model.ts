@@ -13,6 +13,7 @@ import type {
   Region,
   Session,
   SettingCommand,
+  Update,
   UserCommand,
   UserId,
 } from "../../replicator/core/commands.ts";
@@ -179,6 +180,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
         const { command: one } = command;
         const brought = one.kind === "claim" ? one.sessions : one.kind === "open" ? [one.session] : [];
         for (const session of brought) comeBack(command.from, { kind: "open", user: one.user, session });
+        if (one.kind === "update") comeBack(command.from, one);
         tell(command.command, position, false);
         return;
       }
@@ -277,11 +279,15 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     for (const one of needless) one.needless = true;
   }
 
-  /** What was sent there and comes back from there was processed, and what was sent before it about the same session. */
-  function comeBack(from: Region, opened: Open): void {
-    const { status, state } = opened.session;
+  /** What was sent there and comes back from there was processed, and what was sent before it about the same session; with an update, the updates. */
+  function comeBack(from: Region, back: Open | Update): void {
+    const { status, state } = back.kind === "open" ? back.session : back;
     const sent = forwards.filter(
-      ({ to, command }) => to === from && command.kind !== "claim" && share(command, opened),
+      ({ to, command }) =>
+        to === from &&
+        command.kind !== "claim" &&
+        (back.kind === "open" || command.kind === "update") &&
+        share(command, back),
     );
     const last = sent.findLast(({ command }) => {
       if (command.kind === "update") return command.status === status && command.state === state;

@@ -1,4 +1,5 @@
 /** The truth table of two users: every cell, from both sides, and what rounds do to it. */
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { STANCE_WORDS } from "../../replicator/core/commands.ts";
 import type { Stance, StanceWord } from "../../replicator/core/commands.ts";
@@ -56,6 +57,16 @@ describe("what two users are to each other", () => {
       [ann, bob].flatMap((one) => (one === undefined ? [] : [[keyIn(one), one] as const])),
     );
     expect(modelPair(facts, "ann", "bob")).toEqual(expected);
+  });
+
+  it("is what the README's table says", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const rows = readme.slice(readme.indexOf("| A says")).split("\n\n")[0]?.split("\n").slice(2) ?? [];
+    const cells = rows.flatMap((row) => row.replaceAll("*", "").split("|").slice(2, -1));
+    const told = CELLS.map(([, , state, from]) =>
+      state === "requested" ? `requested by ${from === "ann" ? "A" : "B"}` : state,
+    );
+    expect(cells.map((cell) => cell.trim())).toEqual(told);
   });
 
   it("is a friendship only if nobody took it back or said no", () => {

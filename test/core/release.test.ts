@@ -122,6 +122,7 @@ function shown(of: Replica): string[] {
 
 describe("a replica", () => {
   const S1 = open("ann", "s1", "cn");
+  const S2 = open("ann", "s2", "cn");
 
   it("shows a moving user without a gap, at the new home and epoch at once", () => {
     const here = into(new Replica(REGIONS), "cn", S1, release("us"));
@@ -173,6 +174,80 @@ describe("a replica", () => {
     into(here, "us", accept("eu", 0, 1, claim(2, [S1.session])));
     expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
     expect(shown(here).toSorted()).toEqual(["s1 online", "s2 online"]);
+  });
+
+  it("that lags behind the region that gave the user shows what went back there after the user", () => {
+    const here = into(new Replica(REGIONS), "eu", S1, release("us"));
+    into(here, "cn", forward("us", S2), forward("us", update("ann", "s2", "busy")));
+    into(here, "us", accept("cn", 0, 1, S2), drop("ann", "eu"));
+    into(here, "us", accept("cn", 1, 2, update("ann", "s2", "busy")));
+    into(here, "us", accept("eu", 0, 1, claim(2, [S1.session])), accept("eu", 1, 2, close("bob", "s9")));
+    expect(here.provisional.isBehind("us")).toBe(true);
+    expect(shown(here)).toEqual(["s1 online", "s2 busy"]);
+    expect(here.online.totals).toEqual({ users: 1, sessions: 2 });
+    into(here, "us", accept("eu", 2, 3, S2), accept("eu", 3, 4, update("ann", "s2", "busy")));
+    into(here, "cn", forward("us", update("ann", "s2", "away")));
+    into(here, "us", accept("cn", 2, 3, update("ann", "s2", "away")));
+    expect(shown(here)).toEqual(["s1 online", "s2 away"]);
+  });
+
+  it("that lags behind the region that gave the user back shows what was relayed there after the user", () => {
+    const here = into(new Replica(REGIONS), "us", open("ann", "s1", "cn"), release("eu"));
+    into(here, "eu", accept("us", 0, 1, claim(2, [S1.session])), release("us"));
+    into(here, "cn", forward("us", S2));
+    into(here, "us", accept("cn", 0, 1, S2), accept("eu", 0, 1, claim(3, [S1.session])));
+    into(here, "us", accept("eu", 1, 2, close("bob", "s9")));
+    expect(shown(here)).toEqual(["s1 online", "s2 online"]);
+  });
+
+  it("shows again what was closed at the new home while its opening was on the way round, as its region is told", () => {
+    const here = into(new Replica(REGIONS), "eu", S1, release("us"));
+    into(here, "cn", forward("us", S2));
+    into(here, "us", accept("cn", 0, 1, S2), drop("ann", "eu"), accept("eu", 0, 1, claim(2, [S1.session])));
+    expect(here.route("cn", close("ann", "s2"))).toBe("us");
+    into(here, "cn", forward("us", close("ann", "s2")));
+    into(here, "us", accept("cn", 1, 2, close("ann", "s2")));
+    into(here, "eu", accept("us", 0, 1, S2));
+    const opened: string[] = [];
+    here.listener = { ...here.listener, opened: (_user, { session }) => opened.push(session) };
+    into(here, "us", accept("eu", 1, 2, S2));
+    expect([shown(here), opened]).toEqual([["s1 online", "s2 online"], ["s2"]]);
+  });
+
+  it("that has heard of an earlier giving alone shows the record as it is", () => {
+    const here = into(new Replica(REGIONS), "eu", S1, release("us"));
+    into(here, "cn", forward("us", S2));
+    into(here, "us", accept("eu", 0, 1, claim(2, [S1.session])), release("eu"), accept("cn", 0, 1, S2));
+    // An operator of eu ended s2 before eu gave the user again.
+    into(here, "us", accept("eu", 1, 2, claim(4, [S1.session])));
+    expect(shown(here)).toEqual(["s1 online"]);
+  });
+
+  it("that lags behind the region that gave the user shows as recorded what that had by then", () => {
+    const away = { ...S2.session, status: "away" } as const;
+    const here = into(
+      new Replica(REGIONS),
+      "us",
+      forward("cn", S2),
+      forward("eu", update("ann", "s2", "busy")),
+    );
+    into(
+      here,
+      "eu",
+      S1,
+      S2,
+      accept("us", 0, 1, update("ann", "s2", "busy")),
+      open("ann", away),
+      release("us"),
+    );
+    into(
+      here,
+      "us",
+      accept("eu", 0, 1, claim(2, [S1.session, away])),
+      accept("eu", 1, 2, close("bob", "s9")),
+    );
+    expect(here.provisional.of("ann")).toHaveLength(2);
+    expect(shown(here)).toEqual(["s1 online", "s2 away"]);
   });
 
   it("that hears of the region between afterwards counts the sessions that it shows then", () => {

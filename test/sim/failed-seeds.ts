@@ -113,4 +113,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "all snapshots that led to an overrun log were torn, and both nodes crashed that had folded it: the simulation had left nobody a way on",
   },
+  {
+    seed: 465,
+    events: 5_000,
+    found:
+      "an opening that a log sent to a region after that had given it the user was taken for recorded by who lagged behind that region",
+  },
 ];

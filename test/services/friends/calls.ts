@@ -44,8 +44,9 @@ export function sendTo(url: string): Send {
 export function sendInto(app: FastifyInstance, meanwhile: () => Promise<void>): Send {
   return async (method, url, payload = {}, token) => {
     const headers = token === undefined ? {} : { "rollcall-token": token };
-    const request = { method: method === "PUT" ? "PUT" : "POST", url, headers, payload } as const;
-    const answering = method === "GET" ? app.inject({ url, headers }) : app.inject(request);
+    const bodyless = { method: method === "DELETE" ? "DELETE" : "GET", url, headers } as const;
+    const withBody = { method: method === "PUT" ? "PUT" : "POST", url, headers, payload } as const;
+    const answering = app.inject(method === "GET" || method === "DELETE" ? bodyless : withBody);
     const answered = answering.then((answer) => ({ answer }));
     for (;;) {
       const first = await Promise.race([answered, meanwhile()]);

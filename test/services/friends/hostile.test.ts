@@ -10,6 +10,7 @@ import {
   send,
   serve,
   asked,
+  said,
   many,
   ask,
   stateOf,
@@ -102,6 +103,17 @@ describe("whatever is wrong is refused, and nothing written", () => {
     expect(stancesInLog()).toBe(0);
   });
 
+  test.each([
+    ["no user", "/v1/users/ann/friends/b%20b"],
+    ["an unknown ack", "/v1/users/ann/friends/bob?ack=all"],
+    ["a reserved user", "/v1/users/ann/friends/rollcall.canary.us.from.cn"],
+    ["a reserved user's friend", "/v1/users/rollcall.canary.us.from.cn/friends/ann"],
+  ])("ending a friendship with %s", async (_what, path) => {
+    said(asked("ann", "bob"), { ...asked("bob", "ann"), word: "accepted" });
+    expect((await send("DELETE", path)).status).toBe(400);
+    expect(stateOf("ann", "bob")).toBe("friends");
+  });
+
   it("a token that cannot be read", async () => {
     const answer = await send("POST", "/v1/friend-requests", { from: "ann", to: "bob" }, "nonsense");
     expect(answer.body.type).toBe("/problems/malformed-token");
@@ -136,6 +148,7 @@ describe("roles", () => {
     ["PUT", "/v1/users/bob/friend-requests/read"],
     ["GET", "/v1/users/bob/friend-requests"],
     ["GET", "/v1/users/bob/friends"],
+    ["DELETE", "/v1/users/bob/friends/ann"],
   ] as const;
 
   test.each(calls)("%s %s is for services and operators", async (method, url) => {
@@ -167,6 +180,7 @@ test("the API describes itself, each operation with a summary and a good answer"
     "/v1/users/{user}/friend-requests",
     "/v1/users/{user}/friend-requests/read",
     "/v1/users/{user}/friends",
+    "/v1/users/{user}/friends/{other}",
   ]);
   for (const operation of paths.flatMap(([, operations]) => Object.values(operations))) {
     expect(operation.summary).toMatch(/./);

@@ -9,6 +9,11 @@ import { begin, bench, send, said, asked, ask, act, list, stateOf, stancesInLog 
 
 beforeEach(begin);
 
+const part = (user: string, other: string): Promise<Answer> =>
+  send("DELETE", `/v1/users/${user}/friends/${other}?ack=local`);
+const friendsOf = async (user: string): Promise<string[]> =>
+  (await send("GET", `/v1/users/${user}/friends`)).body.friends.map((friend) => friend.user);
+
 describe("asking", () => {
   it("twice, also with another message, is the same request", async () => {
     const first = await ask("ann", "bob", "hi");
@@ -109,6 +114,34 @@ describe("what a state allows", () => {
     const id = requestId({ from: "dan", to: "ann", round: 1 });
     expect((await act(id, "cancel")).body.state).toBe("cancelled");
     expect((await list("ann")).body.requests).toEqual([]);
+  });
+});
+
+describe("a friendship", () => {
+  test.each([
+    ["who asked", "ann", "bob", "accepted"],
+    ["who accepted", "bob", "ann", "accepted"],
+    ["one of two who asked each other", "ann", "bob", "crossed"],
+  ])("is ended by %s, and may begin anew", async (_who, user, other, how) => {
+    const { id } = (await ask("ann", "bob")).body;
+    await (how === "crossed" ? ask("bob", "ann") : act(id, "accept"));
+    const parted = await part(user, other);
+    expect(parted).toMatchObject({ status: 200, body: { state: "declined" } });
+    expect(parted.headers.get("rollcall-token")).toBe(parted.body.token);
+    expect([await friendsOf("ann"), await friendsOf("bob")]).toEqual([[], []]);
+    expect(await act(id, "accept")).toMatchObject({ status: 409, body: { state: "declined" } });
+    const next = (await ask("bob", "ann")).body;
+    expect(next.state).toBe("requested");
+    expect((await act(next.id, "accept")).body.state).toBe("friends");
+    expect(await friendsOf("ann")).toEqual(["bob"]);
+  });
+
+  test.each(["none", "requested", "declined"])("that is none (%s) is not ended", async (state) => {
+    const id = state === "none" ? "" : (await ask("ann", "bob")).body.id;
+    if (state === "declined") await act(id, "decline");
+    const written = stancesInLog();
+    expect(await part("bob", "ann")).toMatchObject({ status: 200, body: { state } });
+    expect(stancesInLog()).toBe(written);
   });
 });
 

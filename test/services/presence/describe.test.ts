@@ -74,6 +74,14 @@ describe("the status", () => {
     expect(told(given, ages).status).toBe(status);
   });
 
+  it("an invisible user that was never seen is as one nobody heard of, also while the home is unknown", () => {
+    const [ghost, nobody] = [view("invisible", on("cn")), undefined].map((given) =>
+      describePresence("ann", given, [], undefined, times({ cn: UNKNOWN })),
+    );
+    expect(ghost).toEqual(nobody);
+    expect(nobody).toMatchObject({ status: "offline", freshness: "unknown" });
+  });
+
   it("an invisible user's sessions are not told, nor those that no log has", () => {
     expect(told(view("invisible", on("cn")), {}, [on("cn", "online", "mine")]).sessions).toEqual([]);
   });
