@@ -49,6 +49,21 @@ export function laggard(folds: readonly Fold[], heir: Region): Region | undefine
   return lags?.region;
 }
 
+/** What is added at each renewal to versions. */
+const RENEWAL_STEP = 2 ** 32;
+
+/**
+ * A version that each change has, at least, that the heir made of the region's records, for a fold that stands at the end of what the heir
+ * says. It may be lower than need be, where the heir's log was begun again: what it takes for unchanged is.
+ */
+export function changedFrom(folds: readonly Fold[], region: Region): number {
+  const succession = successionOf(folds, region);
+  const { base } = foldOf(folds, region);
+  if (succession === undefined) return 0;
+  const begun = Math.floor(succession.since / RENEWAL_STEP) * RENEWAL_STEP;
+  return base - (foldOf(folds, succession.heir).base - begun);
+}
+
 function foldOf(folds: readonly Fold[], region: Region): Fold {
   return defined(
     folds.find((fold) => fold.region === region),

@@ -219,6 +219,14 @@ export class Presence implements PresenceService {
     return undefined;
   }
 
+  lives(session: SessionId): boolean {
+    return this.#leases.get(session) !== undefined;
+  }
+
+  reconcile(): void {
+    this.#healing.hurry();
+  }
+
   holds(user: UserId, device: string): boolean {
     return this.#leases.ofDevice(user, device) !== undefined;
   }

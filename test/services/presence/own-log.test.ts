@@ -1,7 +1,9 @@
 /** How long a node waits for the end of its region's log that a server has lost, and for somebody to vouch for it. */
 import pino from "pino";
 import { describe, expect, it } from "vitest";
+import type { Fold } from "../../../replicator/core/fold.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import { Replica } from "../../../replicator/core/replica.ts";
 import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts";
 import type { OriginLog, Proof } from "../../../replicator/log/port.ts";
 import { decodeFrame, encodeFrame } from "../../../replicator/wire/codec.ts";
@@ -11,6 +13,15 @@ import { OwnLog } from "../../../services/presence/own-log.ts";
 const ENTRIES = 10;
 const LOST = 8;
 const VOUCH_MS = 2_000;
+
+/** What the node has folded, and hears. */
+interface Node {
+  at: Place;
+  alone: boolean;
+  folds: readonly Fold[];
+  unheard: string | undefined;
+  kept: { readonly isOld: boolean } | string;
+}
 
 /** A log of which a node has folded all. Nothing of the log was lost yet. */
 async function folded() {
@@ -25,9 +36,13 @@ async function folded() {
     encodeFrame({ region: "cn", logId, node: "n", committedAtMs: position, commands: [{ kind: "mark" }] });
   for (let position = 1; position <= ENTRIES; position++) await log.append(bytesOf(position), `m${position}`);
   const used: OriginLog[] = [];
-  const place: { at: Place; alone: boolean } = {
+  const withdrawn: string[] = [];
+  const place: Node = {
     at: { logId, position: ENTRIES, checksum: 4_711 },
     alone: false,
+    folds: new Replica(["cn", "us"]).folds,
+    unheard: undefined,
+    kept: { isOld: false },
   };
   const ownLog = new OwnLog({
     region: "cn",
@@ -40,12 +55,19 @@ async function folded() {
     keep: async () => true,
     alone: () => place.alone,
     use: (one) => used.push(one),
+    folds: () => place.folds,
+    unheard: () => place.unheard,
+    withdraw: (why) => withdrawn.push(why),
+    aside: {
+      keep: async () => place.kept,
+      begun: () => undefined,
+    },
   });
   const identity = async (): Promise<string> => {
     const found = await store.openLog("cn", { create: false });
     return found.ok ? found.log.logId : found.detail;
   };
-  return { now, server, store, log, logId, ownLog, used, identity, bytesOf, place };
+  return { now, server, store, log, logId, ownLog, used, withdrawn, identity, bytesOf, place };
 }
 
 /** A log of which the node has folded all, and the server has lost the end; `putBack` brings the next of it back. */
