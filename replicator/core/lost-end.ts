@@ -84,7 +84,13 @@ export function saidBy(command: Command): Said | undefined {
     case "forward":
     case "deputed":
       return saidBy(command.command);
-    default:
+    case "accept":
+    case "drop":
+    case "claim":
+    case "watermark":
+    case "renewed":
+    case "mark":
+    case "digest":
       return undefined;
   }
 }
@@ -103,7 +109,9 @@ export function wordOf(said: Said): LostWord {
       return "moved";
     case "set":
       return "decided";
-    default:
+    case "stance":
+    case "read":
+    case "bookmark":
       return "friends";
   }
 }
@@ -157,7 +165,9 @@ function subjectOf(said: Said): string {
     case "prefer":
     case "release":
       return `${said.kind} ${said.user}`;
-    default:
+    case "stance":
+    case "read":
+    case "bookmark":
       return `fact ${said.user} ${keyOf(said)}`;
   }
 }
@@ -183,7 +193,9 @@ export function judge(said: Said, since: Since): Verdict {
       const stands = replica.fold(region)?.settings.get(said.key)?.value === said.value;
       return stands ? BACK : lost("it is to be decided again");
     }
-    default:
+    case "stance":
+    case "read":
+    case "bookmark":
       return judgeFact(said, replica);
   }
 }

@@ -176,7 +176,6 @@ export class LostEnds implements Aside {
 
   /** Sessions come last: their leases open most of them again meanwhile. */
   async #sayAgain(said: readonly Said[], label: EndLabel, returned: Returned): Promise<string | undefined> {
-    const isSession = (one: Said): boolean => one.kind === "open" || one.kind === "update";
     const first = await this.#write(
       said.filter((one) => !isSession(one)),
       label,
@@ -268,6 +267,10 @@ async function* entriesOf(
 
 async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
+}
+
+function isSession({ kind }: Said): boolean {
+  return kind === "open" || kind === "update";
 }
 
 function takeSaid(command: Command, take: (said: Said) => void): void {

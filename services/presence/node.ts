@@ -98,7 +98,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     lives: (session) => presence.lives(session),
     write: (commands) =>
       presence.homeward.append(commands.map((command) => presence.homeward.address(command))),
-    reconcile: () => presence.reconcile(),
+    reconcile: () => presence.healing.hurry(),
   });
   const engine = new Engine({
     region,

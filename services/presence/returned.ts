@@ -38,7 +38,6 @@ const USERS_MAX = 1_000;
 const ITEMS_MAX = 32;
 
 export function noCounts(): ReturnedCounts {
-  const none = (): Record<Became, number> => ({ back: 0, again: 0, superseded: 0, lost: 0 });
   return {
     opened: none(),
     changed: none(),
@@ -48,6 +47,10 @@ export function noCounts(): ReturnedCounts {
     moved: none(),
     decided: none(),
   };
+}
+
+function none(): Record<Became, number> {
+  return { back: 0, again: 0, superseded: 0, lost: 0 };
 }
 
 export class Returned {

@@ -1,6 +1,8 @@
 /** Who may write a region's log, and begin it again, while another region stands for it. */
 import { describe, expect, it } from "vitest";
-import { deposed, laggard } from "../../replicator/core/authority.ts";
+import { changedFrom, deposed, laggard } from "../../replicator/core/authority.ts";
+import type { Command } from "../../replicator/core/commands.ts";
+import { frame } from "./samples.ts";
 import { Given, SUCCEED, say } from "./succeeded.ts";
 
 /** us has decided to stand for cn; nothing of that is folded for cn yet. */
@@ -93,3 +95,32 @@ describe("a log that is written for others", () => {
     expect(laggard(folds, "us")).toBeUndefined();
   });
 });
+
+describe("each change that the heir made of a record", () => {
+  it("has a version from where it went on", () => {
+    const given = decided();
+    given.heirs(2, "us", say(SUCCEED));
+    given.both("us", say("yield 1"));
+    const { folds } = given.replica;
+    const from = changedFrom(folds, "cn");
+    expect(from).toBe(given.replica.fold("cn")?.base);
+    expect(given.replica.fold("cn")?.homed("ann")?.version).toBeLessThan(from);
+    expect(changedFrom(folds, "eu")).toBe(0);
+  });
+
+  it("also where the heir's log was begun again meanwhile", () => {
+    const given = decided();
+    given.heirs(2, "us", say(SUCCEED));
+    const begun = { ...frame("us", renewedAt(2)), logId: "log-us-2" };
+    given.replica.apply("us", 1, begun);
+    given.replica.apply("cn", 1, begun);
+    const { base = 0 } = given.replica.fold("cn") ?? {};
+    const from = changedFrom(given.replica.folds, "cn");
+    expect(from).toBeLessThan(base);
+    expect(given.replica.fold("cn")?.homed("ann")?.version).toBeLessThan(from);
+  });
+});
+
+function renewedAt(position: number): Command {
+  return { kind: "renewed", logId: "log-us", position, checksum: 0 };
+}

@@ -122,7 +122,7 @@ export class NodeHost {
           return { ok: false, reason: "unavailable", detail: "the node serves nobody" };
         return homeward.append(commands.map((command) => homeward.address(command)));
       },
-      reconcile: () => this.presence?.reconcile(),
+      reconcile: () => this.presence?.healing.hurry(),
     });
     const engine = new Engine({
       region,

@@ -8,6 +8,8 @@ import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts"
 import type { OriginLog, Proof } from "../../../replicator/log/port.ts";
 import { decodeFrame, encodeFrame } from "../../../replicator/wire/codec.ts";
 import type { Place } from "../../../services/presence/follow.ts";
+import { frame } from "../../core/samples.ts";
+import { say } from "../../core/succeeded.ts";
 import { OwnLog } from "../../../services/presence/own-log.ts";
 
 const ENTRIES = 10;
@@ -244,5 +246,58 @@ describe("a log whose server was started again", () => {
     expect(await ownLog.open()).toMatchObject({ ok: true });
     expect(used.at(-1)).toBe(renewed.log);
     expect(await renewed.log.extent()).toMatchObject({ ok: true, extent: { head: 1 } });
+  });
+});
+
+/** cn stands for us, and this node has or has not folded all that cn's log says for us. */
+function standing(isLevel: boolean): readonly Fold[] {
+  const replica = new Replica(["cn", "us"]);
+  replica.apply("us", 1, frame("us"));
+  replica.apply("cn", 1, frame("cn", say("fence 1", "us")));
+  const decided = frame("cn", say("succeed 1 of log-us at 1 sum 0", "us"));
+  replica.apply("cn", 2, decided);
+  if (isLevel) replica.apply("us", 2, decided);
+  return replica.folds;
+}
+
+describe("a log that speaks for another region too", () => {
+  it("does not go on as another while the node has not folded all that it says for that one", async () => {
+    const { isAnotherAfter, place } = await restarted("compared");
+    place.folds = standing(false);
+    expect(await isAnotherAfter(10_000)).toBe(false);
+    place.folds = standing(true);
+    expect(await isAnotherAfter(0)).toBe(true);
+  });
+
+  it("is neither given up nor begun before, and says for whom it waits", async () => {
+    const { now, logId, ownLog, identity, place, used } = await lostEnd();
+    place.folds = standing(false);
+    await ownLog.open();
+    now.monoMs += 4_000;
+    const waits = { ok: false, detail: expect.stringContaining("it is the log of us too") };
+    expect(await ownLog.open()).toMatchObject(waits);
+    expect(await identity()).toBe(logId);
+    place.folds = standing(true);
+    await ownLog.open();
+    expect(await identity()).not.toBe(logId);
+    place.folds = standing(false);
+    expect(await ownLog.open()).toMatchObject(waits);
+    expect(used).toEqual([]);
+    place.folds = standing(true);
+    expect(await ownLog.open()).toMatchObject({ ok: true });
+  });
+});
+
+describe("a log that is opened before the peers in touch were heard", () => {
+  it("is given out from when they are", async () => {
+    const { ownLog, used, withdrawn, place } = await folded();
+    place.unheard = "us was not heard";
+    expect(await ownLog.open()).toMatchObject({ ok: true });
+    ownLog.look();
+    expect([used, withdrawn]).toEqual([[], ["us was not heard"]]);
+    place.unheard = undefined;
+    ownLog.look();
+    ownLog.look();
+    expect(used).toHaveLength(1);
   });
 });
