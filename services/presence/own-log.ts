@@ -146,7 +146,7 @@ export class OwnLog {
     if (!answer.ok || answer.extent.logId !== log.logId || answer.extent.head !== position) return;
     if (logId !== log.logId && position > 0) return;
     if (this.lagging() !== undefined) return;
-    if ((await further()) !== undefined || !(await keep())) return;
+    if ((await further()) !== undefined || !(await keep()) || this.#deposed() !== undefined) return;
     this.#comparedSinceMs = undefined;
     logger.warn({ event: "log-renewed", log: region, detail: `nobody vouches for its end at ${position}` });
     await store.renewLog(region, log.logId);
@@ -241,6 +241,8 @@ export class OwnLog {
       return { ok: false, reason: "unavailable", detail: `${detail}; it is not begun again yet: ${lagging}` };
     const heard = await further();
     if (heard !== undefined) return leftTo(heard);
+    const why = this.#deposed();
+    if (why !== undefined) return { ok: false, reason: "unavailable", detail: why };
     this.#lost = undefined;
     logger.error({ event: "log-renewed", log: region, detail });
     return store
