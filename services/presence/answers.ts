@@ -22,7 +22,7 @@ import type {
 import type * as schemas from "./schemas.ts";
 import { switchKey, writeOff } from "./switches.ts";
 
-const iso = (ms: number): string => new Date(ms).toISOString();
+export const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** A session's state as an object; absent when empty, or when the text of a foreign writer is no JSON object. */
 function stateOf(text: string): Record<string, unknown> | undefined {

@@ -23,7 +23,9 @@ import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OwnLog } from "./own-log.ts";
+import type { Aside } from "./own-log.ts";
 import { PeerAcks } from "./peer-acks.ts";
+import { PeersFolded } from "./peers-folded.ts";
 import { peersHeard } from "./peers-heard.ts";
 import type { Place } from "./follow.ts";
 import { recheck } from "./recheck.ts";
@@ -50,6 +52,7 @@ export interface EngineOptions {
   readonly name: string;
   readonly store: LogStore;
   readonly appender: Appender;
+  readonly aside: Aside;
   readonly core: Core;
   readonly codec: SnapshotCodec;
   readonly clock: Clock;
@@ -76,6 +79,7 @@ export class Engine {
   readonly #snapshots: Snapshots;
   readonly #standing: Standing;
   readonly #ownLog: OwnLog;
+  readonly #peersFolded: PeersFolded;
   readonly #unlisten: (() => void)[] = [];
   #following: Following | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -118,7 +122,14 @@ export class Engine {
     this.#standing = new Standing({
       node: name,
       store,
-      at: () => (this.trust.isAstray ? undefined : this.#at(region)),
+      at: () => (this.trust.isAstray || this.#ownLog.lagging() !== undefined ? undefined : this.#at(region)),
+    });
+    this.#peersFolded = new PeersFolded({
+      peers,
+      clock,
+      reported: (peer) => matrix.reported(peer),
+      stateOf: (peer) => matrix.linkState(peer, clock()),
+      at: (peer) => this.#at(peer).position,
     });
     this.#ownLog = new OwnLog({
       region,
@@ -127,6 +138,9 @@ export class Engine {
       clock,
       logger,
       at: () => this.#at(region),
+      folds: () => this.node.replica.folds,
+      unheard: () => this.#peersFolded.waiting(),
+      aside: options.aside,
       alone: () => {
         const settings = this.node.replica.fold(region)?.settings;
         return peers.every((peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF);
@@ -140,6 +154,7 @@ export class Engine {
         return taken.ok && (logId === "" || taken.vector.get(region)?.position === position);
       },
       use: (log) => appender.use(log),
+      withdraw: (detail) => appender.withdraw(detail),
     });
   }
 
@@ -231,7 +246,10 @@ export class Engine {
       sink: {
         folds: () => this.node.replica.folds,
         at: (region) => this.#at(region),
-        fold: (region, position, frame) => this.#options.core.folded(region, position, frame),
+        fold: (region, position, frame) => {
+          this.#options.core.folded(region, position, frame);
+          this.#ownLog.look();
+        },
       },
       trouble: (region, detail) => this.#trouble(region, detail),
       lost: (region, detail, astray) => this.trust.lost(region, detail, astray),
@@ -248,12 +266,15 @@ export class Engine {
   #tick(): void {
     const { core, logger } = this.#options;
     core.tick();
+    this.#ownLog.look();
     this.#resyncIfDue();
     const { node } = core;
     if (!node.caughtUp) {
       if (this.#following?.behind.length !== 0) return;
       this.#ownLog.tick();
       if (!this.#ownLog.isSettled()) return this.#says(UNSETTLED);
+      const unheard = this.#peersFolded.isLate ? undefined : this.#peersFolded.waiting();
+      if (unheard !== undefined) return this.#says(unheard);
       this.#says("");
       core.step({ kind: "caught-up" });
       logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });

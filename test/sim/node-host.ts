@@ -11,6 +11,7 @@ import type { Replica } from "../../replicator/core/replica.ts";
 import { Appender } from "../../services/presence/appender.ts";
 import { Engine } from "../../services/presence/engine.ts";
 import type { Core } from "../../services/presence/engine.ts";
+import { LostEnds } from "../../services/presence/lost-ends.ts";
 import { Presence } from "../../services/presence/presence.ts";
 import type { Process } from "./machine.ts";
 import { HEARTBEAT_MS, REGIONS, REHOME_LOGINS, TTL_MS } from "./settings.ts";
@@ -107,12 +108,29 @@ export class NodeHost {
       },
       tick: () => inner.tick(),
     };
+    const lostEnds = new LostEnds({
+      region,
+      node: name,
+      store: store.snapshots(),
+      clock,
+      logger: world.logger(name),
+      replica: () => this.node.replica,
+      lives: (session) => this.presence?.lives(session) === true,
+      write: async (commands) => {
+        const homeward = this.presence?.homeward;
+        if (homeward === undefined)
+          return { ok: false, reason: "unavailable", detail: "the node serves nobody" };
+        return homeward.append(commands.map((command) => homeward.address(command)));
+      },
+      reconcile: () => this.presence?.healing.hurry(),
+    });
     const engine = new Engine({
       region,
       peers: REGIONS.filter((one) => one !== region),
       name,
       store,
       appender,
+      aside: lostEnds,
       core,
       codec: SIM_CODEC,
       clock,
@@ -154,7 +172,7 @@ export class NodeHost {
       regions: REGIONS,
       clock: this.process.clock,
       append: (commands) => appender.append(commands),
-      canAppend: () => store.connected() && appender.failingMs() === 0,
+      canAppend: () => store.connected() && appender.canAppend(),
       integrity: (effect) => this.engine?.trust.heard(effect),
       recheck: async () => this.engine?.recheck(),
       mintSession: () => {
