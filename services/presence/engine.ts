@@ -31,6 +31,7 @@ import type { Place } from "./follow.ts";
 import { base, placeIn, rebuild } from "./resync.ts";
 import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
+import { Sealing } from "./sealing.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
 import { Standing } from "./standing.ts";
@@ -76,6 +77,7 @@ export class Engine {
   readonly regions: readonly [Region, ...Region[]];
   readonly #snapshots: Snapshots;
   readonly #standing: Standing;
+  readonly #sealing: Sealing;
   readonly #ownLog: OwnLog;
   readonly #unlisten: (() => void)[] = [];
   #following: Following | undefined;
@@ -116,6 +118,7 @@ export class Engine {
       suspect: () => this.trust.isDistrusted || this.trust.isAstray,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
+    this.#sealing = new Sealing({ peers, store, logger, core: options.core });
     this.#standing = new Standing({
       node: name,
       store,
@@ -175,6 +178,7 @@ export class Engine {
       store.listen(SNAPSHOT_WANTED_TOPIC, () => this.housekeeping.want()),
     );
     this.#timer = setInterval(() => this.#tick(), LIMITS.tickMs);
+    this.#sealing.start();
     this.#running = this.#begin();
   }
 
@@ -183,6 +187,7 @@ export class Engine {
     clearInterval(this.#timer);
     for (const unlisten of this.#unlisten) unlisten();
     this.#standing.stop();
+    await this.#sealing.stop();
     await this.#running;
     await this.#resyncing;
     await this.#following?.stop();
