@@ -86,6 +86,11 @@ export class LinkMatrix {
     });
   }
 
+  /** What the peer said last, in its own log, of that region's. */
+  progressOf(peer: Region, region: Region): PeerProgress | undefined {
+    return this.#peers.get(peer)?.progress.find((one) => one.region === region);
+  }
+
   /** Another replica took the place of the one that refused frames. */
   adopted(): void {
     for (const peer of this.#peers.values()) peer.refused = "";

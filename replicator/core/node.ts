@@ -16,6 +16,7 @@ import { Replica } from "./replica.ts";
 import type { ReplicaListener } from "./replica.ts";
 import { isSettled } from "./settled.ts";
 import { standsFor } from "./succession.ts";
+import { Successions } from "./successions.ts";
 
 /** Records looked at per fold and tick, for whether they are still what commands made of them: 100,000 take 5 s. */
 const SCRUBBED_MAX = 1_000;
@@ -28,6 +29,7 @@ export class PresenceNode {
   readonly matrix: LinkMatrix;
   readonly evacuations: Evacuations;
   readonly #ttlMs: number;
+  readonly successions: Successions;
   #replica: Replica;
   #caughtUp = false;
   /** The replica was found wrong, and no other took its place yet: nothing it says is to be written to a log. */
@@ -50,6 +52,7 @@ export class PresenceNode {
     this.#replica = new Replica(sorted, this.#listener());
     this.#duties.set(region, this.#dutiesOf(region));
     this.matrix = new LinkMatrix(region, sorted, () => this.#replica);
+    this.successions = new Successions(region, () => this.#replica);
     this.evacuations = new Evacuations(
       region,
       () => this.#replica,
@@ -86,6 +89,12 @@ export class PresenceNode {
         break;
       case "adopt":
         this.#adopt(event.replica, now);
+        break;
+      case "sealed":
+        this.successions.sealed(event.region, event.sealed);
+        break;
+      case "copied":
+        this.successions.copied(event.region, event.logId, event.position, now);
         break;
       case "settled":
         this.#settled(event.duty, event.ok, now);
@@ -193,6 +202,8 @@ export class PresenceNode {
     }
     const moves = this.#suspect ? [] : this.evacuations.due(now);
     if (moves.length > 0) this.#append({ kind: "evacuate" }, moves);
+    const decisions = this.#suspect ? [] : this.successions.due(now);
+    if (decisions.length > 0) this.#append({ kind: "succession" }, decisions);
   }
 
   /** Keeps the digests near to what the records say, and looks whether these say what commands made of them. */

@@ -112,6 +112,7 @@ export function regionsAnswer(
         homes: view.homes,
         nodes: [...view.nodes],
         evacuation: progressAnswer(view),
+        ...successionAnswer(view),
         ...(decided !== undefined && { writtenOff: decisionAnswer(decided) }),
       };
     }),
@@ -142,9 +143,18 @@ export function evacuationAnswer({
   return {
     plan: { ...plan, late: [...plan.late], refusals: [...plan.refusals] },
     evacuation: progressAnswer(view),
+    ...successionAnswer(view),
     homes: view.homes,
     ...(token !== undefined && { token: formatToken(token) }),
   };
+}
+
+function successionAnswer({
+  succession,
+}: RegionView): Pick<Static<typeof evacuation.Evacuation>, "succession"> {
+  if (succession === undefined) return {};
+  const { sinceMs, ...rest } = succession;
+  return { succession: { ...rest, since: iso(sinceMs) } };
 }
 
 function decisionAnswer({ reason, by, atMs }: SettingView): { reason: string; by: string; since: string } {

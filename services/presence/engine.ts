@@ -32,6 +32,7 @@ import { recheck } from "./recheck.ts";
 import { base, placeIn, rebuild } from "./resync.ts";
 import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
+import { Sealing } from "./sealing.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
 import { Standing } from "./standing.ts";
@@ -78,6 +79,7 @@ export class Engine {
   readonly regions: readonly [Region, ...Region[]];
   readonly #snapshots: Snapshots;
   readonly #standing: Standing;
+  readonly #sealing: Sealing;
   readonly #ownLog: OwnLog;
   readonly #peersFolded: PeersFolded;
   readonly #unlisten: (() => void)[] = [];
@@ -119,6 +121,7 @@ export class Engine {
       suspect: () => this.trust.isDistrusted || this.trust.isAstray,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
+    this.#sealing = new Sealing({ peers, store, logger, core: options.core });
     this.#standing = new Standing({
       node: name,
       store,
@@ -189,6 +192,7 @@ export class Engine {
       store.listen(SNAPSHOT_WANTED_TOPIC, () => this.housekeeping.want()),
     );
     this.#timer = setInterval(() => this.#tick(), LIMITS.tickMs);
+    this.#sealing.start();
     this.#running = this.#begin();
   }
 
@@ -197,6 +201,7 @@ export class Engine {
     clearInterval(this.#timer);
     for (const unlisten of this.#unlisten) unlisten();
     this.#standing.stop();
+    await this.#sealing.stop();
     await this.#running;
     await this.#resyncing;
     await this.#following?.stop();

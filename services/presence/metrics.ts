@@ -18,6 +18,7 @@ import type {
   Bounds,
   Counters,
   RegionView,
+  SuccessionView,
   Occupancy,
   NodeStatus,
   PresenceService,
@@ -117,6 +118,7 @@ function presenceMetrics(counter: Define, gauge: Define, source: MetricsSource):
     Object.entries(occupancy.byRegion).map(([region, { users }]) => [{ region }, users]),
   );
   evacuationMetrics(gauge);
+  successionMetrics(gauge);
   counter(
     "rollcall_heartbeats_total",
     "Leases renewed",
@@ -164,6 +166,24 @@ function evacuationMetrics(gauge: Define): void {
       [...evacuations].flatMap(([region, { usersLeft }]): Sample[] =>
         usersLeft === undefined || usersLeft === null ? [] : [[{ region }, usersLeft]],
       ),
+  );
+}
+
+function succeeded({ evacuations }: Seen): (SuccessionView & { readonly region: Region })[] {
+  return [...evacuations].flatMap(([region, { succession }]) =>
+    succession === undefined ? [] : [{ region, ...succession }],
+  );
+}
+
+function successionMetrics(gauge: Define): void {
+  gauge(
+    "rollcall_succession_phase",
+    "1 for how the succession of the region stands; no sample where it was never succeeded",
+    ["region", "heir", "phase"],
+    (seen) => succeeded(seen).map(({ region, heir, phase }) => [{ region, heir, phase }, 1]),
+  );
+  gauge("rollcall_succession_generation", "Successions of the region, fences included", ["region"], (seen) =>
+    succeeded(seen).map(({ region, generation }) => [{ region }, generation]),
   );
 }
 

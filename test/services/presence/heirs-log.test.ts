@@ -6,6 +6,7 @@ import { operationsOf } from "../../../services/presence/operations.ts";
 import { until } from "./regions.ts";
 import { Lost, USERS } from "./succeeded.ts";
 
+const NOTHING = { report: async () => undefined };
 let lost = new Lost();
 
 beforeEach(async () => {
@@ -16,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => lost.stop());
 
 async function sound(at: string): Promise<void> {
-  const verified = await operationsOf(lost.node(at).engine).verify({ repair: false });
+  const verified = await operationsOf(lost.node(at).engine, NOTHING).verify({ repair: false });
   expect(verified).toMatchObject({ value: { compared: 3, differences: [] } });
   expect(lost.node(at).engine.trust.stats.mismatches).toBe(0);
 }
@@ -91,7 +92,7 @@ describe("where us goes on with the log of cn", { timeout: 60_000 }, () => {
     const record = lost.fold("eu").homed("user7");
     if (record === undefined) throw new Error("user7 is homed in cn");
     record.preferred = "busy";
-    await operationsOf(lost.node("eu").engine).verify({ repair: true });
+    await operationsOf(lost.node("eu").engine, NOTHING).verify({ repair: true });
     expect(lost.fold("eu").homed("user7")?.preferred).toBe("automatic");
     await lost.follows("eu");
     await sound("eu");
