@@ -7,6 +7,8 @@ import type { Now } from "../../replicator/core/lag.ts";
 import { parseSeal } from "../../replicator/core/seal.ts";
 import { BACK_MS, FENCE_MS, Successions, forcedKey } from "../../replicator/core/successions.ts";
 import { voteKey } from "../../replicator/core/votes.ts";
+import { Bench as NodeBench } from "./node-bench.ts";
+import { open, progress } from "./samples.ts";
 import { Given, SUCCEED, say } from "./succeeded.ts";
 
 const HERE = "log-cn at 2 sum 0";
@@ -223,4 +225,27 @@ describe("the heir yields", () => {
     early.copied(early.given.at("us") - 5);
     expect(early.due()).toEqual([]);
   });
+});
+
+it("a node votes of what it was told is sealed, and yields to whom it heard copy", () => {
+  const node = new NodeBench();
+  node.fold("us", open("ann", "s1", "us"));
+  node.fold("cn", say("fence 1", "us"));
+  const seal = defined(parseSeal("cn fence 1"), "a seal");
+  node.give({ kind: "sealed", region: "us", sealed: { seal, logId: "log-us", head: 1 } }).tick();
+  expect(node.take("succession")).toMatchObject([
+    [{ key: "fenced.us", value: "1 for cn of log-us at 1 sum 0" }],
+  ]);
+  node.fold("cn", say("succeed 1 of log-us at 1 sum 0", "us"));
+  for (let position = 2; position < 30; position++) {
+    node.fold("cn").give({ kind: "copied", region: "us", logId: "log-cn", position });
+    node.tick(250);
+  }
+  expect(node.take("succession")[0]).toMatchObject([{ key: "succession.us", value: "yield 1" }]);
+});
+
+it("what a peer said last of a region is known, and nothing of one that said nothing", () => {
+  const { matrix } = new NodeBench().fold("us", { kind: "watermark", peers: [progress("eu")] }).node;
+  expect(matrix.progressOf("us", "eu")).toEqual(progress("eu"));
+  expect([matrix.progressOf("us", "cn"), matrix.progressOf("mars", "cn")]).toEqual([undefined, undefined]);
 });
