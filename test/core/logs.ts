@@ -164,7 +164,11 @@ function readAs(log: WorldLog): Frame[] {
   });
 }
 
-function saidFor({ region, writer }: WorldLog, command: Command): Command[] {
+/** What a command of an heir's log says for the region. */
+export function saidFor(
+  { region, writer }: Pick<WorldLog, "region" | "writer">,
+  command: Command,
+): Command[] {
   if (command.kind === "deputed") return command.region === region ? [command.command] : [];
   if (command.kind !== "set" || command.key !== successionKey(region)) return [];
   const { phase, generation } = parseSuccession(command.value) ?? {};

@@ -8,7 +8,7 @@ import { compareEpochs, rank } from "../../replicator/core/homing.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { placeText } from "./history.ts";
-import type { Place } from "./history.ts";
+import type { Place, Strand } from "./history.ts";
 import type { Consistency, Outcome } from "../../services/presence/service.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
@@ -114,9 +114,13 @@ export class Checks implements Observer {
     for (const place of host.places.values()) this.#sameState(host, place);
   }
 
-  begun(region: Region, from: Place | undefined): void {
+  begun(strand: Strand): void {
+    const { region, writer, from } = strand;
     this.#losses.begun(region, from);
     this.#lags.begun(region);
+    // An heir ends the sessions of a lost region; when that is back it opens those again that still have a lease.
+    if (writer !== region || (from !== undefined && from.strand.writer !== region))
+      this.#ledger.interrupt(region);
   }
 
   folded(host: NodeHost, place: Place): void {

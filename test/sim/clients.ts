@@ -272,7 +272,8 @@ export class Clients {
   #told({ token }: Written, region: Region, id: string): Place | undefined {
     const { history } = this.#world;
     const places = [...token].flatMap(
-      ([, { logId, position }]) => history.find(logId, position, (frame) => mentions(frame, id)) ?? [],
+      ([of, { logId, position }]) =>
+        history.find(of, logId, position, (frame) => mentions(frame, id)) ?? [],
     );
     const place = places.find(({ strand }) => strand.region === region);
     if (place === undefined || places.length < token.size)

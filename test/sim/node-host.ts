@@ -211,7 +211,7 @@ export class NodeHost {
     const { history, machine, observer } = this.#world;
     for (const fold of this.node.replica.folds) {
       const { region, logId, position } = fold;
-      const places = logId === "" ? [] : history.places(logId, position);
+      const places = logId === "" ? [] : history.places(region, logId, position);
       const alike =
         places.length === 1 ? places : places.filter((place) => !recordsDiffer(fold, history.lineage(place)));
       const [place] = alike;
