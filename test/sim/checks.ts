@@ -197,12 +197,14 @@ export class Checks implements Observer {
     this.#oneHome(host, user, view?.home);
     const shown = new Map(view?.sessions.map(({ session }) => [session.session, session] as const));
     for (const [id, session] of shown) this.#mayBeShown(host, user, id, session.region);
+    if (this.#world.isAstray(host)) return;
     const { nowMs } = this.#world.machine;
     for (const account of this.#ledger.of(user)) {
       const { openAcked, region, id, statusAcked } = account;
       if (openAcked === undefined || this.#ledger.mayBeOver(account, nowMs)) continue;
       if (!host.has(openAcked)) {
-        if (host.region === region && host.serves) this.#shownAtOnce(host, account);
+        if (host.region === region && host.serves && !this.#world.isDeposed(host))
+          this.#shownAtOnce(host, account);
         continue;
       }
       this.#counts.shown += 1;

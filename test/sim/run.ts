@@ -16,8 +16,8 @@ import { World } from "./world.ts";
 
 /** After healing, all must have converged within this. */
 export const CONVERGED_WITHIN_MS = 30_000;
-/** Where regions were lost: a fence ends in 30 s, and who is back is heard for 5 s and goes through the end of its log for 5 s. */
-const RETURNED_WITHIN_MS = 60_000;
+/** Where regions were lost: a fence stands for up to 30 s, and from its end on all converge within a minute. */
+const RETURNED_WITHIN_MS = 90_000;
 const LOOK_EVERY_MS = 200;
 
 export interface Verdict {

@@ -209,6 +209,22 @@ export class World {
     return log.exists ? this.history.written(region, log.logId, log.last) : undefined;
   }
 
+  /** Whether the host knows that another region stands for its own. */
+  isDeposed(host: NodeHost): boolean {
+    const decided = this.history.succeeded(host.region);
+    return decided !== undefined && host.has(decided);
+  }
+
+  /** Whether the host has folded what no longer counts, of a region for which another stands, and knows it: its replica is made anew. */
+  isAstray(host: NodeHost): boolean {
+    return REGIONS.some((region) => {
+      const decided = this.history.succeeded(region);
+      const place = host.places.get(region);
+      if (decided === undefined || place === undefined || !host.has(decided)) return false;
+      return !this.history.has(this.end(region), place);
+    });
+  }
+
   /** The oldest frame that the region's log has and the host has not folded. */
   missing(host: NodeHost, region: Region): Stored | undefined {
     return this.history.missing(host.places.get(region), this.end(region));
