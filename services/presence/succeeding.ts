@@ -4,7 +4,7 @@
  * what becomes of it is the nodes' (replicator/core/successions.ts).
  */
 import { defined } from "../../replicator/core/assert.ts";
-import type { Region } from "../../replicator/core/commands.ts";
+import type { LinkState, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { forcedKey } from "../../replicator/core/successions.ts";
 import { sealOf } from "../../replicator/core/seal.ts";
@@ -25,6 +25,9 @@ import type {
 } from "./service.ts";
 
 type Asked = Promise<Outcome<EvacuationAnswer>>;
+
+/** What is copied, or was, comes from the region itself: its snapshots do, too. */
+const IN_TOUCH: ReadonlySet<LinkState> = new Set(["live", "catching-up", "snapshotting"]);
 
 export class Succeeding {
   readonly #options: EvacuatingOptions;
@@ -140,7 +143,7 @@ export class Succeeding {
     const now = clock();
     const found: PlanRefusal[] = [];
     const link = matrix.linkState(lost, now);
-    if (link === "live" || link === "catching-up" || matrix.silentMs(lost, now) <= LIMITS.staleAfterMs)
+    if ((link !== undefined && IN_TOUCH.has(link)) || matrix.silentMs(lost, now) <= LIMITS.staleAfterMs)
       found.push(refusal("in-touch", `${lost} is in touch with ${region}: evacuate it there`));
     const stands = this.succession(lost);
     if (stands?.phase === "fence" || stands?.phase === "succeed")
