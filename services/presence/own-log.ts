@@ -11,6 +11,7 @@ import type { Logger } from "../../replicator/runtime/logger.ts";
 import { encodeFrame } from "../../replicator/wire/codec.ts";
 import { deputyOf } from "../../replicator/core/deputy.ts";
 import type { Fold } from "../../replicator/core/fold.ts";
+import { sealOf } from "../../replicator/core/seal.ts";
 import { sourceOf } from "../../replicator/core/succession.ts";
 import type { Place } from "./follow.ts";
 
@@ -152,9 +153,14 @@ export class OwnLog {
     await store.renewLog(region, log.logId);
   }
 
-  /** For whom this region's log speaks too, and this node has not folded all of that. */
+  /**
+   * Why the log may not be begun again yet: a fence may end with an heir that goes on from before that, and where both are nobody could go on;
+   * or the log speaks for another region too, and this node has not folded all of that.
+   */
   lagging(): string | undefined {
     const { region, folds } = this.#options;
+    const asked = sealOf(folds(), region);
+    if (asked?.decision.phase === "fence") return `${asked.heir} asks to go on for ${region}, which is not decided`;
     const other = laggard(folds(), region);
     return other && `it is the log of ${other} too, and not all is folded that it says for ${other}`;
   }

@@ -231,6 +231,15 @@ export class History {
       .map((strand) => ({ strand, position: endOf(strand) }));
   }
 
+  /** What the region last wrote that stopped to count when an heir went on: where the heir did, and the frames behind that. */
+  lostTo(region: Region): { readonly from: Place; readonly frames: readonly Stored[] } | undefined {
+    const deputed = [...this.#byLog.values()].flat().filter((one) => one.region === region && one.writer !== region);
+    const from = deputed.toSorted((a, b) => a.number - b.number).at(-1)?.from;
+    if (from === undefined) return undefined;
+    const { strand, position } = from;
+    return { from, frames: strand.frames.slice(position - strand.start + 1) };
+  }
+
   /** Users of whom the frames speak that stand before `end` and not before `kept`. */
   lostUsers(end: Place, kept: Place | undefined): UserId[] {
     const users: UserId[] = [];

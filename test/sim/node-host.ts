@@ -36,6 +36,7 @@ export class NodeHost {
   appender: Appender;
   engine: Engine | undefined;
   presence: Presence | undefined;
+  lostEnds: LostEnds | undefined;
   /** Folded so far, counted here and not by the fold; nothing of a log never heard of. */
   readonly places = new Map<Region, Place>();
   /** When a frame of that log was folded last, in virtual time. */
@@ -124,6 +125,7 @@ export class NodeHost {
       },
       reconcile: () => this.presence?.healing.hurry(),
     });
+    this.lostEnds = lostEnds;
     const engine = new Engine({
       region,
       peers: REGIONS.filter((one) => one !== region),

@@ -8,6 +8,7 @@ import { Checks } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { unconverged } from "./converged.ts";
 import { finalFault, verifyAll } from "./final.ts";
+import { checkReturned } from "./returned.ts";
 import { Incidents } from "./incidents.ts";
 import { Ledger } from "./ledger.ts";
 import { draw } from "./settings.ts";
@@ -65,6 +66,7 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
     }
   }
   const healedInMs = machine.failure === undefined ? machine.nowMs - healedAtMs : undefined;
+  if (machine.failure === undefined) await checkReturned(world, askers);
   if (machine.failure === undefined) await verifyAll(world);
   if (machine.failure === undefined) {
     const fault = checks.flips.left() ?? finalFault(world, ledger, askers);

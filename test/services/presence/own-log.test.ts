@@ -249,6 +249,19 @@ describe("a log whose server was started again", () => {
   });
 });
 
+describe("a log for which another region asks to go on", () => {
+  it("does not go on as another before that is decided: the heir would go on from before it", async () => {
+    const { isAnotherAfter, ownLog, place } = await restarted("compared");
+    const replica = new Replica(["cn", "us"]);
+    replica.apply("us", 1, frame("us", say("fence 1")));
+    place.folds = replica.folds;
+    expect(await isAnotherAfter(10_000)).toBe(false);
+    expect(ownLog.lagging()).toContain("us asks to go on for cn");
+    replica.apply("us", 2, frame("us", say("yield 1")));
+    expect(await isAnotherAfter(VOUCH_MS)).toBe(true);
+  });
+});
+
 /** cn stands for us, and this node has or has not folded all that cn's log says for us. */
 function standing(isLevel: boolean): readonly Fold[] {
   const replica = new Replica(["cn", "us"]);
