@@ -245,7 +245,9 @@ class LinkDriver {
     this.#sequence = sequence;
     const inspected = last.entry === undefined ? undefined : inspectFrame(last.entry.bytes);
     const checksum = inspected?.ok === true ? inspected.header.checksum : 0;
-    return { kind: "opened", origin: extent.extent, copy: { logId, position, sequence, checksum } };
+    const { sealed } = copy.log;
+    const end = { logId, position, sequence, checksum, ...(sealed && { sealed }) };
+    return { kind: "opened", origin: extent.extent, copy: end };
   }
 
   async #fetch(attempt: number, logId: LogId, atLeast: Position, head: Position): Promise<LinkEvent> {

@@ -113,6 +113,10 @@ export class WanLogStore implements LogStore {
       entry: (position) => this.ask(() => log.entry(position)),
       checkpoint: () => this.ask(() => log.checkpoint()),
       truncate: (below, logId) => this.ask(() => log.truncate(below, logId)),
+      get sealed() {
+        return log.sealed;
+      },
+      seal: (next) => this.ask(() => log.seal(next)),
       reset: (through) => this.ask(() => log.reset(through)),
       append: (entry, fence) => this.ask(() => log.append(entry, fence), entry.bytes.length),
       read: (from, handlers) => this.follow(log, from, handlers),

@@ -251,6 +251,16 @@ export interface SettingCommand {
   readonly reason: string;
 }
 
+/** What a region may say in the place of another one. */
+export type DeputedCommand = UserCommand | Forward | Accept | Drop | Release | Mark | Digest;
+
+/** A command of the log of `region`, which this log stands for since it succeeded it (`succession.ts`). Nothing to the fold of this region. */
+export interface Deputed {
+  readonly kind: "deputed";
+  readonly region: Region;
+  readonly command: DeputedCommand;
+}
+
 export type Command =
   | UserCommand
   | Forward
@@ -261,7 +271,8 @@ export type Command =
   | Renewed
   | Mark
   | Digest
-  | SettingCommand;
+  | SettingCommand
+  | Deputed;
 
 /** A batch of commands appended to a log as one message. Its position is given by the log, not written in it. */
 export interface Frame {

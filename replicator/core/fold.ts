@@ -16,8 +16,9 @@
  * A drop is for a record that nobody gave, at the first epoch. One at a higher epoch it releases: the drop was meant for what the record
  * was before a claim came, and two logs that each say that the user moved to the other would pass commands on for ever.
  *
- * A log may go on where another ended (decisions/0011). Its identity and positions are new; its lineage is the same, and versions and
- * ordinals go on far above any that the end of the old log may have given out.
+ * A log may go on where another ended (decisions/0011), also in the log of an heir (decisions/0021), where only what is said for this region
+ * counts. Its identity and positions are new; its lineage is the same, and versions and ordinals go on far above any that the end of the
+ * old log may have given out.
  */
 import type {
   Accept,
@@ -33,16 +34,19 @@ import type {
   UserCommand,
   UserId,
 } from "./commands.ts";
+import { deputyOf, writerOf } from "./deputy.ts";
 import { FoldDigest } from "./digest.ts";
 import { FoldExport, restOf, stateOf } from "./export.ts";
 import { Facts, isFact } from "./facts.ts";
 import type { FoldListener, FoldResult } from "./fold-listener.ts";
-import { FIRST_EPOCH, compareEpochs, nextEpoch } from "./homing.ts";
+import { claimOf, pieces } from "./handover.ts";
+import { FIRST_EPOCH, compareEpochs } from "./homing.ts";
 import { prefetchFor } from "./prefetch.ts";
 import { EMPTY_STATE, UserRecord, applyToState } from "./record.ts";
 import type { EndedSession } from "./record.ts";
 import { Settings } from "./settings.ts";
 import type { FoldState, RecordState } from "./snapshot.ts";
+import { inOrder, isSucceeding, noteOn } from "./succession.ts";
 import { AHEAD, Table } from "./table.ts";
 
 /** Added at each renewal to versions and ordinals: more than the lost end of a log can have used. */
@@ -84,13 +88,15 @@ export class Fold {
 
   /** Applies the frame at `position`. Everything but "applied" leaves the state as it was. */
   apply(position: Position, frame: Frame): FoldResult {
-    if (frame.region !== this.region) return "authority";
+    if (frame.logId === this.logId && position <= this.position) return "duplicate";
+    const succeeds = isSucceeding(frame, this);
+    const mayWrite = succeeds || frame.region === this.region || frame.region === writerOf(this);
+    if (!mayWrite) return "authority";
     if (frame.logId !== this.logId) {
       if (this.logId === "" && position !== 1) return "gap";
-      if (!this.#isBeginning(position, frame)) return "identity";
-      this.#begin(frame);
+      if (!succeeds && !this.#isBeginning(position, frame)) return "identity";
+      this.#begin(position, frame);
     }
-    if (position <= this.position) return "duplicate";
     if (position !== this.position + 1) return "gap";
     this.position = position;
     const { commands, checksum = 0 } = frame;
@@ -98,7 +104,7 @@ export class Fold {
     for (let from = 0; from < commands.length; from += AHEAD) {
       const next = commands.slice(from, from + AHEAD);
       prefetchFor(next, this.table);
-      for (const command of next) this.#command(command, frame);
+      for (const command of next) this.#read(command, frame);
     }
     return "applied";
   }
@@ -176,18 +182,27 @@ export class Fold {
   }
 
   /** The first frame of a log: the very first, or one that goes on exactly from here. */
-  #isBeginning(position: Position, { commands: [first] }: Frame): boolean {
-    if (position !== 1) return false;
+  #isBeginning(position: Position, { region, commands: [first] }: Frame): boolean {
+    if (position !== 1 || region !== writerOf(this)) return false;
     if (first?.kind !== "renewed") return this.logId === "";
     const { logId, position: ended, checksum } = first;
     return this.logId !== "" && logId === this.logId && ended === this.position && checksum === this.checksum;
   }
 
-  #begin(frame: Frame): void {
+  #begin(position: Position, frame: Frame): void {
     if (this.logId === "") this.lineage = frame.logId;
     else this.#base += RENEWAL_STEP;
     this.logId = frame.logId;
-    this.position = 0;
+    this.position = position - 1;
+  }
+
+  /** Of an heir's log, what it says of this region. */
+  #read(command: Command, frame: Frame): void {
+    if (frame.region === this.region) return this.#command(command, frame);
+    const note = command.kind === "set" ? noteOn(command, frame.region, this) : undefined;
+    if (note !== undefined) this.#decided.set(note, frame.committedAtMs);
+    else if (command.kind === "deputed" && command.region === this.region && !deputyOf(this).hasYielded)
+      this.#command(command.command, frame);
   }
 
   #command(command: Command, frame: Frame): void {
@@ -208,9 +223,8 @@ export class Fold {
       case "accept":
         return this.#accept(command);
       case "drop":
-        return this.#drop(command);
       case "release":
-        return this.#release(command);
+        return this.#giveUp(command);
       case "watermark":
         return;
       case "renewed":
@@ -227,9 +241,13 @@ export class Fold {
         if (buckets !== undefined) this.#listener.compared(this, command.at, buckets, frame.node);
         return;
       }
-      case "set":
-        if (!this.#decided.set(command, frame.committedAtMs))
-          this.#listener.refused(this, command, "too-many-settings");
+      case "set": {
+        const decided = inOrder(command, this);
+        const refusal = decided === undefined ? "misplaced" : this.#decided.set(decided, frame.committedAtMs);
+        if (refusal !== undefined) this.#listener.refused(this, command, refusal);
+        return;
+      }
+      case "deputed":
         return;
     }
   }
@@ -304,33 +322,14 @@ export class Fold {
     this.#listener.processed(this, accept);
   }
 
-  #drop(drop: Drop): void {
-    const record = this.homed(drop.user);
+  #giveUp(command: Drop | Release): void {
+    const { user, to } = command;
+    const record = this.homed(user);
     if (record !== undefined) this.#look(record);
-    if (record === undefined || drop.to === this.region)
-      return this.#listener.refused(this, drop, "not-homed");
-    // Given at a claim, which the drop may not have known: what was given is given on, or it would be nobody's.
-    if (compareEpochs(record.epoch, FIRST_EPOCH) > 0) return this.#give(record, drop.to);
-    const { user, sessions, preferred, preferredUntilMs } = record;
-    for (const session of sessions) this.#forward(drop.to, { kind: "open", user, session });
-    if (preferred !== "automatic") {
-      this.#forward(drop.to, { kind: "prefer", user, preferred, untilMs: preferredUntilMs });
-    }
-    this.#moved(record, drop.to);
-  }
-
-  #release(release: Release): void {
-    const record = this.homed(release.user);
-    if (record !== undefined) this.#look(record);
-    if (record === undefined || release.to === this.region)
-      return this.#listener.refused(this, release, "not-homed");
-    this.#give(record, release.to);
-  }
-
-  #give(record: UserRecord, to: Region): void {
-    const { user, sessions, preferred, preferredUntilMs: untilMs } = record;
-    const epoch = nextEpoch(record.epoch);
-    this.#forward(to, { kind: "claim", user, epoch, sessions, preferred, untilMs });
+    if (record === undefined || to === this.region) return this.#listener.refused(this, command, "not-homed");
+    // Of one given at a claim, which the drop may not have known, all is given on as one: it would be nobody's.
+    const isGiven = command.kind === "release" || compareEpochs(record.epoch, FIRST_EPOCH) > 0;
+    for (const one of isGiven ? [claimOf(record)] : pieces(record)) this.#forward(to, one);
     this.#moved(record, to);
   }
 

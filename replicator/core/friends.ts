@@ -62,6 +62,11 @@ export class Friends {
     this.#count(fact, -1);
   }
 
+  /** The highest of the facts with the same key. */
+  standing(fact: Fact): Fact | undefined {
+    return this.#highest(fact.user, keyOf(fact));
+  }
+
   /** What `user` says of `other`. */
   stanceOf(user: UserId, other: UserId): Stance | undefined {
     const fact = this.#highest(user, stanceKey(other));

@@ -17,7 +17,7 @@ export const LIMITS = {
   regionsMax: 16,
   sessionsPerUserMax: 32,
   settingKeyBytesMax: 64,
-  settingValueBytesMax: 64,
+  settingValueBytesMax: 128,
   settingsMax: 256,
   auditMax: 1_000,
   friendMessageBytesMax: 256,

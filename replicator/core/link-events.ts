@@ -3,6 +3,7 @@
  * names the event that answers it; answers carry the attempt they belong to, and those of earlier attempts mean nothing.
  */
 import type { LinkState, LogId, Position, Region } from "./commands.ts";
+import type { Seal } from "./seal.ts";
 
 /** What the replicator announces of a link; nodes of its region listen. */
 export interface LinkReport {
@@ -54,6 +55,7 @@ export type LinkEvent =
         readonly position: Position;
         readonly sequence: number;
         readonly checksum: number;
+        readonly sealed?: Seal;
       };
     }
   /** A snapshot with the origin's log up to `position` is here; the copy is empty and its stream's last sequence is `sequence`. */

@@ -17,12 +17,15 @@
  *   reading      | another frame than the last one copied, at its position    → idle (blocked: its region mends that)
  *   reading      | first frame that goes on from another log, empty copy      → fetching
  *   reading      | frame of another region or identity, checksum, gap         → halted (blocked)
+ *   any of those | the copy is sealed, and takes nothing more (`seal.ts`)     → halted (blocked)
  *   halted       | retry time over: what was wrong may have been mended       → opening
  */
 import type { LinkState, LogId, Position, Region } from "./commands.ts";
 import type { Now } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
 import type { Inspection, LinkEffect, LinkEntry, LinkEvent, LinkReport } from "./link-events.ts";
+import { forbids, mayBegin } from "./seal.ts";
+import type { Seal } from "./seal.ts";
 
 /** Appends under way at most: 256 full frames are 16 MiB, twice a bandwidth-delay product of 300 ms at 200 Mbit/s. */
 export const IN_FLIGHT_MAX = 256;
@@ -48,6 +51,7 @@ export class Link {
   #logId: LogId = "";
   #first: Position = 1;
   #sequence = 0;
+  #sealed: Seal | undefined;
   #fetchesFailed = 0;
   #withoutSnapshot: LinkState = "snapshotting";
   #received: Position = 0;
@@ -146,12 +150,13 @@ export class Link {
 
   #opened(event: Extract<LinkEvent, { kind: "opened" }>, now: Now): LinkEffect[] {
     const { origin, copy } = event;
-    this.#head = origin.head;
+    ({ head: this.#head, logId: this.#logId, first: this.#first } = origin);
     this.#copied = copy.position;
-    this.#logId = origin.logId;
-    this.#first = origin.first;
     this.#sequence = copy.sequence;
     this.#begins = copy.position === 0;
+    this.#sealed = copy.sealed;
+    const forbidden = forbids(copy.sealed, origin.logId, copy.logId === origin.logId ? copy.position + 1 : 1);
+    if (forbidden !== "") return this.#halt("blocked", forbidden, "sealed", now);
     if (copy.logId !== "" && copy.logId !== origin.logId) {
       const change = `the copy is of log ${copy.logId}, the origin has ${origin.logId}`;
       this.#count("identity");
@@ -195,6 +200,7 @@ export class Link {
 
   /** `otherwise` is the state while there is no snapshot. */
   #fetch(why: string, otherwise: LinkState, now: Now): LinkEffect[] {
+    if (!mayBegin(this.#sealed, this.#logId)) return this.#halt("blocked", `sealed: ${why}`, "sealed", now);
     this.#phase = "fetching";
     this.#withoutSnapshot = otherwise;
     this.#show("snapshotting", why, now);
@@ -276,7 +282,8 @@ export class Link {
     }
     if (entry.position !== this.#received + 1)
       return { reason: "gap", detail: `${at} follows ${this.#received}` };
-    return undefined;
+    const forbidden = forbids(this.#sealed, this.#logId, entry.position);
+    return forbidden === "" ? undefined : { reason: "sealed", detail: forbidden };
   }
 
   #appended(position: Position, bytes: number, now: Now): void {

@@ -5,11 +5,13 @@
  */
 import { defined } from "./assert.ts";
 import type { Frame, LinkState, LogId, PeerProgress, Position, Region } from "./commands.ts";
+import { deputyOf, writerOf } from "./deputy.ts";
 import type { Fold } from "./fold.ts";
 import { OwnLag, PeerLag } from "./lag.ts";
 import type { ClockOffset, Now, Percentiles } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
 import type { LinkReport } from "./link-events.ts";
+import { badness, behind, isMoving } from "./link-states.ts";
 import type { Replica } from "./replica.ts";
 
 /** One cell. Times in milliseconds; `sinceMs` is wall-clock by the replica's clock. */
@@ -83,6 +85,11 @@ export class LinkMatrix {
       const echo = progress.find((one) => one.region === region);
       return peer === region || (echo !== undefined && echo.logId === logId && echo.position >= position);
     });
+  }
+
+  /** What the peer said last, in its own log, of that region's. */
+  progressOf(peer: Region, region: Region): PeerProgress | undefined {
+    return this.#peers.get(peer)?.progress.find((one) => one.region === region);
   }
 
   /** Another replica took the place of the one that refused frames. */
@@ -183,7 +190,9 @@ export class LinkMatrix {
     }
     return rows.toSorted(
       (a, b) =>
-        badness(b) - badness(a) || (b.watermarkAgeMs ?? Infinity) - (a.watermarkAgeMs ?? Infinity) || 0,
+        badness(b.state) - badness(a.state) ||
+        (b.watermarkAgeMs ?? Infinity) - (a.watermarkAgeMs ?? Infinity) ||
+        0,
     );
   }
 
@@ -270,8 +279,16 @@ export class LinkMatrix {
     return defined(this.#peers.get(region), "every other region is a peer");
   }
 
+  /** Of a region that an heir stands for, how far the heir's log is folded: where the region's own ends says nothing of that. */
   #head(region: Region, peer: Peer): Position {
-    return Math.max(peer.link?.head ?? 0, this.#fold(region).position);
+    const fold = this.#fold(region);
+    return this.#isInHeirs(fold) ? fold.position : Math.max(peer.link?.head ?? 0, fold.position);
+  }
+
+  /** Also after the heir has yielded, until the region's next log is folded. */
+  #isInHeirs(fold: Fold): boolean {
+    const { heir } = deputyOf(fold);
+    return writerOf(fold) !== fold.region || (heir !== "" && fold.logId === this.#fold(heir).logId);
   }
 
   #fold(region: Region): Fold {
@@ -287,6 +304,15 @@ export class LinkMatrix {
   }
 
   #observed(region: Region, peer: Peer, now: Now): State {
+    const observed = this.#linked(region, peer, now);
+    const fold = this.#fold(region);
+    if (!this.#isInHeirs(fold)) return observed;
+    const state = isMoving(observed.state) ? "stalled" : observed.state;
+    const why = observed.reason === "" ? "" : `: ${observed.reason}`;
+    return { ...observed, state, reason: `${deputyOf(fold).heir} stands for ${region}${why}` };
+  }
+
+  #linked(region: Region, peer: Peer, now: Now): State {
     const at = (state: LinkState, reason: string, sinceMs = now.wallMs): State => ({
       state,
       reason,
@@ -309,28 +335,6 @@ export class LinkMatrix {
     }
     return at(link.state, link.reason, link.sinceMs);
   }
-}
-
-const BADNESS: Record<LinkState | "unknown", number> = {
-  live: 0,
-  "catching-up": 1,
-  snapshotting: 2,
-  unknown: 3,
-  stalled: 4,
-  disconnected: 5,
-  overrun: 6,
-  blocked: 7,
-};
-
-function badness(row: LinkRow): number {
-  return BADNESS[row.state];
-}
-
-/** In contact the difference is the truth; out of contact the origin may have gone on, so 0 would be a guess. */
-function behind(state: LinkState, head: Position, position: Position): number | null {
-  const known = head - position;
-  if (state === "live" || state === "catching-up") return known;
-  return known > 0 ? known : null;
 }
 
 function negated(clock: ClockOffset | undefined): ClockOffset | null {

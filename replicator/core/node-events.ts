@@ -1,18 +1,24 @@
 /** What the node's step takes and gives: events of the driver, and effects that the driver carries out, in their order. */
-import type { Close, Command, Frame, Position, Region, Session, UserId } from "./commands.ts";
+import type { Close, Command, Frame, LogId, Position, Region, Session, UserId } from "./commands.ts";
 import type { FoldResult } from "./fold-listener.ts";
 import type { LinkReport } from "./link-events.ts";
 import type { EndedSession } from "./record.ts";
 import type { Replica } from "./replica.ts";
+import type { Sealed } from "./successions.ts";
 
 /** What an append is for; handed back with its outcome. */
 export type Duty =
   | { readonly kind: "watermark" }
-  | { readonly kind: "accept"; readonly from: Region }
+  /** `of`: in the log of that region, which this one stands for. */
+  | { readonly kind: "accept"; readonly from: Region; readonly of?: Region }
   | { readonly kind: "drop" }
   | { readonly kind: "automatic" }
   | { readonly kind: "digest" }
-  | { readonly kind: "evacuate" };
+  | { readonly kind: "evacuate" }
+  /** Of what is to become of regions that are lost. */
+  | { readonly kind: "succession" }
+  /** Of sessions connected to that region. */
+  | { readonly kind: "expire"; readonly of: Region };
 
 export type NodeEvent =
   | { readonly kind: "frame"; readonly region: Region; readonly position: Position; readonly frame: Frame }
@@ -24,6 +30,10 @@ export type NodeEvent =
    * one has what a log never had, so what the other has not did not end.
    */
   | { readonly kind: "adopt"; readonly replica: Replica; readonly astray?: boolean }
+  /** This region's copy of that region's log is sealed. */
+  | { readonly kind: "sealed"; readonly region: Region; readonly sealed: Sealed }
+  /** That region's replicator has copied this region's log so far. */
+  | { readonly kind: "copied"; readonly region: Region; readonly logId: LogId; readonly position: Position }
   /** An append effect is acknowledged, or given up. */
   | { readonly kind: "settled"; readonly duty: Duty; readonly ok: boolean }
   | { readonly kind: "tick" };

@@ -3,9 +3,10 @@
  * lost claims, append watermarks, measure lag. Driven alike in production and in simulation; clock and IO are the driver's.
  * Rule: every duty may be repeated harmlessly, so several nodes of a region may run it at once.
  */
-import { defined } from "./assert.ts";
+import type { Command, DeputedCommand, Frame, Mark, Position, Region, UserId } from "./commands.ts";
+import { Duties } from "./duties.ts";
+import { Expiring } from "./expiring.ts";
 import { Evacuations } from "./evacuation.ts";
-import type { Command, Digest, Frame, Position, Region, UserId } from "./commands.ts";
 import type { Now } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
 import { LinkMatrix } from "./matrix.ts";
@@ -14,28 +15,21 @@ import type { UserRecord } from "./record.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaListener } from "./replica.ts";
 import { isSettled } from "./settled.ts";
+import { standsFor } from "./succession.ts";
+import { Successions } from "./successions.ts";
 
-/** Accepts in one append: keeps one frame's worth at a time in flight per peer. */
-const ACCEPTS_MAX = 1_000;
-const DROPS_MAX = 1_000;
 /** Records looked at per fold and tick, for whether they are still what commands made of them: 100,000 take 5 s. */
 const SCRUBBED_MAX = 1_000;
 /** Changed records hashed per fold and tick; what is left over is hashed at the next mark. */
 const SETTLED_MAX = 2_000;
-/** A duty whose outcome was never folded is done again after this long. */
-const RETRY_MS = 5_000;
-
-interface Accepting {
-  /** Highest ordinal accepted in an append, whether folded yet or not. */
-  cursor: number;
-  inFlight: boolean;
-  sinceMs: number;
-}
+const MARK: Mark = { kind: "mark" };
 
 export class PresenceNode {
   readonly region: Region;
   readonly matrix: LinkMatrix;
   readonly evacuations: Evacuations;
+  readonly #ttlMs: number;
+  readonly successions: Successions;
   #replica: Replica;
   #caughtUp = false;
   /** The replica was found wrong, and no other took its place yet: nothing it says is to be written to a log. */
@@ -43,23 +37,22 @@ export class PresenceNode {
   #effects: NodeEffect[] = [];
   #watermarkInFlight = false;
   #watermarkAtMs = Number.NEGATIVE_INFINITY;
-  readonly #accepting = new Map<Region, Accepting>();
-  readonly #dropping = new Map<UserId, number>();
-  /** Users homed here whose preferred status has an end, by wall clock. */
-  readonly #untilMs = new Map<UserId, number>();
-  /** When the own log's newest mark was folded or asked for. */
-  #markAtMs = Number.NEGATIVE_INFINITY;
-  /** Digests to append: this node's, at its own log's marks. */
-  readonly #digests: Digest[] = [];
+  /** Of this region, and of those that it stands for. */
+  readonly #duties = new Map<Region, Duties>();
+  /** Of the regions that it stands for. */
+  readonly #expiring = new Map<Region, Expiring>();
   /** The records being looked at, per fold. */
   readonly #scrubs = new Map<Region, Iterator<UserRecord>>();
 
-  /** `regions` are all regions, this one included, in any order. */
-  constructor(region: Region, regions: readonly Region[]) {
+  /** `regions` are all regions, this one included, in any order; `ttlMs` is how long a session lives without a heartbeat. */
+  constructor(region: Region, regions: readonly Region[], ttlMs: number = LIMITS.ttlMs) {
     this.region = region;
+    this.#ttlMs = ttlMs;
     const sorted = regions.toSorted();
     this.#replica = new Replica(sorted, this.#listener());
+    this.#duties.set(region, this.#dutiesOf(region));
     this.matrix = new LinkMatrix(region, sorted, () => this.#replica);
+    this.successions = new Successions(region, () => this.#replica);
     this.evacuations = new Evacuations(
       region,
       () => this.#replica,
@@ -97,6 +90,12 @@ export class PresenceNode {
       case "adopt":
         this.#adopt(event.replica, now);
         break;
+      case "sealed":
+        this.successions.sealed(event.region, event.sealed);
+        break;
+      case "copied":
+        this.successions.copied(event.region, event.logId, event.position, now);
+        break;
       case "settled":
         this.#settled(event.duty, event.ok, now);
         break;
@@ -118,13 +117,9 @@ export class PresenceNode {
         if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
       },
       closed: (close) => this.#effects.push({ kind: "closed", close }),
-      preferred: (user, log, untilMs) => {
-        if (log !== region) return;
-        if (untilMs === 0) this.#untilMs.delete(user);
-        else this.#untilMs.set(user, untilMs);
-      },
+      preferred: (user, log, untilMs) => this.#duties.get(log)?.preferred(user, untilMs),
       marked: (log, version, sums) => {
-        if (log === region && this.#caughtUp) this.#digests.push({ kind: "digest", at: version, sums });
+        if (this.#caughtUp) this.#duties.get(log)?.marked(version, sums);
       },
       corrupt: (log, user) => {
         this.#suspect = true;
@@ -144,27 +139,21 @@ export class PresenceNode {
     replica.listener = this.#listener();
     this.matrix.adopted();
     this.evacuations.adopted();
-    this.#accepting.clear();
-    this.#dropping.clear();
-    this.#digests.length = 0;
     this.#scrubs.clear();
-    this.#untilMs.clear();
-    for (const { user, preferredUntilMs, movedTo } of defined(
-      replica.fold(this.region),
-      "a replica has every region",
-    ).table.values())
-      if (preferredUntilMs !== 0 && movedTo === "") this.#untilMs.set(user, preferredUntilMs);
+    for (const one of [...this.#duties.values(), ...this.#expiring.values()]) one.adopted();
     if (this.#caughtUp) this.#catchUp(now);
   }
 
   #frame(region: Region, position: Position, frame: Frame, now: Now): void {
     const result = this.replica.apply(region, position, frame);
     if (result === "applied") {
-      this.matrix.folded(region, frame, now, this.#caughtUp);
-      if (region === this.region) {
-        for (const peer of this.#accepting.keys()) this.#accept(peer, now);
-        this.#appendDigests(frame, now);
-      } else this.#accept(region, now);
+      // What an heir says in the place of the region is no word of the region.
+      if (frame.region === region) this.matrix.folded(region, frame, now, this.#caughtUp);
+      this.#deputize();
+      for (const duties of this.#duties.values()) {
+        if (duties.region === region) duties.folded(frame, now);
+        else duties.accept(region, now);
+      }
     } else if (result !== "duplicate") {
       this.matrix.refused(region, `frame ${position}: ${result}`, now);
       this.#effects.push({ kind: "refused", region, position, reason: result });
@@ -192,29 +181,29 @@ export class PresenceNode {
 
   #tick(now: Now): void {
     if (!this.#caughtUp) return;
+    this.#deputize();
     if (!this.#watermarkInFlight && now.monoMs - this.#watermarkAtMs >= LIMITS.watermarkMs) {
       this.#watermarkInFlight = true;
       this.#watermarkAtMs = now.monoMs;
       const commands: Command[] = [{ kind: "watermark", peers: this.matrix.progress(now) }];
-      if (now.monoMs - this.#markAtMs >= LIMITS.digestMs) {
-        this.#markAtMs = now.monoMs;
-        commands.push({ kind: "mark" });
-      }
+      for (const duties of this.#duties.values())
+        if (duties.isMarkDue(now)) commands.push(this.#saying(duties.region, MARK));
       this.#append({ kind: "watermark" }, commands);
     }
     this.#scrub();
-    for (const { region } of this.replica.folds) if (region !== this.region) this.#accept(region, now);
-    this.#dropLost(now);
-    this.#endPreferences(now);
+    for (const duties of this.#duties.values()) duties.tick(now);
+    for (const [of, expiring] of this.#expiring) {
+      const closes = this.#suspect ? [] : expiring.due(now);
+      if (closes.length > 0)
+        this.#append(
+          { kind: "expire", of },
+          closes.map((close) => this.#saying(of, close)),
+        );
+    }
     const moves = this.#suspect ? [] : this.evacuations.due(now);
     if (moves.length > 0) this.#append({ kind: "evacuate" }, moves);
-  }
-
-  /** Several nodes may mark at about the same time: each waits after any mark. */
-  #appendDigests(frame: Frame, now: Now): void {
-    if (frame.commands.some(({ kind }) => kind === "mark")) this.#markAtMs = now.monoMs;
-    const digests = this.#digests.splice(0);
-    if (digests.length > 0) this.#append({ kind: "digest" }, digests);
+    const decisions = this.#suspect ? [] : this.successions.due(now);
+    if (decisions.length > 0) this.#append({ kind: "succession" }, decisions);
   }
 
   /** Keeps the digests near to what the records say, and looks whether these say what commands made of them. */
@@ -238,77 +227,40 @@ export class PresenceNode {
   #settled(duty: Duty, ok: boolean, now: Now): void {
     if (duty.kind === "watermark") this.#watermarkInFlight = false;
     if (duty.kind === "evacuate") this.evacuations.settled();
-    if (duty.kind === "accept") {
-      const state = this.#accepting.get(duty.from);
-      if (state === undefined) return;
-      state.inFlight = false;
-      state.sinceMs = now.monoMs;
-      if (!ok) state.cursor = 0;
-      else this.#accept(duty.from, now);
-    }
+    if (duty.kind === "expire") this.#expiring.get(duty.of)?.settled();
+    if (duty.kind === "accept") this.#duties.get(duty.of ?? this.region)?.settled(duty.from, ok, now);
   }
 
-  /** Appends the next forwards from `from`, in their order, each tagged with where it stands. */
-  #accept(from: Region, now: Now): void {
-    const origin = this.replica.fold(from);
-    const own = this.replica.fold(this.region);
-    if (!this.#caughtUp || this.#suspect || origin === undefined || own === undefined) return;
-    const state = this.#accepting.get(from) ?? { cursor: 0, inFlight: false, sinceMs: now.monoMs };
-    this.#accepting.set(from, state);
-    const done = own.processedOf(origin.lineage);
-    if (state.inFlight) return;
-    if (state.cursor < done || now.monoMs - state.sinceMs > RETRY_MS) state.cursor = done;
-    const commands: Command[] = [];
-    for (const { ordinal, command } of this.replica.provisional.queue(from, this.region)) {
-      if (ordinal <= state.cursor) continue;
-      commands.push({
-        kind: "accept",
-        from,
-        lineage: origin.lineage,
-        after: state.cursor,
-        at: ordinal,
-        command,
-      });
-      state.cursor = ordinal;
-      if (commands.length === ACCEPTS_MAX) break;
-    }
-    if (commands.length === 0) return;
-    state.inFlight = true;
-    this.#append({ kind: "accept", from }, commands);
-  }
-
-  /** Gives up the users that another region has won. The fold of the drop forwards their sessions before it forgets them. */
-  #dropLost(now: Now): void {
-    for (const [user, sinceMs] of this.#dropping) {
-      const gone = !this.replica.contested.has(user);
-      if (gone || now.monoMs - sinceMs > RETRY_MS) this.#dropping.delete(user);
-    }
-    const commands: Command[] = [];
-    for (const user of this.replica.contested) {
-      const to = this.replica.winner(user);
-      const held = this.replica.fold(this.region)?.homed(user) !== undefined;
-      if (to === undefined || to === this.region || !held || this.#dropping.has(user)) continue;
-      this.#dropping.set(user, now.monoMs);
-      commands.push({ kind: "drop", user, to });
-      if (commands.length === DROPS_MAX) break;
-    }
-    if (commands.length > 0) this.#append({ kind: "drop" }, commands);
-  }
-
-  #endPreferences(now: Now): void {
-    const commands: Command[] = [];
-    const own = this.replica.fold(this.region);
-    for (const [user, untilMs] of this.#untilMs) {
-      if (untilMs > now.wallMs) continue;
-      if (own?.homed(user) === undefined) {
-        // Given up since: the drop forwarded the preference, and ending it is for the new home.
-        this.#untilMs.delete(user);
-        continue;
+  /** Begins the duties of regions that this one stands for by now, and ends those of others. */
+  #deputize(): void {
+    const { folds } = this.#replica;
+    for (const { region } of folds) {
+      if (region === this.region) continue;
+      if (!this.#caughtUp || !standsFor(folds, this.region, region)) {
+        this.#duties.delete(region);
+        this.#expiring.delete(region);
+      } else if (!this.#duties.has(region)) {
+        this.#duties.set(region, this.#dutiesOf(region));
+        this.#expiring.set(region, new Expiring(region, this.#ttlMs, () => this.#replica));
       }
-      this.#untilMs.set(user, now.wallMs + RETRY_MS);
-      commands.push({ kind: "prefer", user, preferred: "automatic", untilMs: 0 });
     }
-    if (commands.length > 0) this.#append({ kind: "automatic" }, commands);
+  }
+
+  #dutiesOf(region: Region): Duties {
+    return new Duties({
+      region,
+      replica: () => this.#replica,
+      mayAccept: () => this.#caughtUp && !this.#suspect,
+      append: (duty, commands) => {
+        const isAccept = duty.kind === "accept" && region !== this.region;
+        const said = commands.map((command) => this.#saying(region, command));
+        this.#append(isAccept ? { ...duty, of: region } : duty, said);
+      },
+    });
+  }
+
+  #saying(region: Region, command: DeputedCommand): Command {
+    return region === this.region ? command : { kind: "deputed", region, command };
   }
 
   #append(duty: Duty, commands: readonly Command[]): void {

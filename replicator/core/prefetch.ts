@@ -14,14 +14,15 @@ const READS: readonly ((record: UserRecord) => number)[] = [
 ];
 
 export function prefetchFor(commands: readonly Command[], table: Table<UserRecord>): void {
-  table.prefetch(usersOf(commands), READS);
-}
-
-function usersOf(commands: readonly Command[]): UserId[] {
   const users: UserId[] = [];
   for (const command of commands) {
-    if ("user" in command) users.push(command.user);
-    else if ("command" in command) users.push(command.command.user);
+    const user = userOf(command);
+    if (user !== undefined) users.push(user);
   }
-  return users;
+  table.prefetch(users, READS);
+}
+
+function userOf(command: Command): UserId | undefined {
+  if ("user" in command) return command.user;
+  return "command" in command ? userOf(command.command) : undefined;
 }

@@ -29,6 +29,7 @@ import { Provisional } from "./provisional.ts";
 import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.ts";
 import { routeOf } from "./route.ts";
 import type { PendingState, RecordState } from "./snapshot.ts";
+import { misled } from "./succession.ts";
 import type { Token } from "./token.ts";
 import { claimants, replacedOf, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
@@ -104,7 +105,7 @@ export class Replica {
     const fold = this.#byRegion.get(region);
     this.#atMs = frame.committedAtMs;
     if (fold === undefined) return "authority";
-    const result = fold.apply(position, frame);
+    const result = misled(this.folds, fold, position, frame) ?? fold.apply(position, frame);
     this.lookBehind();
     return result;
   }

@@ -4,6 +4,8 @@
  */
 import type { LogId, Position, Region } from "../core/commands.ts";
 import { LIMITS } from "../core/limits.ts";
+import { forbids, laterOf } from "../core/seal.ts";
+import type { Seal } from "../core/seal.ts";
 import { copyStream, logStream } from "../wire/subjects.ts";
 import { MemoryReader } from "./memory-reader.ts";
 import type { MemoryServer, MemoryStream } from "./memory.ts";
@@ -186,12 +188,14 @@ export class MemoryOriginLog extends MemoryLog implements port.OriginLog {
 }
 
 export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
+  sealed: Seal | undefined;
   /** Which making of the copy appends are meant for: they get into no other. */
   #making: symbol;
 
   constructor(server: MemoryServer, origin: Region, making: symbol, readers: Set<port.Reader>) {
     super(server, copyStream(origin), origin, readers);
     this.#making = making;
+    this.sealed = server.seals.get(origin);
   }
 
   async checkpoint(): ReturnType<port.CopyLog["checkpoint"]> {
@@ -203,6 +207,8 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
   }
 
   async append(entry: port.Entry, fence: number): Promise<port.AppendResult> {
+    const forbidden = forbids(this.sealed, entry.logId, entry.position);
+    if (forbidden !== "") return { ok: false, reason: "rejected", detail: forbidden };
     const stream = this.server.streams.get(this.name);
     const refusal = this.refuse(stream, entry.bytes);
     if (refusal !== undefined || stream === undefined) return refusal ?? DOWN;
@@ -231,7 +237,20 @@ export class MemoryCopyLog extends MemoryLog implements port.CopyLog {
     if (!found.ok) return found;
     this.#making = Symbol("making");
     found.stream.making = this.#making;
+    this.sealed = this.server.seals.get(this.region);
     this.server.truncate(this.name, Math.min(through, found.stream.lastSequence) + 1);
     return { ok: true };
+  }
+
+  async seal(next: Seal): ReturnType<port.CopyLog["seal"]> {
+    const found = this.stream();
+    if (!found.ok) return found;
+    const { seals } = this.server;
+    const sealed = laterOf(this.region, next, seals.get(this.region));
+    seals.set(this.region, sealed);
+    this.sealed = sealed;
+    this.#making = Symbol("making");
+    found.stream.making = this.#making;
+    return { ok: true, sealed };
   }
 }

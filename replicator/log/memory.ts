@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import type { LogId, Position, Region } from "../core/commands.ts";
+import type { Seal } from "../core/seal.ts";
 import { copyStream, logStream } from "../wire/subjects.ts";
 import { DOWN, MemoryCopyLog, MemoryOriginLog } from "./memory-logs.ts";
 import { MemorySnapshots, type Shelved } from "./memory-snapshots.ts";
@@ -48,6 +49,8 @@ export class MemoryServer {
   readonly streams = new Map<string, MemoryStream>();
   /** What is known of the logs' ends since it was started. */
   readonly proofs = new Map<LogId, port.Proof>();
+  /** Of the copies, by the region whose log is copied. */
+  readonly seals = new Map<Region, Seal>();
   /** By name, oldest first. */
   readonly snapshots = new Map<string, Shelved>();
   readonly #bytesMax: number;

@@ -4,11 +4,14 @@
  */
 import { headers } from "nats";
 import type { LogId, Position, Region } from "../core/commands.ts";
+import { forbids } from "../core/seal.ts";
+import type { Seal } from "../core/seal.ts";
 import { HEADER_LOG, HEADER_POSITION } from "../wire/subjects.ts";
 import {
   append,
   planWithin,
   planWithout,
+  rejected,
   startReader,
   type Destination,
   type Shared,
@@ -16,17 +19,31 @@ import {
 import { copyEntry, purge, storedMessage, storedProvenance } from "./messages.ts";
 import type * as port from "./port.ts";
 import type { Plan, Progress, Source } from "./reader.ts";
+import { storeSeal, storedSeal } from "./seals.ts";
 import * as streams from "./streams.ts";
+
+/** A copy as its handle was opened. */
+interface Opened {
+  readonly origin: Region;
+  /** Read first: what is sealed afterwards is another making. */
+  readonly making: string;
+  readonly sealed: Seal | undefined;
+  readonly replicas: number;
+}
 
 export class NatsCopyLog implements port.CopyLog {
   readonly region: Region;
+  sealed: Seal | undefined;
   readonly #shared: Shared;
+  readonly #replicas: number;
   readonly #kind: streams.StreamKind;
   /** Which making of the copy appends are meant for: they get into no other. */
   #making: string;
 
-  constructor(shared: Shared, origin: Region, making: string) {
+  constructor(shared: Shared, { origin, making, sealed, replicas }: Opened) {
     this.region = origin;
+    this.sealed = sealed;
+    this.#replicas = replicas;
     this.#shared = shared;
     this.#kind = streams.copyKind(origin);
     this.#making = making;
@@ -61,6 +78,8 @@ export class NatsCopyLog implements port.CopyLog {
   }
 
   append(entry: port.Entry, fence: number): Promise<port.AppendResult> {
+    const forbidden = forbids(this.sealed, entry.logId, entry.position);
+    if (forbidden !== "") return Promise.resolve(rejected(forbidden));
     const heads = headers();
     heads.set("Nats-Expected-Last-Sequence", String(fence));
     heads.set(HEADER_POSITION, String(entry.position));
@@ -107,13 +126,35 @@ export class NatsCopyLog implements port.CopyLog {
   /** First the copy becomes another making: nothing that was under way gets in once entries are gone. */
   async reset(through: number): ReturnType<port.CopyLog["reset"]> {
     const { connection } = this.#shared;
+    const remade = await this.#remake();
+    if (!remade.ok) return remade;
+    // Somebody may have sealed the copy just before.
+    const stored = await storedSeal(connection, this.region);
+    if (!stored.ok) return stored;
+    this.sealed = stored.seal;
+    this.#making = remade.making;
+    return purge(connection, this.#kind, through + 1);
+  }
+
+  /** First the seal is stored, so that whoever opens the copy from then on knows it; then who opened it before is shut out. */
+  async seal(next: Seal): ReturnType<port.CopyLog["seal"]> {
+    const stored = await storeSeal(this.#shared.connection, this.region, next, this.#replicas);
+    if (!stored.ok) return stored;
+    const remade = await this.#remake();
+    if (!remade.ok) return remade;
+    this.sealed = stored.sealed;
+    this.#making = remade.making;
+    return stored;
+  }
+
+  /** Nothing meant for the copy as it was gets in any more. */
+  async #remake(): Promise<port.Done<{ readonly making: string }>> {
+    const { connection } = this.#shared;
     const finding = await streams.findStream(connection, this.#kind);
     if (!finding.ok) return finding;
     const making = this.#kind.mint();
     const remade = await streams.identifyStream(connection, this.#kind, finding.found, making, 0);
-    if (!remade.ok) return remade;
-    this.#making = making;
-    return purge(connection, this.#kind, through + 1);
+    return remade.ok ? { ok: true, making } : remade;
   }
 
   /**

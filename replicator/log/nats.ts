@@ -11,6 +11,7 @@ import type { Shared } from "./nats-shared.ts";
 import type * as port from "./port.ts";
 import { finishRenewal, renew } from "./renewal.ts";
 import { markProof, proofOf } from "./proof.ts";
+import { storedSeal } from "./seals.ts";
 import { NatsSnapshots } from "./snapshots.ts";
 import * as streams from "./streams.ts";
 
@@ -75,7 +76,11 @@ class NatsLogStore implements port.LogStore {
   async openCopy(origin: Region, options: { create: boolean }): Promise<port.Opened<port.CopyLog>> {
     const finding = await this.#find(streams.copyKind(origin), options.create);
     if (!finding.ok) return finding;
-    return { ok: true, log: new NatsCopyLog(this.#shared, origin, finding.found.logId) };
+    const stored = await storedSeal(this.#shared.connection, origin);
+    if (!stored.ok) return stored;
+    const replicas = this.#replicas;
+    const opened = { origin, making: finding.found.logId, sealed: stored.seal, replicas };
+    return { ok: true, log: new NatsCopyLog(this.#shared, opened) };
   }
 
   async renewLog(region: Region, replaced: LogId): Promise<port.Opened<port.OriginLog>> {

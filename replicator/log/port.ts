@@ -4,6 +4,7 @@
  * Rule: an acknowledged append is at its position for good; positions are dense; every append is fenced or carries a message id.
  */
 import type { LogId, Position, Region } from "../core/commands.ts";
+import type { Seal } from "../core/seal.ts";
 
 /** Names one message of a log: `position` is where it stands in the *origin's* log, in a copy too. */
 export interface Entry {
@@ -130,6 +131,14 @@ export const VOUCHES_MS = 350;
 
 /** A copy of a peer's log. Its last message is the replicator's checkpoint. */
 export interface CopyLog extends ReadableLog {
+  /** What this handle knows of: the seal when it was opened, sealed by it or reset by it. What that forbids it does not append (`rejected`). */
+  readonly sealed: Seal | undefined;
+  /**
+   * Seals the copy, durably: once this is ok, nothing that the seal forbids gets in any more, whoever was appending it and however late it
+   * comes. A handle opened before appends nothing more (`unavailable`). A seal that was decided before the one there is leaves that. Answers
+   * with the one that stands.
+   */
+  seal(next: Seal): Promise<Done<{ readonly sealed: Seal }>>;
   /** The origin position and identity of the last message, and this stream's own last sequence (the fence for the next append). */
   checkpoint(): Promise<
     | { ok: true; logId: LogId; position: Position; sequence: number }

@@ -31,7 +31,26 @@ export const KIND = {
   stance: 15,
   read: 16,
   bookmark: 17,
+  deputed: 18,
 } as const;
+
+/** Kinds that a region may say in the place of another one. */
+export const DEPUTED: ReadonlySet<number> = new Set([
+  KIND.open,
+  KIND.update,
+  KIND.close,
+  KIND.prefer,
+  KIND.forward,
+  KIND.accept,
+  KIND.drop,
+  KIND.mark,
+  KIND.digest,
+  KIND.claim,
+  KIND.release,
+  KIND.stance,
+  KIND.read,
+  KIND.bookmark,
+]);
 
 /** Values by their code: the place in the list. Never empty, so that a reader always has a value to go on with. */
 export interface Codes<T> {

@@ -3,7 +3,7 @@
  * Rule: the mirror of the frame writer, field by field, and as strict as it: what the writer would not write is a failure.
  * Nothing is allocated by a count that the bytes do not back.
  */
-import type { Accept, Command, Frame, PeerProgress, Watermark } from "../core/commands.ts";
+import type { Accept, Command, DeputedCommand, Frame, PeerProgress, Watermark } from "../core/commands.ts";
 import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ByteReader } from "./byte-reader.ts";
@@ -57,6 +57,36 @@ export class FrameReader {
     const reader = this.#reader;
     const kind = reader.byte("kind");
     switch (kind) {
+      case KIND.renewed:
+        return {
+          kind: "renewed",
+          logId: reader.id(LOG_ID),
+          position: reader.varint("position"),
+          checksum: reader.uint32("checksum"),
+        };
+      case KIND.watermark:
+        return this.#watermark();
+      case KIND.set:
+        return {
+          kind: "set",
+          key: reader.id(SETTING_KEY),
+          value: reader.text(SETTING_VALUE),
+          by: reader.text(BY),
+          reason: reader.text(REASON),
+        };
+      case KIND.deputed: {
+        const region = this.#regions.read(reader);
+        return { kind: "deputed", region, command: this.#deputed(reader.byte("kind")) };
+      }
+      default:
+        return this.#deputed(kind);
+    }
+  }
+
+  /** What a log says of its own users, or one that stands for it. */
+  #deputed(kind: number): DeputedCommand {
+    const reader = this.#reader;
+    switch (kind) {
       case KIND.forward: {
         const to = this.#regions.read(reader);
         return { kind: "forward", to, command: this.#commands.userCommand(reader.byte("kind")) };
@@ -71,27 +101,10 @@ export class FrameReader {
         const user = reader.id(USER);
         return { kind: "release", user, to: this.#regions.read(reader) };
       }
-      case KIND.watermark:
-        return this.#watermark();
-      case KIND.renewed:
-        return {
-          kind: "renewed",
-          logId: reader.id(LOG_ID),
-          position: reader.varint("position"),
-          checksum: reader.uint32("checksum"),
-        };
       case KIND.mark:
         return { kind: "mark" };
       case KIND.digest:
         return { kind: "digest", at: reader.varint("at"), sums: reader.raw("sums", DIGEST_BYTES) };
-      case KIND.set:
-        return {
-          kind: "set",
-          key: reader.id(SETTING_KEY),
-          value: reader.text(SETTING_VALUE),
-          by: reader.text(BY),
-          reason: reader.text(REASON),
-        };
       default:
         return this.#commands.userCommand(kind);
     }

@@ -8,7 +8,7 @@ import type { Accept, Command, Frame, PeerProgress, SettingCommand, Watermark } 
 import { DIGEST_BYTES } from "../core/digest.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { KIND, LINK_STATE_CODES } from "./codes.ts";
+import { DEPUTED, KIND, LINK_STATE_CODES } from "./codes.ts";
 import { CommandWriter } from "./command-writer.ts";
 import { ENVELOPE_BYTES, sealEnvelope } from "./envelope.ts";
 import { BY, LOG_ID, NODE, PEER_LOG_ID, REASON, REGION, SETTING_KEY, SETTING_VALUE, USER } from "./fields.ts";
@@ -138,6 +138,14 @@ export class FrameWriter {
         return writer.raw("sums", command.sums, DIGEST_BYTES);
       case "set":
         return this.#set(command);
+      case "deputed":
+        writer.byte(KIND.deputed);
+        this.#regions.write(writer, command.region);
+        assert(
+          DEPUTED.has(KIND[command.command.kind]),
+          "a region is stood for in what its own log says of users",
+        );
+        return this.#command(command.command);
       default:
         assert(false, "a command is of a known kind");
     }

@@ -22,7 +22,7 @@ export const PART_NAMES_MAX = 255;
 const PART_BYTES_TARGET = 192 * 1024;
 /** No record and no pending has more bytes: 32 sessions of at most 420 each. */
 const ITEM_BYTES_MAX = 16 * 1024;
-const SETTING_BYTES_MAX = 416;
+const SETTING_BYTES_MAX = 480;
 const FOLD_BYTES_MAX = DIGEST_BYTES + 256;
 /** A region or a log, and a number. */
 const COUNTER_BYTES_MAX = LIMITS.logIdBytesMax + 16;

@@ -44,6 +44,14 @@ export function proofSubject(logId: LogId, proof: string): string {
   return `rollcall.proof.${logId}.${proof}`;
 }
 
+/** The stream that has a message for each copy that was ever sealed: its seal. */
+export const SEALS_STREAM = "ROLLCALL_SEALS";
+
+/** Of the seal of the copy of the log of `origin`. */
+export function sealSubject(origin: Region): string {
+  return `rollcall.seal.${origin}`;
+}
+
 /** The bucket of the region's object store that holds its snapshots. */
 export const SNAPSHOTS_BUCKET = "rollcall_snapshots";
 

@@ -4,6 +4,6 @@
  * here and a new golden file. A released version is never edited, because frames of it are stored in logs.
  *
  * - 1: the first. Commands open, update, close, prefer, forward, accept, drop, watermark, renewed, mark, digest, set,
- *   claim, release, stance, read, bookmark.
+ *   claim, release, stance, read, bookmark, deputed.
  */
 export const SCHEMA_VERSION = 1;

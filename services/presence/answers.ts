@@ -21,7 +21,7 @@ import type {
 import type * as schemas from "./schemas.ts";
 import { switchKey, writeOff } from "./switches.ts";
 
-const iso = (ms: number): string => new Date(ms).toISOString();
+export const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** A session's state as an object; absent when empty, or when the text of a foreign writer is no JSON object. */
 function stateOf(text: string): Record<string, unknown> | undefined {
@@ -111,6 +111,7 @@ export function regionsAnswer(
         homes: view.homes,
         nodes: [...view.nodes],
         evacuation: progressAnswer(view),
+        ...successionAnswer(view),
         ...(decided !== undefined && { writtenOff: decisionAnswer(decided) }),
       };
     }),
@@ -141,9 +142,18 @@ export function evacuationAnswer({
   return {
     plan: { ...plan, late: [...plan.late], refusals: [...plan.refusals] },
     evacuation: progressAnswer(view),
+    ...successionAnswer(view),
     homes: view.homes,
     ...(token !== undefined && { token: formatToken(token) }),
   };
+}
+
+function successionAnswer({
+  succession,
+}: RegionView): Pick<Static<typeof evacuation.Evacuation>, "succession"> {
+  if (succession === undefined) return {};
+  const { sinceMs, ...rest } = succession;
+  return { succession: { ...rest, since: iso(sinceMs) } };
 }
 
 function decisionAnswer({ reason, by, atMs }: SettingView): { reason: string; by: string; since: string } {

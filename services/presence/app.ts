@@ -33,6 +33,7 @@ import { operatorRoutes, tokenRoutes } from "./routes/operators.ts";
 import { listRoutes, readRoutes } from "./routes/reading.ts";
 import { integrityRoutes } from "./routes/integrity.ts";
 import { requireReady } from "./ready.ts";
+import { returnedRoutes } from "./routes/returned.ts";
 import { rehomingRoutes } from "./routes/rehoming.ts";
 import type { RouteContext, Scope } from "./routes/scope.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
@@ -185,6 +186,7 @@ function addRoutes(app: FastifyInstance, deps: AppDeps, context: RouteContext): 
     decisionRoutes(scope, context);
     evacuationRoutes(scope, context);
     integrityRoutes(scope, context);
+    returnedRoutes(scope, context);
   });
   for (const { roles, gate, routes } of deps.features?.flatMap(({ groups }) => groups) ?? [])
     routesIn(app, (scope) => {

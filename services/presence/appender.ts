@@ -2,7 +2,8 @@
  * Group commit to the region's log: commands gather for a few milliseconds or 64 KiB and become one frame; one frame is under way at
  * a time, so frames stand in the log in the order they were made. Rule: a frame whose outcome is unknown is retried with the same
  * message id, before anything later, until it is answered or its id might be forgotten by the server; a frame never sent is given
- * back to its callers as not done. A frame is for one log: when another takes its place, what is left for the old one is given up.
+ * back to its callers as not done. A frame is for one log: when another takes its place, or the log is taken away, what is left for the old
+ * one is given up.
  */
 import { randomBytes } from "node:crypto";
 import { assert } from "../../replicator/core/assert.ts";
@@ -17,7 +18,7 @@ export type AppendOutcome =
   | {
       readonly ok: false;
       /** All but `unanswered` say that it is not done, and never will be. */
-      readonly reason: "unavailable" | "unanswered" | "overloaded" | "rejected";
+      readonly reason: "unavailable" | "unanswered" | "overloaded" | "rejected" | "not-ready";
       readonly detail: string;
     };
 
@@ -53,6 +54,8 @@ export class Appender {
   /** Message ids differ between lives of a node. */
   readonly #life = randomBytes(6).toString("base64url");
   #log: OriginLog | undefined;
+  /** Why there is no log to append to, where it was taken away. */
+  #withdrawn: string | undefined;
   #open: Open | undefined;
   #sealedBytes = 0;
   #made = 0;
@@ -73,7 +76,32 @@ export class Appender {
   use(log: OriginLog): void {
     if (this.#log?.logId !== log.logId) this.#seal();
     this.#log = log;
+    this.#withdrawn = undefined;
     this.#wake?.();
+  }
+
+  /**
+   * Nothing is appended from now on, until there is a log to use. What was never sent is not done; nobody can say what will become of a
+   * frame under way, stored or not.
+   */
+  withdraw(detail: string): void {
+    this.#withdrawn = detail;
+    this.#log = undefined;
+    this.#failingSinceMs = 0;
+    this.#seal();
+    for (const batch of this.#sealed.splice(0)) settle(batch, this.#failed("not-ready", detail));
+    this.#sealedBytes = 0;
+    this.#wake?.();
+  }
+
+  /** Why the region's log was taken away; nothing where it was not. */
+  get withdrawn(): string | undefined {
+    return this.#withdrawn;
+  }
+
+  /** There is nothing known against an append. */
+  canAppend(): boolean {
+    return this.#withdrawn === undefined && this.#failingSinceMs === 0;
   }
 
   get queuedBytes(): number {
@@ -89,6 +117,7 @@ export class Appender {
   append(commands: readonly Command[]): Promise<AppendOutcome> {
     assert(commands.length > 0, "an append has commands");
     const log = this.#log;
+    if (this.#withdrawn !== undefined) return Promise.resolve(this.#failed("not-ready", this.#withdrawn));
     if (log === undefined || !this.#connected() || this.#stopped) {
       return Promise.resolve(this.#failed("unavailable", "the region's NATS cannot be reached"));
     }
@@ -163,8 +192,10 @@ export class Appender {
   async #deliver(batch: Batch): Promise<void> {
     const { log } = batch;
     for (;;) {
-      if (this.#log?.logId !== log.logId) return this.#giveUp(batch, `log ${log.logId} was replaced`);
+      if (this.#log?.logId !== log.logId)
+        return this.#giveUp(batch, this.#withdrawn ?? `log ${log.logId} was replaced`);
       const result = await log.append(batch.bytes, batch.messageId);
+      if (this.#withdrawn !== undefined) return this.#giveUp(batch, this.#withdrawn);
       if (result.ok) {
         this.#failingSinceMs = 0;
         this.stats.frames += 1;

@@ -17,20 +17,22 @@ import {
 } from "../../replicator/runtime/announcement.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
-import { pause } from "../../replicator/runtime/pause.ts";
 import type { Appender } from "./appender.ts";
 import { askForSnapshot } from "./ask-for-snapshot.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
-import { heldLogs } from "./held-logs.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OwnLog } from "./own-log.ts";
+import type { Aside } from "./own-log.ts";
 import { PeerAcks } from "./peer-acks.ts";
+import { PeersFolded } from "./peers-folded.ts";
 import { peersHeard } from "./peers-heard.ts";
 import type { Place } from "./follow.ts";
+import { recheck } from "./recheck.ts";
 import { base, placeIn, rebuild } from "./resync.ts";
 import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
 import { Retention } from "./retention.ts";
+import { Sealing } from "./sealing.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
 import { Standing } from "./standing.ts";
@@ -51,6 +53,7 @@ export interface EngineOptions {
   readonly name: string;
   readonly store: LogStore;
   readonly appender: Appender;
+  readonly aside: Aside;
   readonly core: Core;
   readonly codec: SnapshotCodec;
   readonly clock: Clock;
@@ -76,7 +79,9 @@ export class Engine {
   readonly regions: readonly [Region, ...Region[]];
   readonly #snapshots: Snapshots;
   readonly #standing: Standing;
+  readonly #sealing: Sealing;
   readonly #ownLog: OwnLog;
+  readonly #peersFolded: PeersFolded;
   readonly #unlisten: (() => void)[] = [];
   #following: Following | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -116,10 +121,18 @@ export class Engine {
       suspect: () => this.trust.isDistrusted || this.trust.isAstray,
       everyMs: options.snapshotMs ?? LIMITS.snapshotMs,
     });
+    this.#sealing = new Sealing({ peers, store, logger, core: options.core });
     this.#standing = new Standing({
       node: name,
       store,
-      at: () => (this.trust.isAstray ? undefined : this.#at(region)),
+      at: () => (this.trust.isAstray || this.#ownLog.lagging() !== undefined ? undefined : this.#at(region)),
+    });
+    this.#peersFolded = new PeersFolded({
+      peers,
+      clock,
+      reported: (peer) => matrix.reported(peer),
+      stateOf: (peer) => matrix.linkState(peer, clock()),
+      at: (peer) => this.#at(peer).position,
     });
     this.#ownLog = new OwnLog({
       region,
@@ -128,6 +141,9 @@ export class Engine {
       clock,
       logger,
       at: () => this.#at(region),
+      folds: () => this.node.replica.folds,
+      unheard: () => this.#peersFolded.waiting(),
+      aside: options.aside,
       alone: () => {
         const settings = this.node.replica.fold(region)?.settings;
         return peers.every((peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF);
@@ -141,6 +157,7 @@ export class Engine {
         return taken.ok && (logId === "" || taken.vector.get(region)?.position === position);
       },
       use: (log) => appender.use(log),
+      withdraw: (detail) => appender.withdraw(detail),
     });
   }
 
@@ -175,6 +192,7 @@ export class Engine {
       store.listen(SNAPSHOT_WANTED_TOPIC, () => this.housekeeping.want()),
     );
     this.#timer = setInterval(() => this.#tick(), LIMITS.tickMs);
+    this.#sealing.start();
     this.#running = this.#begin();
   }
 
@@ -183,6 +201,7 @@ export class Engine {
     clearInterval(this.#timer);
     for (const unlisten of this.#unlisten) unlisten();
     this.#standing.stop();
+    await this.#sealing.stop();
     await this.#running;
     await this.#resyncing;
     await this.#following?.stop();
@@ -197,12 +216,7 @@ export class Engine {
 
   /** Waits until all is folded that the logs hold by now, of those that can be followed; not for a server that does not answer. */
   async recheck(): Promise<void> {
-    const held = await heldLogs(this.#resyncOptions());
-    if (typeof held === "string") return;
-    for (const [region, { logId, head }] of held) {
-      while (!this.#stopped && this.#at(region).logId === logId && this.#at(region).position < head)
-        await pause(LIMITS.tickMs);
-    }
+    await recheck({ ...this.#resyncOptions(), replica: () => this.node.replica });
   }
 
   async #begin(): Promise<void> {
@@ -230,10 +244,17 @@ export class Engine {
   #follow(): void {
     this.#following = new Following({
       regions: this.regions,
-      open: (region) => (region === this.#options.region ? this.#ownLog.open() : this.#openCopy(region)),
+      open: (of, region) => {
+        const isOwn = of === region && of === this.#options.region;
+        return isOwn ? this.#ownLog.open() : this.#openHeld(of);
+      },
       sink: {
+        folds: () => this.node.replica.folds,
         at: (region) => this.#at(region),
-        fold: (region, position, frame) => this.#options.core.folded(region, position, frame),
+        fold: (region, position, frame) => {
+          this.#options.core.folded(region, position, frame);
+          this.#ownLog.look();
+        },
       },
       trouble: (region, detail) => this.#trouble(region, detail),
       lost: (region, detail, astray) => this.trust.lost(region, detail, astray),
@@ -241,19 +262,24 @@ export class Engine {
     this.#following.start();
   }
 
-  #openCopy(region: Region): Promise<Opened<ReadableLog>> {
-    return this.#options.store.openCopy(region, { create: false });
+  /** To read it, for any fold. */
+  #openHeld(of: Region): Promise<Opened<ReadableLog>> {
+    const { region, store } = this.#options;
+    return of === region ? store.openLog(of, { create: false }) : store.openCopy(of, { create: false });
   }
 
   #tick(): void {
     const { core, logger } = this.#options;
     core.tick();
+    this.#ownLog.look();
     this.#resyncIfDue();
     const { node } = core;
     if (!node.caughtUp) {
       if (this.#following?.behind.length !== 0) return;
       this.#ownLog.tick();
       if (!this.#ownLog.isSettled()) return this.#says(UNSETTLED);
+      const unheard = this.#peersFolded.isLate ? undefined : this.#peersFolded.waiting();
+      if (unheard !== undefined) return this.#says(unheard);
       this.#says("");
       core.step({ kind: "caught-up" });
       logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });
@@ -279,12 +305,11 @@ export class Engine {
   }
 
   async #rebuild(adopt: boolean): Promise<Rebuilt | undefined> {
-    const { core, logger, region, store } = this.#options;
+    const { core, logger } = this.#options;
     const rebuilt = await rebuild({
       ...this.#resyncOptions(),
       present: core.node.replica,
-      open: (origin) =>
-        origin === region ? store.openLog(region, { create: false }) : this.#openCopy(origin),
+      open: (of) => this.#openHeld(of),
       freeze: async () => {
         await this.#following?.stop();
         return () => this.#follow();

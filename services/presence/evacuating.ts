@@ -8,11 +8,11 @@ import type { Region } from "../../replicator/core/commands.ts";
 import { EVACUATION_KEY, evacuationOf, evacuationValue, isAway } from "../../replicator/core/evacuation.ts";
 import type { Evacuation } from "../../replicator/core/evacuation.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
-import type { LinkRow } from "../../replicator/core/matrix.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import { NOT_READY, evacuationRefused, otherRegion, unknownRegion } from "./failures.ts";
+import { isInTouch, refusal } from "./plan.ts";
 import type {
   EvacuationAnswer,
   EvacuationPlan,
@@ -21,6 +21,7 @@ import type {
   PlanRefusal,
 } from "./evacuation-view.ts";
 import type { Outcome } from "./service.ts";
+import { Succeeding } from "./succeeding.ts";
 import type { Tally } from "./tally.ts";
 import type { Waiters } from "./waiters.ts";
 
@@ -41,9 +42,12 @@ type Asked = Promise<Outcome<EvacuationAnswer>>;
 
 export class Evacuating {
   readonly #options: EvacuatingOptions;
+  /** Of regions that are lost. */
+  readonly #succeeding: Succeeding;
 
   constructor(options: EvacuatingOptions) {
     this.#options = options;
+    this.#succeeding = new Succeeding(options, (region) => this.#view(region));
   }
 
   /** How it stands with every region, as this node has folded its log. */
@@ -57,6 +61,7 @@ export class Evacuating {
     const { region, replica } = node;
     const fault = this.#fault(request.region, to);
     if (fault !== undefined) return fault;
+    if (request.region !== region) return this.#succeeding.evacuate(request);
     const standing = evacuationOf(replica, region);
     const { version } = defined(replica.fold(region), "a replica has every region");
     const since = standing?.since ?? version;
@@ -69,7 +74,8 @@ export class Evacuating {
 
   async restore(request: EvacuationRequest): Asked {
     const { region, replica } = this.#options.node;
-    const fault = this.#fault(request.region, region);
+    if (this.#succeeding.isHeirOf(request.region)) return this.#succeeding.restore(request);
+    const fault = this.#fault(request.region, request.region);
     if (fault !== undefined) return fault;
     const standing = evacuationOf(replica, region);
     if (standing === undefined) {
@@ -86,7 +92,8 @@ export class Evacuating {
     const { node } = this.#options;
     const { regions } = node.replica;
     for (const one of [asked, to]) if (!regions.includes(one)) return unknownRegion(one);
-    if (asked !== node.region) return otherRegion(asked);
+    // To this region: the one asked for is lost.
+    if (asked !== node.region && to !== node.region) return otherRegion(asked);
     return node.caughtUp ? undefined : NOT_READY;
   }
 
@@ -157,7 +164,9 @@ export class Evacuating {
     const evacuation = evacuationOf(replica, region);
     const homes = replica.homed(region);
     const nodes = tally.nodes(region, clock().monoMs);
-    if (evacuation === undefined) return { state: "home", homes, nodes };
+    const succession = this.#succeeding.succession(region);
+    const known = { homes, nodes, ...(succession && { succession }) };
+    if (evacuation === undefined) return { state: "home", ...known };
     const { phase, heir, end } = evacuation;
     const usersLeft = evacuations.left(region) ?? null;
     const decision = defined(
@@ -166,8 +175,7 @@ export class Evacuating {
     );
     return {
       state: phase !== "to" ? "restoring" : usersLeft === 0 ? "evacuated" : "evacuating",
-      homes,
-      nodes,
+      ...known,
       usersLeft,
       to: heir,
       decision,
@@ -183,17 +191,4 @@ export class Evacuating {
       if (isAway(replica, record, evacuation)) away += 1;
     return away;
   }
-}
-
-/** Each hears the other. */
-function isInTouch(rows: readonly LinkRow[], region: Region, peer: Region): boolean {
-  const between = rows.filter(
-    ({ origin, replica }) =>
-      (origin === region && replica === peer) || (origin === peer && replica === region),
-  );
-  return between.every(({ state }) => state === "live");
-}
-
-function refusal(reason: PlanRefusal["reason"], detail: string, canForce = false): PlanRefusal {
-  return { reason, detail, canForce };
 }

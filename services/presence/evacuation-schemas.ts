@@ -18,7 +18,7 @@ import {
   RegionName,
   TokenText,
 } from "./schemas.ts";
-import { PLAN_REFUSALS } from "./evacuation-view.ts";
+import { PLAN_REFUSALS, SUCCESSION_PHASES } from "./evacuation-view.ts";
 
 const asked = {
   reason: Reason,
@@ -49,6 +49,17 @@ const Progress = object({
   decision: Type.Optional(object(decision)),
 });
 
+const SuccessionState = object({
+  heir: RegionName,
+  generation: count("Counts the successions of the region"),
+  phase: choice(
+    SUCCESSION_PHASES,
+    "fence: the heir asks how far the log is folded. succeed: the heir's log goes on for the region's. yield: the region writes again. given-up: the fence came to nothing, `reason` says why",
+  ),
+  since: dateTime("When that was decided"),
+  reason: Type.String(),
+});
+
 export const Regions = object({
   region: RegionName,
   regions: Type.Array(
@@ -60,6 +71,7 @@ export const Regions = object({
       homes: count("Users whose home it is, online or not"),
       nodes: Type.Array(Type.String(), { description: "Its nodes that were heard lately" }),
       evacuation: Progress,
+      succession: Type.Optional(SuccessionState),
       writtenOff: Type.Optional(object(decision)),
     }),
   ),
@@ -86,8 +98,18 @@ export const Evacuation = object({
     refusals: Type.Array(
       object({ reason: choice(PLAN_REFUSALS), detail: Type.String(), canForce: Type.Boolean() }),
     ),
+    lost: Type.Optional(
+      object({
+        position: count("How far its log is folded here"),
+        folded: Type.Record(Type.String(), count(), { description: "And elsewhere, of the same log" }),
+        watermarkAgeMs: nullable(
+          count("Since it was last heard: what it took in this long may be known to nobody else"),
+        ),
+      }),
+    ),
   }),
   evacuation: Progress,
+  succession: Type.Optional(SuccessionState),
   homes: count("Users whose home the region is now"),
   token: Type.Optional(TokenText),
 });

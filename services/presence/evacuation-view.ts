@@ -26,6 +26,11 @@ export const PLAN_REFUSALS = [
   "heir-evacuated",
   "heir-behind",
   "no-quorum",
+  "in-touch",
+  "succeeded",
+  "stands-in",
+  "not-back",
+  "no-end",
 ] as const;
 
 export interface PlanRefusal {
@@ -45,7 +50,31 @@ export interface EvacuationPlan {
   /** Links that are not live: their replicas would hear of it late, and users that they have not heard of stay until they have. */
   readonly late: readonly Pick<ReplicationLink, "origin" | "replica" | "state" | "reason" | "eventsBehind">[];
   readonly refusals: readonly PlanRefusal[];
+  /** Of a region that is lost. */
+  readonly lost?: LostPlan;
 }
+
+export interface LostPlan {
+  /** How far its log is folded here. */
+  readonly position: Position;
+  /** And elsewhere, by what those regions said last of the same log. */
+  readonly folded: Readonly<Record<Region, Position>>;
+  /** Since the region was last heard; `null` if it never was. What it took in this long may be known to nobody else. */
+  readonly watermarkAgeMs: number | null;
+}
+
+/** Who goes on with the log of a region that is lost, or did. */
+export interface SuccessionView {
+  readonly heir: Region;
+  /** Counts the successions of the region. */
+  readonly generation: number;
+  readonly phase: (typeof SUCCESSION_PHASES)[number];
+  /** When that was decided, by wall clock. */
+  readonly sinceMs: number;
+  readonly reason: string;
+}
+
+export const SUCCESSION_PHASES = ["fence", "succeed", "yield", "given-up"] as const;
 
 /** A region as its log has it: who lives there, which nodes append to it, how its evacuation goes. */
 export interface RegionView {
@@ -59,6 +88,8 @@ export interface RegionView {
   readonly to?: Region;
   readonly decision?: SettingView;
   readonly untilMs?: number;
+  /** Absent for a region that was never succeeded. */
+  readonly succession?: SuccessionView;
 }
 
 export interface EvacuationAnswer {

@@ -43,8 +43,13 @@ export function homeUnsettled(): Failure {
 }
 
 export function otherRegion(region: string): Failure {
-  const detail = `Only the nodes of ${region} decide about its evacuation.`;
+  const detail = `Only the nodes of ${region} decide about its evacuation, and know what returned with it.`;
   return { ok: false, problem: { name: "other-region", detail, members: { region } } };
+}
+
+export function nothingReturned(region: string): Failure {
+  const detail = `No other region has stood for ${region} and given it back.`;
+  return { ok: false, problem: { name: "nothing-returned", detail } };
 }
 
 export function evacuationRefused(reasons: readonly PlanRefusal[]): Failure {
@@ -60,7 +65,8 @@ export function moveUnknown(): Failure {
 
 /** `unavailable` is worth a retry: what was appended all the same is found and healed by reconcile. */
 export function appendFailed(outcome: Extract<AppendOutcome, { ok: false }>): Failure {
-  const name = outcome.reason === "overloaded" ? "overloaded" : "log-unavailable";
+  const { reason } = outcome;
+  const name = reason === "overloaded" || reason === "not-ready" ? reason : "log-unavailable";
   return { ok: false, problem: { name, detail: outcome.detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
 }
 

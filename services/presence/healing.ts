@@ -45,6 +45,11 @@ export class Healing {
     this.#adoptsUntilMs = now.monoMs + this.#options.ttlMs;
   }
 
+  /** The log was begun again, and may lack what is alive. */
+  hurry(): void {
+    this.#reconcile.request();
+  }
+
   /** A link that is live again may have brought what it was without. */
   watchLinks(now: Now): void {
     const { region, matrix, replica } = this.#options.node;

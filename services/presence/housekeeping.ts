@@ -1,6 +1,7 @@
 /**
  * Takes snapshots on schedule and on request, removes old ones, and truncates the logs by what is left. Rule: nothing is truncated that
- * the oldest of the stored snapshots does not hold, so a newest one that is damaged or wrong costs nothing.
+ * the oldest of the stored snapshots does not hold, so a newest one that is damaged or wrong costs nothing; of a log that several folds read,
+ * nothing that one of them still has to read.
  */
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
@@ -8,7 +9,7 @@ import type { Replica } from "../../replicator/core/replica.ts";
 import type { CopyLog, LogStore } from "../../replicator/log/port.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
-import { positionIn } from "../../replicator/runtime/snapshot-label.ts";
+import { doneIn } from "../../replicator/runtime/snapshot-label.ts";
 import { SAMPLE_MS } from "./retention.ts";
 import type { Retention } from "./retention.ts";
 import type { Labelled, Snapshots, Taken } from "./snapshots.ts";
@@ -111,21 +112,22 @@ export class Housekeeping {
     const own = kept?.filter(({ label }) => label.region === this.#options.region) ?? [];
     if (own.length < 2) return;
     const settings = replica().fold(region)?.settings;
-    for (const { region: origin, logId } of replica().folds) {
-      const held = Math.min(...own.map(({ label }) => positionIn(label, origin, logId) ?? 0));
-      if (held <= 1) continue;
-      if (origin !== region) {
-        const copy = await store.openCopy(origin, { create: false });
-        if (copy.ok) await this.#drop(origin, copy.log, held - LIMITS.framesKept, logId);
-        continue;
-      }
-      const log = await store.openLog(region, { create: false });
-      const below = retention.truncateBelow(
-        held,
-        (peer) => settings?.get(peerKey(peer))?.value === WRITTEN_OFF,
-        clock().monoMs,
-      );
-      if (log.ok && log.log.logId === logId) await this.#drop(origin, log.log, below, logId);
+    for (const origin of replica().regions) {
+      const opened =
+        origin === region
+          ? await store.openLog(origin, { create: false })
+          : await store.openCopy(origin, { create: false });
+      const answer = opened.ok ? await opened.log.extent() : undefined;
+      if (!opened.ok || answer?.ok !== true) continue;
+      const { logId } = answer.extent;
+      const done = Math.min(...own.map(({ label }) => doneIn(label, origin, logId)));
+      if (done <= 1) continue;
+      const isWrittenOff = (peer: Region): boolean => settings?.get(peerKey(peer))?.value === WRITTEN_OFF;
+      const below =
+        origin === region
+          ? retention.truncateBelow(done, isWrittenOff, clock().monoMs)
+          : done - LIMITS.framesKept;
+      await this.#drop(origin, opened.log, below, logId);
     }
   }
 

@@ -14,7 +14,7 @@ import type { Gates } from "./gates.ts";
 import type { ProblemCounts } from "./problems.ts";
 import { readMetrics } from "./read-metrics.ts";
 import type { Scope } from "./routes/scope.ts";
-import type { RegionView } from "./evacuation-view.ts";
+import type { RegionView, SuccessionView } from "./evacuation-view.ts";
 import type { Bounds, Counters, Occupancy, NodeStatus, PresenceService, ReplicationLink } from "./service.ts";
 
 export interface MetricsSource {
@@ -110,6 +110,7 @@ function presenceMetrics(counter: Define, gauge: Define, source: MetricsSource):
     Object.entries(occupancy.byRegion).map(([region, { users }]) => [{ region }, users]),
   );
   evacuationMetrics(gauge);
+  successionMetrics(gauge);
   counter(
     "rollcall_heartbeats_total",
     "Leases renewed",
@@ -157,6 +158,24 @@ function evacuationMetrics(gauge: Define): void {
       [...evacuations].flatMap(([region, { usersLeft }]): Sample[] =>
         usersLeft === undefined || usersLeft === null ? [] : [[{ region }, usersLeft]],
       ),
+  );
+}
+
+function succeeded({ evacuations }: Seen): (SuccessionView & { readonly region: Region })[] {
+  return [...evacuations].flatMap(([region, { succession }]) =>
+    succession === undefined ? [] : [{ region, ...succession }],
+  );
+}
+
+function successionMetrics(gauge: Define): void {
+  gauge(
+    "rollcall_succession_phase",
+    "1 for how the succession of the region stands; no sample where it was never succeeded",
+    ["region", "heir", "phase"],
+    (seen) => succeeded(seen).map(({ region, heir, phase }) => [{ region, heir, phase }, 1]),
+  );
+  gauge("rollcall_succession_generation", "Successions of the region, fences included", ["region"], (seen) =>
+    succeeded(seen).map(({ region, generation }) => [{ region }, generation]),
   );
 }
 

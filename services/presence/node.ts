@@ -18,6 +18,7 @@ import type { ApiKeys } from "./auth.ts";
 import { Capacity, watchHeap } from "./capacity.ts";
 import { Engine } from "./engine.ts";
 import type { EngineOptions } from "./engine.ts";
+import { LostEnds } from "./lost-ends.ts";
 import { operationsOf } from "./operations.ts";
 import { Presence } from "./presence.ts";
 import { HeadAsker } from "./heads.ts";
@@ -74,7 +75,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     regions: [region, ...peers],
     clock,
     append: (commands) => appender.append(commands),
-    canAppend: () => store.connected() && appender.failingMs() === 0,
+    canAppend: () => store.connected() && appender.canAppend(),
     secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
     recheck: () => engine.recheck(),
     heads: (waitMs) => asker.ask(waitMs),
@@ -87,12 +88,25 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     ...(options.rehomeLogins === undefined ? {} : { rehomeLogins: options.rehomeLogins }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
   });
+  const lostEnds = new LostEnds({
+    region,
+    node: name,
+    store: store.snapshots(),
+    clock,
+    logger,
+    replica: () => presence.node.replica,
+    lives: (session) => presence.lives(session),
+    write: (commands) =>
+      presence.homeward.append(commands.map((command) => presence.homeward.address(command))),
+    reconcile: () => presence.healing.hurry(),
+  });
   const engine = new Engine({
     region,
     peers,
     name,
     store,
     appender,
+    aside: lostEnds,
     core: presence,
     codec: { encode: encodeSnapshot, decoder: (take) => new SnapshotDecoder(take) },
     clock,
@@ -124,7 +138,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const app = buildApp({
     service: presence,
     status: { health, counters },
-    operations: operationsOf(engine),
+    operations: operationsOf(engine, lostEnds),
     keys: options.keys,
     features: [friends],
     logger,
@@ -144,6 +158,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       relay.stop();
       relayDesk.stop();
       await app.close();
+      await lostEnds.stop();
       await engine.stop();
     },
   };
@@ -167,7 +182,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       {
         name: "append",
         ok: failingMs < APPEND_FAILING_MS,
-        detail: failingMs === 0 ? "ok" : `nothing could be appended for ${(failingMs / 1000).toFixed(1)} s`,
+        detail:
+          appender.withdrawn ??
+          (failingMs === 0 ? "ok" : `nothing could be appended for ${(failingMs / 1000).toFixed(1)} s`),
       },
     ];
   }

@@ -5,7 +5,9 @@
 import type { Region } from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Engine } from "./engine.ts";
-import { NOT_READY, notCopied, snapshotFailed, tooManyWaiters } from "./failures.ts";
+import { NOT_READY, notCopied, nothingReturned, snapshotFailed, tooManyWaiters } from "./failures.ts";
+import type { LostEnds } from "./lost-ends.ts";
+import type { ReturnedReport } from "./returned.ts";
 import type { Difference } from "./differences.ts";
 import type { Outcome } from "./service.ts";
 
@@ -30,9 +32,11 @@ export interface NodeOperations {
   /** Makes a replica of snapshot and logs, and compares this one with it; with `origin`, a known region, only differences of that log count. */
   verify(options: { readonly origin?: Region; readonly repair: boolean }): Promise<Outcome<Verification>>;
   snapshot(): Promise<Outcome<SnapshotTaken>>;
+  /** What became of what the region's log said while another region stood for it. */
+  returned(): Promise<Outcome<ReturnedReport>>;
 }
 
-export function operationsOf(engine: Engine): NodeOperations {
+export function operationsOf(engine: Engine, lostEnds: Pick<LostEnds, "report">): NodeOperations {
   const [region] = engine.regions;
   return {
     confirm: async (token) => {
@@ -56,6 +60,11 @@ export function operationsOf(engine: Engine): NodeOperations {
       const taken = await engine.housekeeping.take();
       if (!taken.ok) return snapshotFailed(taken.detail);
       return { ok: true, value: { name: taken.name, bytes: taken.bytes, token: taken.vector } };
+    },
+    returned: async () => {
+      const report = await lostEnds.report();
+      if (report === undefined) return nothingReturned(region);
+      return typeof report === "string" ? snapshotFailed(report) : { ok: true, value: report };
     },
   };
 }

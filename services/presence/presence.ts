@@ -63,7 +63,7 @@ export class Presence implements PresenceService {
   readonly #options: PresenceOptions;
   readonly #leases: Leases;
   readonly #local: LocalSessions;
-  readonly #healing: Healing;
+  readonly healing: Healing;
   readonly #writes: Writes;
   readonly #evacuating: Evacuating;
   readonly #waiters: Waiters;
@@ -78,7 +78,7 @@ export class Presence implements PresenceService {
     const { tally } = this;
     this.region = region;
     this.#options = options;
-    const node = new PresenceNode(region, regions);
+    const node = new PresenceNode(region, regions, ttlMs);
     this.node = node;
     this.regions = node.replica.regions;
     this.#tickAtMs = clock().monoMs;
@@ -104,7 +104,7 @@ export class Presence implements PresenceService {
     });
     const homeward = new Homeward({ region, replica: () => node.replica, append });
     this.homeward = homeward;
-    this.#healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
+    this.healing = new Healing({ node, leases, local, homeward, tally, ttlMs });
     this.#writes = new Writes({
       node,
       leases,
@@ -161,9 +161,9 @@ export class Presence implements PresenceService {
     for (const lease of this.#leases.advance(now.monoMs, this.#hearing)) this.#local.expire(lease);
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
-    this.#healing.watchLinks(now);
+    this.healing.watchLinks(now);
     if (!this.#options.canAppend()) return;
-    this.#healing.heal(now);
+    this.healing.heal(now);
     this.travellers.tick();
   }
 
@@ -178,8 +178,8 @@ export class Presence implements PresenceService {
     const before = this.node.replica;
     for (const effect of this.node.step(event, this.#options.clock())) this.#carryOut(effect);
     if (event.kind !== "caught-up" && event.kind !== "adopt") return;
-    if (event.kind === "adopt" && event.astray !== true) this.#healing.endThose(before);
-    this.#healing.begin(this.#options.clock());
+    if (event.kind === "adopt" && event.astray !== true) this.healing.endThose(before);
+    this.healing.begin(this.#options.clock());
   }
 
   #carryOut(effect: NodeEffect): void {
@@ -190,11 +190,11 @@ export class Presence implements PresenceService {
         return;
       }
       case "opened":
-        return this.#healing.opened(effect.user, effect.session);
+        return this.healing.opened(effect.user, effect.session);
       case "ended":
         return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
       case "closed":
-        return this.#healing.closed(effect.close);
+        return this.healing.closed(effect.close);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
       case "compared":
@@ -215,6 +215,10 @@ export class Presence implements PresenceService {
     this.#leases.renew(lease);
     this.tally.heartbeats += 1;
     return undefined;
+  }
+
+  lives(session: SessionId): boolean {
+    return this.#leases.get(session) !== undefined;
   }
 
   holds(user: UserId, device: string): boolean {

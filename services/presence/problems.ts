@@ -61,6 +61,11 @@ const SERVICE_PROBLEMS = {
     advice:
       "Nothing was decided. `reasons` says why; where all of them say `canForce`, `force` with a reason decides it all the same.",
   },
+  "nothing-returned": {
+    status: 404,
+    title: "The region has not come back from anywhere",
+    advice: "There is a report from when a region takes over again from its heir.",
+  },
   "token-log-replaced": {
     status: 409,
     title: "The token speaks of a log that was replaced",

@@ -6,7 +6,10 @@
 import { defined } from "../../replicator/core/assert.ts";
 import type { Frame, Position, Region } from "../../replicator/core/commands.ts";
 import { composed } from "../../replicator/core/compose.ts";
+import type { Fold } from "../../replicator/core/fold.ts";
 import { Replica } from "../../replicator/core/replica.ts";
+import { successionOf } from "../../replicator/core/succession.ts";
+import type { LogPosition } from "../../replicator/core/token.ts";
 import { ReplicaImport } from "../../replicator/core/transfer.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
 import type { Lacked } from "../../replicator/runtime/announcement.ts";
@@ -17,6 +20,7 @@ import type { Place } from "./follow.ts";
 import { Following } from "./following.ts";
 import type { Sink } from "./following.ts";
 import { heldLogs, isWhole } from "./held-logs.ts";
+import { neededIn } from "./heirs-log.ts";
 import type { Labelled, Snapshots } from "./snapshots.ts";
 
 /** What a replica starts from. */
@@ -133,7 +137,8 @@ async function load(
 export interface RebuildOptions extends ResyncOptions {
   /** The replica of the moment. */
   readonly present: Replica;
-  readonly open: (region: Region) => Promise<Opened<ReadableLog>>;
+  /** Opens a log of this region, to read it. */
+  readonly open: (of: Region) => Promise<Opened<ReadableLog>>;
   /** Folds nothing more into `present` from when it resolves, until what it resolves to is called. */
   readonly freeze: () => Promise<() => void>;
 }
@@ -144,15 +149,30 @@ export interface RebuildOptions extends ResyncOptions {
  * another snapshot than the one that it was tried with: then from the beginning.
  */
 export async function rebuild(options: RebuildOptions): Promise<Rebuilt | undefined> {
+  const ends = new Map<Region, LogPosition>();
+  for (const region of options.regions) learn(ends, options.present, region);
   while (!options.stopped()) {
-    const rebuilt = await tryRebuild(options);
+    const rebuilt = await tryRebuild(options, ends);
     if (rebuilt !== "lost") return rebuilt;
     await pause(LOOK_EVERY_MS);
   }
   return undefined;
 }
 
-async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | undefined> {
+/** Whether the replica says of where the region's own log ended what was not known yet. */
+function learn(ends: Map<Region, LogPosition>, { folds }: Replica, region: Region): boolean {
+  const end = successionOf(folds, region)?.base;
+  const known = ends.get(region);
+  if (end === undefined || (known?.logId === end.logId && known.position === end.position)) return false;
+  ends.set(region, { logId: end.logId, position: end.position });
+  return true;
+}
+
+/** `ends` says where regions' own logs ended, so that no fold goes beyond before it comes to know that; what it finds out is added. */
+async function tryRebuild(
+  options: RebuildOptions,
+  ends: Map<Region, LogPosition>,
+): Promise<Rebuilt | "lost" | undefined> {
   const { regions, snapshots, present, open, freeze, stopped, progress } = options;
   const begun = await base(options);
   if (begun === undefined) return undefined;
@@ -164,9 +184,11 @@ async function tryRebuild(options: RebuildOptions): Promise<Rebuilt | "lost" | u
     regions,
     open,
     sink: making,
+    end: (region) => ends.get(region),
     trouble: () => undefined,
     lost: (region, detail, astray) => {
-      if (astray) snapshots.astray(region, begun.from);
+      // One that went beyond an end only because it did not know of it was not led astray.
+      if (astray && !learn(ends, replica, region)) snapshots.astray(region, begun.from);
       progress(`log of ${region}: ${detail}`);
       lost = true;
     },
@@ -219,6 +241,10 @@ class Making implements Sink {
     this.#holding = true;
   }
 
+  folds(): readonly Fold[] {
+    return this.#replica.folds;
+  }
+
   at(region: Region): Place {
     const last = this.#held.get(region)?.at(-1);
     if (last === undefined) return placeIn(this.#replica, region);
@@ -269,10 +295,12 @@ function isShort(replica: Replica, other: Replica, region: Region): boolean {
   return isBehind(replica, { region, place: placeIn(other, region) });
 }
 
-/** Whether the replica has that log not as far, or no log of the region at all. */
+/** Whether the replica has that log not as far, or no log of the region at all, or is to go over to that one, an heir's. */
 function isBehind(replica: Replica, { region, place }: Stand): boolean {
-  const { logId, position } = placeIn(replica, region);
-  return (logId === place.logId || logId === "") && position < place.position;
+  const fold = replica.fold(region);
+  if (fold === undefined || fold.logId === "" || fold.logId === place.logId)
+    return placeIn(replica, region).position < place.position;
+  return neededIn(replica.folds, fold)?.logId === place.logId;
 }
 
 function isSame(replica: Replica, present: Replica, region: Region): boolean {

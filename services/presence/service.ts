@@ -27,6 +27,7 @@ export type ProblemName =
   | "home-unsettled"
   | "other-region"
   | "evacuation-refused"
+  | "nothing-returned"
   | "token-log-replaced"
   | "log-unavailable"
   | "not-copied"

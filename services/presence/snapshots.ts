@@ -8,7 +8,8 @@ import type { LogId, Position, Region } from "../../replicator/core/commands.ts"
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { SnapshotPart } from "../../replicator/core/snapshot.ts";
-import type { Token } from "../../replicator/core/token.ts";
+import { formatToken } from "../../replicator/core/token.ts";
+import type { LogPosition, Token } from "../../replicator/core/token.ts";
 import { ReplicaImport, exportReplica } from "../../replicator/core/transfer.ts";
 import type { SnapshotStore, StoredSnapshot } from "../../replicator/log/port.ts";
 import type { Lacked } from "../../replicator/runtime/announcement.ts";
@@ -16,6 +17,7 @@ import type { Clock } from "../../replicator/runtime/clock.ts";
 import { formatLabel, parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
 import type { SnapshotLabel } from "../../replicator/runtime/snapshot-label.ts";
 import { Doubts } from "./doubts.ts";
+import { standIn } from "./heirs-log.ts";
 
 /** How parts become bytes and bytes parts. */
 export interface SnapshotCodec {
@@ -85,10 +87,11 @@ export class Snapshots {
     const parts = exportReplica(replica);
     // The state is that of this moment, though it is read out later.
     const head = defined(parts.next().value, "a snapshot has a head");
-    const vector = replica.applied();
+    const stand = standIn(replica);
+    const { vector } = stand;
     this.#taken += 1;
     const name = `${region}-${node}-${atMs}-${this.#taken}`.replaceAll(/[^A-Za-z0-9_-]/g, "_");
-    const label = formatLabel({ region, node, atMs, vector });
+    const label = formatLabel({ region, node, atMs, ...stand });
     this.doubts.taken(name, replica);
     const written = await store.write(name, label, codec.encode(chain(head, parts)));
     // Where writing failed half way, the folds still keep what changes.
@@ -130,17 +133,25 @@ export class Snapshots {
    * as others may say what is wrong with it. Where all are in doubt, the oldest.
    */
   fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>, suspect: boolean): Labelled | undefined {
-    const fitting = this.#fitting(all, logs);
+    const fitting = this.#fitting(all, logs, [...logs.keys()]);
     return suspect ? fitting.at(-1) : fitting[0];
   }
 
-  /** Those that would do, newest first: without those in doubt, unless all are. */
-  #fitting(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Labelled[] {
+  /** Those that would do for these regions, newest first: without those in doubt, unless all are. */
+  #fitting(
+    all: readonly Labelled[],
+    logs: ReadonlyMap<Region, Held>,
+    regions: readonly Region[],
+  ): Labelled[] {
     const { region } = this.#options;
-    const fitting = all.filter((one) => !this.isUseless(one, logs.keys()) && fits(one.label, logs, region));
+    const fitting = all.filter(
+      (one) =>
+        !this.isUseless(one, regions) && regions.every((origin) => goesOnIn(one.label, origin, logs, region)),
+    );
     // A log without frames is begun again with what the snapshot has of it: nobody's has more than the region's own newest.
     const newest = fitting.find(({ label }) => label.region === region);
-    if (logs.get(region)?.head === 0 && newest !== undefined) return [newest];
+    const isOwnEmpty = regions.includes(region) && logs.get(region)?.head === 0;
+    if (isOwnEmpty && newest !== undefined) return [newest];
     const sound = fitting.filter(({ stored }) => !this.doubts.has(stored.name));
     return sound.length > 0 ? sound : fitting.slice(-1);
   }
@@ -158,7 +169,7 @@ export class Snapshots {
   ): Map<Region, Labelled> | undefined {
     const chosen = new Map<Region, Labelled>();
     for (const [region, held] of logs) {
-      const fitting = this.#fitting(all, new Map([[region, held]]));
+      const fitting = this.#fitting(all, logs, [region]);
       const logId = held.logId === "" ? this.#named(region, fitting) : held.logId;
       const at = ({ label }: Labelled): Position => positionIn(label, region, logId) ?? 0;
       const furthest = Math.max(...fitting.map(at));
@@ -172,7 +183,7 @@ export class Snapshots {
   /** The logs to which none of them leads. */
   lacked(all: readonly Labelled[], logs: ReadonlyMap<Region, Held>): Lacked[] {
     const ledToByNone = [...logs].filter(
-      ([region, held]) => held.head > 0 && this.#fitting(all, new Map([[region, held]])).length === 0,
+      ([region, held]) => held.head > 0 && this.#fitting(all, logs, [region]).length === 0,
     );
     return ledToByNone.map(([region, { logId, first, head }]) => {
       const useless = all.filter((one) => this.isUseless(one, [region])).map(({ stored }) => stored.name);
@@ -240,21 +251,54 @@ function keptOf(all: readonly Labelled[], region: Region): Labelled[] {
 }
 
 /** What is in it must be what its label says. */
-function misnamed(replica: Replica | undefined, { vector }: SnapshotLabel): string | undefined {
-  for (const [region, at] of vector) {
-    const fold = replica?.fold(region);
-    if (fold?.logId !== at.logId || fold.position !== at.position) return `its label speaks of another state`;
-  }
-  return undefined;
+function misnamed(replica: Replica | undefined, label: SnapshotLabel): string | undefined {
+  const stand = replica && standIn(replica);
+  const isSame =
+    stand !== undefined &&
+    [...label.vector].every(([region, at]) => isAt(stand.vector.get(region), at)) &&
+    textOf(stand.over) === textOf(label.over) &&
+    textOf(stand.needed) === textOf(label.needed);
+  return isSame ? undefined : "its label speaks of another state";
 }
 
-/** This region's own log, empty, is begun again with whatever state there is; every other must go on where the snapshot ends. */
-function fits({ vector }: SnapshotLabel, logs: ReadonlyMap<Region, Held>, own: Region): boolean {
-  for (const [region, held] of logs) {
-    if (held.head === 0 && (region === own || held.logId === "")) continue;
-    if (!leadsTo(vector.get(region), held)) return false;
-  }
-  return true;
+function isAt(here: LogPosition | undefined, { logId, position }: LogPosition): boolean {
+  return here?.logId === logId && here.position === position;
+}
+
+function textOf(places: Token = new Map()): string {
+  return formatToken(places);
+}
+
+/**
+ * Whether the region's fold goes on from the snapshot in the logs that are held, its own or an heir's. This region's own log, empty, is begun
+ * again with whatever state there is; every other must go on where the fold ends.
+ */
+function goesOnIn(
+  { vector, over, needed }: SnapshotLabel,
+  region: Region,
+  logs: ReadonlyMap<Region, Held>,
+  own: Region,
+): boolean {
+  const from = needed?.get(region);
+  const isHeldNext = [...logs].some(
+    ([origin, one]) =>
+      leadsTo(from, one) || (vector.get(origin)?.logId === from?.logId && isBegunFrom(one, origin === own)),
+  );
+  if (from !== undefined && !isHeldNext) return false;
+  const held = logs.get(region);
+  if (held === undefined || isBegunFrom(held, region === own)) return true;
+  const at = vector.get(region);
+  if (leadsTo(at, held)) return true;
+  const { logId, base } = held;
+  const ended = over?.get(region)?.logId;
+  // It is over, or goes on from where it is: the region's next log, which begins elsewhere, is still to come.
+  if (ended !== undefined && (logId === ended || base?.logId === ended)) return true;
+  const isInHeirs = from !== undefined && from.logId === at?.logId;
+  return isInHeirs && base?.logId === from.logId && base.position >= from.position;
+}
+
+function isBegunFrom({ head, logId }: Held, isOwn: boolean): boolean {
+  return head === 0 && (isOwn || logId === "");
 }
 
 /** Whether a fold that stands there can fold the log that is held; one that stands nowhere, only a log without a past. */

@@ -29,10 +29,11 @@ export class Tally {
   readonly #nodes = new Map<Region, Map<string, number>>();
 
   /** `monoMs` is left out for a frame that was there before this node started. */
-  folded(region: Region, { node, commands }: Frame, monoMs: number | undefined): void {
+  folded(region: Region, { region: origin, node, commands }: Frame, monoMs: number | undefined): void {
     this.foldedFrames[region] = (this.foldedFrames[region] ?? 0) + 1;
     this.foldedCommands[region] = (this.foldedCommands[region] ?? 0) + commands.length;
-    if (monoMs === undefined) return;
+    // In an heir's log it is the heir's nodes that speak.
+    if (monoMs === undefined || origin !== region) return;
     const nodes = this.#nodes.get(region) ?? new Map<string, number>();
     this.#nodes.set(region, nodes);
     nodes.delete(node);

@@ -123,6 +123,7 @@ function wayOf(command: Command, own: Region): Way | undefined {
     case "renewed":
     case "mark":
     case "digest":
+    case "deputed":
       return undefined;
   }
 }

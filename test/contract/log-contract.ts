@@ -12,6 +12,7 @@ import { keepingContract } from "./keeping-contract.ts";
 import { lostEndContract } from "./lost-end-contract.ts";
 import { readingContract } from "./reading-contract.ts";
 import { Recorder, bytesOf, range, textOf, until } from "./recorder.ts";
+import { sealContract } from "./seal-contract.ts";
 import { snapshotContract } from "./snapshot-contract.ts";
 
 export function logContract(name: string, harness: () => Harness): void {
@@ -206,6 +207,7 @@ export function logContract(name: string, harness: () => Harness): void {
   copyContract(name, harness);
   keepingContract(name, harness);
   lostEndContract(name, harness);
+  sealContract(name, harness);
   snapshotContract(name, harness);
   readingContract(name, harness);
 }

@@ -61,6 +61,7 @@ describe("what comes back", () => {
       accept("cn", 0, 1, S1),
       [1, 2],
     ],
+    ["leaves closes of it pending", [close("ann", "s1")], accept("cn", 0, 1, S1), [1]],
     ["leaves claims pending", [CLAIM], accept("cn", 0, 1, S1), [1]],
     ["in a claim is over too", [S1, open("ann", "s2", "us")], accept("cn", 0, 1, CLAIM), [2]],
     [

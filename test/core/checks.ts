@@ -284,7 +284,7 @@ export class Checks implements Observer {
 }
 
 function placeOf({ region, logId, position }: { region: Region; logId: LogId; position: Position }): string {
-  return `${logId === "" ? region : logId}:${position}`;
+  return `${region} ${logId}:${position}`;
 }
 
 /** Deep equality, told in full only when it fails. */

@@ -1,6 +1,7 @@
 /** A link under test: it is given events at a time that moves only when told. */
 import type { Inspection, LinkEffect, LinkEvent } from "../../replicator/core/link-events.ts";
 import { Link } from "../../replicator/core/link.ts";
+import type { Seal } from "../../replicator/core/seal.ts";
 import { logOf } from "./samples.ts";
 
 export const ID = logOf("us");
@@ -47,7 +48,7 @@ export class Bench {
 
 export function opened(
   origin: { logId?: string; first?: number; head?: number; bytes?: number },
-  copy: { logId?: string; position?: number; sequence?: number } = {},
+  copy: { logId?: string; position?: number; sequence?: number; sealed?: Seal } = {},
 ): LinkEvent {
   return {
     kind: "opened",

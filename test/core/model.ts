@@ -125,7 +125,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     for (const [index, frame] of frames.entries())
       for (const command of frame.commands) {
         read(command, base + index + 1);
-        if (command.kind === "set") decide(command, frame.committedAtMs);
+        if (command.kind === "set") decide(command, base + index + 1, frame.committedAtMs);
       }
   }
   return {
@@ -142,7 +142,15 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
     facts,
   };
 
-  function decide({ key, value, by, reason }: SettingCommand, atMs: number): void {
+  function decide(command: SettingCommand, version: number, atMs: number): void {
+    const { key, by, reason } = command;
+    let { value } = command;
+    if (key.startsWith("succession.")) {
+      // With the place from which it counts on, which stays what it was.
+      if (value.startsWith("succeed")) value = `${value} since ${version}`;
+      if (value.startsWith("yield"))
+        value = (settings.get(key) ?? "").replace("succeed", "yield").split(",")[0] ?? "";
+    }
     settings.set(key, [value, by, reason, atMs].join());
     audit.push([key, value, by, reason, atMs].join());
   }
@@ -154,6 +162,7 @@ export function readLog(region: Region, lineage: readonly (readonly Frame[])[]):
       case "mark":
       case "digest":
       case "set":
+      case "deputed":
         return;
       case "forward":
         if (command.to !== region) send(command.to, command.command);
@@ -333,14 +342,4 @@ export function modelHas(have: Stand, wanted: Stand): boolean {
   for (let one = 1; one <= wanted.position; one++)
     if (have.logId !== wanted.logId || have.position < one) return false;
   return true;
-}
-
-/** Everybody of whom the frames speak. */
-export function usersOf(frames: readonly Frame[]): Set<UserId> {
-  const users = new Set<UserId>();
-  for (const command of frames.flatMap(({ commands }) => commands)) {
-    if ("user" in command) users.add(command.user);
-    if ("command" in command) users.add(command.command.user);
-  }
-  return users;
 }

@@ -1,8 +1,9 @@
 /** How a world of test/core comes to rest, for a while or for good: links healed, every node hears all and says all that it has to say. */
 import { strict as assert } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
+import type { Region } from "../../replicator/core/commands.ts";
 import { REGIONS } from "./samples.ts";
-import { expired } from "./world.ts";
+import { expired } from "./truths.ts";
 import type { World } from "./world.ts";
 
 /** Two rounds in which every node hears all and says all that it has to say. */
@@ -22,6 +23,7 @@ export function calm(world: World): void {
 export function quiesce(world: World): void {
   world.cuts.clear();
   while (world.late.length > 0) world.storeLate();
+  for (const region of REGIONS) giveBack(world, region);
   let quietRounds = 0;
   for (let round = 0; quietRounds < 6; round++) {
     assert(round < 120, "the nodes never come to rest");
@@ -39,6 +41,18 @@ export function quiesce(world: World): void {
   for (const member of world.members) {
     for (const origin of REGIONS) world.deliver(member, origin, Number.POSITIVE_INFINITY);
   }
+}
+
+/** The region writes its own log again, if another one stands for it. */
+function giveBack(world: World, region: Region): void {
+  const log = world.logs.newest(region);
+  if (log.writer === region) return;
+  calm(world);
+  const heir = world.members.find((member) => member.region === log.writer);
+  if (heir !== undefined && log.end === undefined) world.heirs.succeed(heir, region);
+  calm(world);
+  for (const member of world.members) if (member.region === region) world.renew(member);
+  assert.equal(world.logs.newest(region).writer, region, `${region} never writes its log again`);
 }
 
 /** Puts right what a lost end took away: opens again what is live, and closes again what is not. */

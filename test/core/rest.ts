@@ -10,6 +10,7 @@ import type { ModelForward, ModelLog } from "./model.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import { observed } from "./observed.ts";
 import { REGIONS, USERS } from "./samples.ts";
+import { headOf } from "./logs.ts";
 import type { WorldLog } from "./logs.ts";
 import type { World } from "./world.ts";
 
@@ -55,8 +56,8 @@ function checkEvacuated(replica: Replica, region: Region): void {
   assert.deepEqual(left, [], `left in ${region}`);
 }
 
-function readWhole(world: World, { region, logId, frames }: WorldLog): ModelLog {
-  return readLog(region, world.logs.lineage(region, logId, frames.length));
+function readWhole(world: World, log: WorldLog): ModelLog {
+  return readLog(log.region, world.logs.lineage(log.region, log.logId, headOf(log)));
 }
 
 /**

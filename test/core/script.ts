@@ -4,6 +4,7 @@ import { strict as assert } from "node:assert";
 import { PREFERRED_STATUSES, SESSION_STATUSES, STANCE_WORDS } from "../../replicator/core/commands.ts";
 import type { LoginPolicy, Region } from "../../replicator/core/commands.ts";
 import { EVACUATION_KEY, evacuationOf, evacuationValue } from "../../replicator/core/evacuation.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
 import type { AppendFate, Member } from "./member.ts";
 import { calm } from "./quiet.ts";
 import { REGIONS, USERS } from "./samples.ts";
@@ -34,6 +35,7 @@ export type Action =
   | "release"
   | "set"
   | "evacuate"
+  | "succeed"
   | "say"
   | "read";
 
@@ -67,6 +69,7 @@ const WEIGHTS: readonly [number, Action][] = [
   [1, "calm"],
   [6, "release"],
   [2, "evacuate"],
+  [3, "succeed"],
   [1, "set"],
   [9, "say"],
   [4, "read"],
@@ -175,6 +178,10 @@ export function run(world: World, { action, who, a, b, c }: Step): void {
     case "evacuate":
       if (c < 8) calm(world);
       return evacuate(world, member, pick(REGIONS, b));
+    case "succeed":
+      if (c < 4) world.advance(LIMITS.ttlMs);
+      if (c < 8) calm(world);
+      return world.heirs.succeed(member, pick(REGIONS, b));
     case "set":
       return world.set(member, `key-${a % 3}`, `${b}`);
   }
@@ -231,7 +238,7 @@ function replay(world: World, member: Member, origin: Region, back: number): voi
 function giveRefused(world: World, member: Member, origin: Region, how: number): void {
   const position = member.positionIn(origin);
   const frame = world.folded(member, origin)[position];
-  if (frame === undefined || position === 0) return;
+  if (frame === undefined || position === 0 || frame.region !== origin) return;
   const wrong = [
     { reason: "gap", position: position + 2, frame },
     { reason: "identity", position: position + 1, frame: { ...frame, logId: "another" } },

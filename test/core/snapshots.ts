@@ -88,7 +88,7 @@ export class Snapshots {
     const found = this.#kept.findLast(
       ({ stands }) =>
         stands.get(origin)?.logId === logId &&
-        REGIONS.every((region) => logs.leadsTo(standIn(stands, region), member.stand(region))),
+        REGIONS.every((region) => logs.leadsTo(region, standIn(stands, region), member.stand(region))),
     );
     if (found === undefined) return false;
     const replica = imported(found.parts, REGIONS);

@@ -7,7 +7,6 @@
 import { strict as assert } from "node:assert";
 import type {
   ClientCommand,
-  Close,
   Command,
   Frame,
   LogId,
@@ -21,13 +20,14 @@ import { firstHome } from "../../replicator/core/evacuation.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
-import { endsFor } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
-import { Logs } from "./logs.ts";
+import { Heirs } from "./heirs.ts";
+import { Logs, headOf } from "./logs.ts";
 import type { Stand } from "./logs.ts";
 import { BY_THE_CLOCK, Member } from "./member.ts";
 import type { AppendFate, Observer, Truth, Write } from "./member.ts";
-import { usersOf } from "./model.ts";
+import { assertClosed, assertEnded, expired } from "./truths.ts";
+import { usersOf } from "./users.ts";
 import { REGIONS, USERS } from "./samples.ts";
 import { Snapshots } from "./snapshots.ts";
 
@@ -36,6 +36,7 @@ const SKEW_MS: Record<Region, number> = { cn: -40_000, eu: 0, us: 3_600_000 };
 export class World {
   readonly logs = new Logs();
   readonly snapshots = new Snapshots(this);
+  readonly heirs = new Heirs(this);
   readonly members: Member[] = [];
   readonly truths = new Map<SessionId, Truth>();
   readonly writes: Write[] = [];
@@ -79,7 +80,7 @@ export class World {
   /** The log that the member folds, which may have ended since. */
   folded(member: Member, region: Region): Frame[] {
     const { logId } = member.stand(region);
-    return logId === "" ? this.log(region) : this.logs.byId(logId).frames;
+    return logId === "" ? this.log(region) : this.logs.byId(region, logId).frames;
   }
 
   now(region: Region): Now {
@@ -125,12 +126,12 @@ export class World {
       const { logId, position } = member.stand(origin);
       const next = this.logs.next(origin, logId, position);
       if (next === undefined) {
-        this.#giveUnconnected(member, origin);
+        if (this.logs.newest(origin).writer === origin) this.#giveUnconnected(member, origin);
         if (this.snapshots.adoptFor(member, origin)) continue;
         break;
       }
-      const frame = next.log.frames[next.position - 1];
-      if (frame === undefined) break;
+      const frame = next.position > headOf(next.log) ? undefined : next.log.frames[next.position - 1];
+      if (frame === undefined || !this.heirs.mayFollow(member, next.log)) break;
       this.give(member, { kind: "frame", region: origin, position: next.position, frame });
       this.snapshots.readOn(member);
     }
@@ -138,7 +139,13 @@ export class World {
   }
 
   #isCut(member: Member, origin: Region): boolean {
-    return origin !== member.region && this.cuts.has(`${origin}>${member.region}`);
+    const { writer } = this.logs.newest(origin);
+    return writer !== member.region && this.cuts.has(`${writer}>${member.region}`);
+  }
+
+  /** Whether the member's region writes its own log. */
+  mayWrite({ region }: Member): boolean {
+    return this.logs.newest(region).writer === region;
   }
 
   /** The beginning of a log that does not go on from where the member is. */
@@ -154,16 +161,18 @@ export class World {
     const append = member.outbox.shift();
     if (append === undefined) return;
     const { duty, commands } = append;
-    const fate = this.#isNewest(member.region, append.logId) ? wanted : "lost";
+    const isOpen = this.mayWrite(member) && this.#isNewest(member.region, append.logId);
+    const fate = isOpen ? wanted : "lost";
     if (fate === "stored" || fate === "unacknowledged") {
       this.store(member, commands);
       this.evacuated += commands.filter(({ kind }) => kind === "release").length;
+      if (duty.kind === "expire") for (const command of commands) this.heirs.expire(command);
     }
     if (fate === "late") this.late.push(this.#frame(member, this.logs.newest(member.region).logId, commands));
     this.give(member, { kind: "settled", duty, ok: fate === "stored" });
   }
 
-  #isOnNewest(member: Member, region: Region): boolean {
+  isOnNewest(member: Member, region: Region): boolean {
     return this.#isNewest(region, member.stand(region).logId);
   }
 
@@ -188,7 +197,8 @@ export class World {
     const { region, node } = member;
     const { logId, position } = member.stand(region);
     if (!node.caughtUp || position === 0) return;
-    if (!REGIONS.every((origin) => this.#isOnNewest(member, origin))) return;
+    if (!this.heirs.mayRenew(member)) return;
+    if (!REGIONS.every((origin) => this.isOnNewest(member, origin))) return;
     const lost = this.logs.renew(region, position, (renewed) =>
       this.#frame(member, renewed, [{ kind: "renewed", logId, position, checksum: 0 }]),
     );
@@ -196,6 +206,7 @@ export class World {
     if (lost.length > 0) this.lostEnds += 1;
     for (const user of usersOf(lost)) this.bereft.add(user);
     this.deliver(member, region, 1);
+    for (const stood of this.logs.stoodForBy(region)) this.deliver(member, stood.region, 1);
     this.snapshots.take(member);
   }
 
@@ -213,17 +224,17 @@ export class World {
   }
 
   #reachable(member: Member, origin: Region): Stand {
-    const { logId, frames } = this.logs.newest(origin);
-    return this.#isCut(member, origin) || frames.length === 0
+    const log = this.logs.newest(origin);
+    return this.#isCut(member, origin) || log.frames.length === 0
       ? { logId: "", position: 0 }
-      : { logId, position: frames.length };
+      : { logId: log.logId, position: headOf(log) };
   }
 
   #catchUp(member: Member): void {
     if (member.node.caughtUp) return;
     for (const [origin, { logId, position }] of member.startedAt) {
       const at = member.stand(origin);
-      const isBefore = at.logId === logId ? at.position < position : !this.#isOnNewest(member, origin);
+      const isBefore = at.logId === logId ? at.position < position : !this.isOnNewest(member, origin);
       if (logId !== "" && (at.logId === "" || isBefore)) return;
     }
     this.give(member, { kind: "caught-up" });
@@ -238,7 +249,7 @@ export class World {
     home: Region | undefined,
     acknowledged: boolean,
   ): void {
-    if (!member.node.caughtUp) return;
+    if (!member.node.caughtUp || !this.mayWrite(member)) return;
     const session: Session = {
       session: `s${this.truths.size + 1}`,
       region: member.region,
@@ -253,14 +264,16 @@ export class World {
   }
 
   update(member: Member, truth: Truth, status: Session["status"], state: string): void {
-    if (truth.closed || truth.ended || !member.known.has(truth.session.session)) return;
+    if (truth.closed || truth.ended || !this.mayWrite(member)) return;
+    if (!member.known.has(truth.session.session)) return;
     const { session, user } = truth;
     truth.session = { ...session, status, state };
     this.append(member, { kind: "update", user, session: session.session, status, state });
   }
 
   close(member: Member, truth: Truth): void {
-    if (truth.closed || truth.ended || !member.known.has(truth.session.session)) return;
+    if (truth.closed || truth.ended || !this.mayWrite(member)) return;
+    if (!member.known.has(truth.session.session)) return;
     truth.closed = true;
     this.append(member, {
       kind: "close",
@@ -276,9 +289,10 @@ export class World {
    * the business of the service.
    */
   append(member: Member, command: ClientCommand, home?: Region): void {
+    if (!this.mayWrite(member)) return;
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const { region } = member;
-    assert(this.#isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
+    assert(this.isOnNewest(member, region), "the snapshot of a renewal leads every node of its region on");
     const { replica } = member.node;
     const to = replica.route(region, command) ?? firstHome(replica, home ?? region);
     const position = this.store(member, [to === region ? command : { kind: "forward", to, command }]);
@@ -290,7 +304,7 @@ export class World {
     this.deliver(member, member.region, Number.POSITIVE_INFINITY);
     const users = USERS.filter((user) => member.node.mayRelease(user));
     const user = users[choice % users.length];
-    if (user === undefined || to === member.region) return;
+    if (user === undefined || to === member.region || !this.mayWrite(member)) return;
     const before = member.node.replica.fold(to)?.table.get(user);
     this.store(member, [{ kind: "release", user, to }]);
     this.released += 1;
@@ -298,11 +312,13 @@ export class World {
   }
 
   set(member: Member, key: string, value: string): void {
-    if (member.node.caughtUp) this.store(member, [{ kind: "set", key, value, by: member.name, reason: "" }]);
+    if (member.node.caughtUp && this.mayWrite(member))
+      this.store(member, [{ kind: "set", key, value, by: member.name, reason: "" }]);
   }
 
   /** Closes what a log says is open here and is not. */
   closeOrphans(member: Member): void {
+    if (!this.mayWrite(member)) return;
     const closes = [...member.orphans.values()];
     member.orphans.clear();
     for (const close of closes) this.append(member, close);
@@ -312,7 +328,7 @@ export class World {
     if (effect.kind === "append") member.outbox.push({ logId: member.stand(member.region).logId, ...effect });
     else if (effect.kind === "opened") {
       const truth = this.truths.get(effect.session.session);
-      assert(truth !== undefined && truth.user === effect.user, "a session appeared that nobody opened");
+      assert(truth?.user === effect.user, "a session appeared that nobody opened");
       assert.equal(effect.session.region, member.region, "a node is told of its own region's sessions only");
       member.known.add(effect.session.session);
       if (!truth.closed && !truth.ended) return;
@@ -324,26 +340,10 @@ export class World {
     } else if (effect.kind === "corrupt") {
       assert.fail(`the record of ${effect.user} changed without a command`);
     } else if (effect.kind === "ended") {
-      const truth = this.truths.get(effect.ended.session.session);
-      assert(truth !== undefined && truth.user === effect.user, "a session ended that nobody opened");
-      const { reason, by, session } = effect.ended;
-      const replacing = this.truths.get(by);
-      if (reason !== "replaced" && reason !== "kicked")
-        assert(truth.closed || truth.ended, "a session was closed that nobody closed");
-      else
-        assert(
-          replacing !== undefined && endsFor(replacing.session, session) === reason,
-          `${reason} by a login that does not end it`,
-        );
-      truth.ended = true;
+      assertEnded(this.truths, effect.user, effect.ended);
+      this.#end(effect.ended.session.session);
     } else if (effect.kind === "closed") {
-      const truth = this.truths.get(effect.close.session);
-      assert(truth?.user === effect.close.user, "a session was closed that nobody opened");
-      assert(truth.closed || truth.ended, "a session was closed that nobody closed");
+      assertClosed(this.truths, effect.close);
     }
   }
-}
-
-export function expired({ user, session: { session } }: Truth): Close {
-  return { kind: "close", user, session, reason: "expired", by: "" };
 }

@@ -118,6 +118,7 @@ class Reading {
       case "set":
         return;
       case "renewed":
+      case "deputed":
         throw new Error(`the log of ${this.region} goes on from another one, which is gone`);
       case "accept":
         if (this.#isNext(command)) this.#write(command.command);

@@ -101,6 +101,8 @@ describe("the end of the log", () => {
         truncate: (below, of) => real.truncate(below, of),
         append: (entry, fence) => real.append(entry, fence),
         reset: (through) => real.reset(through),
+        sealed: real.sealed,
+        seal: (next) => real.seal(next),
         read: (from, handlers) =>
           real.read(from, {
             interrupted: (detail) => handlers.interrupted(detail),

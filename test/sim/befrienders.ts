@@ -153,8 +153,8 @@ export class Befrienders {
 
   #told({ pair }: Telling, token: Token): void {
     pair.open -= 1;
-    for (const { logId, position } of token.values())
-      pair.places.push(...this.#world.history.places(logId, position));
+    for (const [region, { logId, position }] of token)
+      pair.places.push(...this.#world.history.places(region, logId, position));
   }
 
   #pairOf(from: UserId, to: UserId): PairSaid {
@@ -172,8 +172,10 @@ export class Befrienders {
 
   #place(user: UserId, token: Token): Place | undefined {
     const { history, machine } = this.#world;
-    const [at] = token.values();
-    const place = at && history.find(at.logId, at.position, (frame) => mentions(frame, user));
+    const [said] = token;
+    if (said === undefined) return undefined;
+    const [region, { logId, position }] = said;
+    const place = history.find(region, logId, position, (frame) => mentions(frame, user));
     if (place === undefined)
       machine.fail(`invariant 4: a request of ${user} was acknowledged that no log had`);
     return place;

@@ -8,7 +8,7 @@ import { compareEpochs, rank } from "../../replicator/core/homing.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import type { UserRecord } from "../../replicator/core/record.ts";
 import { placeText } from "./history.ts";
-import type { Place } from "./history.ts";
+import type { Place, Strand } from "./history.ts";
 import type { Consistency, Outcome } from "../../services/presence/service.ts";
 import type { Account, Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
@@ -122,9 +122,13 @@ export class Checks implements Observer {
     for (const place of host.places.values()) this.#sameState(host, place);
   }
 
-  begun(region: Region, from: Place | undefined): void {
+  begun(strand: Strand): void {
+    const { region, writer, from } = strand;
     this.#losses.begun(region, from);
     this.#lags.begun(region);
+    // An heir ends the sessions of a lost region; when that is back it opens those again that still have a lease.
+    if (writer !== region || (from !== undefined && from.strand.writer !== region))
+      this.#ledger.interrupt(region);
   }
 
   folded(host: NodeHost, place: Place): void {
@@ -202,12 +206,14 @@ export class Checks implements Observer {
     this.#oneHome(host, user, view?.home);
     const shown = new Map(view?.sessions.map(({ session }) => [session.session, session] as const));
     for (const [id, session] of shown) this.#mayBeShown(host, user, id, session.region);
+    if (this.#world.isAstray(host)) return;
     const { nowMs } = this.#world.machine;
     for (const account of this.#ledger.of(user)) {
       const { openAcked, region, id, statusAcked } = account;
       if (openAcked === undefined || this.#ledger.mayBeOver(account, nowMs)) continue;
       if (!host.has(openAcked)) {
-        if (host.region === region && host.serves) this.#shownAtOnce(host, account);
+        if (host.region === region && host.serves && !this.#world.isDeposed(host))
+          this.#shownAtOnce(host, account);
         continue;
       }
       this.#counts.shown += 1;

@@ -272,11 +272,16 @@ export class Clients {
   /** What the token of a write in `region` about `id`, the user or a session of theirs, speaks of. */
   #told({ token }: Written, region: Region, id: string, user: UserId): Place | undefined {
     const { history } = this.#world;
-    const places = [...token].flatMap(
-      ([, { logId, position }]) => history.find(logId, position, (frame) => mentions(frame, id)) ?? [],
+    const host = this.#world.serving(region);
+    if (this.#world.isDeposed(host))
+      this.wrong(`${host.name} acknowledged a write of ${id}, knowing that another region stands for it`);
+    // Where nothing was to be written it speaks of all logs, heard of or not.
+    const heard = [...token].filter(([, { logId }]) => logId !== "");
+    const places = heard.flatMap(
+      ([of, { logId, position }]) => history.find(of, logId, position, (frame) => mentions(frame, id)) ?? [],
     );
     const place = places.find(({ strand }) => strand.region === region);
-    if (place === undefined || places.length < token.size)
+    if (place === undefined || places.length < heard.length)
       this.wrong(`invariant 4: a write of ${id} in ${region} was acknowledged that its log never had`);
     this.tokens.push({ user, token, places });
     if (this.tokens.length > 64) this.tokens.shift();

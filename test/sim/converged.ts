@@ -35,6 +35,7 @@ function notFollowing(world: World, host: NodeHost): string | undefined {
     const end = world.end(origin);
     const place = host.places.get(origin);
     if (end === undefined) return `there is no log of ${origin}`;
+    if (end.strand.writer !== origin) return `${end.strand.writer} stands for ${origin}`;
     if (place === undefined || !world.history.has(end, place))
       return `${name} is in another log of ${origin}`;
     if (place.strand.logId !== end.strand.logId || end.position - place.position > BEHIND_MAX)

@@ -1,17 +1,23 @@
 /**
  * Everything that the regions' logs ever held, as a tree of strands. A strand is a run of frames without a fork: another begins where a log
- * that lost its end goes on with other frames, and where a log is begun again. Rule: a position means nothing without its strand; a place
- * (both) says which frames came before it.
+ * that lost its end goes on with other frames, where a log is begun again, and where it goes on in the log of the region's heir. Rule: a
+ * position means nothing without its strand; a place (both) says which frames came before it.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { Frame, LogId, Position, Region, UserId } from "../../replicator/core/commands.ts";
+import { parseSuccession } from "../../replicator/core/succession.ts";
+import type { Succession } from "../../replicator/core/succession.ts";
+import type { Command, Frame, LogId, Position, Region, UserId } from "../../replicator/core/commands.ts";
 import type { Entry } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 import type { Stored } from "./servers.ts";
+import { saidFor } from "../core/logs.ts";
+import { userIn } from "../core/users.ts";
 
 export interface Strand {
   readonly number: number;
   readonly region: Region;
+  /** Who appends to it: the region, or its heir, whose log it is. */
+  readonly writer: Region;
   readonly logId: LogId;
   /** Where it goes on from, in this log or in the one before; nowhere for a log without a past. */
   readonly from: Place | undefined;
@@ -27,26 +33,40 @@ export interface Place {
   readonly position: Position;
 }
 
+interface Decided extends Pick<Succession, "phase" | "generation" | "base"> {
+  readonly lost: Region;
+}
+
 export class History {
+  /** Of what the region itself writes. */
   readonly #newest = new Map<Region, Strand>();
+  /** Of what counts of regions that were succeeded, until they begin their logs again. */
+  readonly #deputed = new Map<
+    Region,
+    { readonly strand: Strand; readonly decided: Place; hasYielded: boolean }
+  >();
+  /** The newest decision that counts, by heir and lost region. */
+  readonly #decided = new Map<string, Decided>();
   readonly #byLog = new Map<LogId, Strand[]>();
+  /** A strand begins that is not the region's first. */
+  readonly #begun: (strand: Strand) => void;
   #strands = 0;
 
-  /** Strands in all; as many as logs while nothing was lost. */
-  get strands(): number {
-    return this.#strands;
+  constructor(begun: (strand: Strand) => void = () => undefined) {
+    this.#begun = begun;
   }
 
-  /** Whether the region's log ever held something. */
-  knows(region: Region): boolean {
-    return this.#newest.has(region);
+  /** Where the heir's log says that it goes on for the region, until the region has begun its log again. */
+  succeeded(region: Region): Place | undefined {
+    return this.#deputed.get(region)?.decided;
   }
 
   /** The log stored an entry. `begunFrom` is where its author stood, if the entry begins a log that goes on from another. */
   stored(region: Region, entry: Stored, begunFrom: () => Place | undefined): Place {
     const { logId, position } = entry;
     let strand = this.#newest.get(region);
-    if (strand?.logId !== logId) strand = this.#begin(region, logId, begunFrom(), 1);
+    if (strand?.logId !== logId)
+      strand = this.#begin({ region, writer: region, logId, from: begunFrom(), start: 1 });
     else {
       strand = holding(strand, position - 1);
       const there = this.at({ strand, position });
@@ -54,15 +74,57 @@ export class History {
       const again = before.forks.find((fork) => isNext(fork, before, entry));
       if (again !== undefined) strand = again;
       else if (there !== undefined && !isSame(there, entry))
-        strand = this.#begin(region, logId, { strand, position: position - 1 }, position);
+        strand = this.#begin({
+          region,
+          writer: region,
+          logId,
+          from: { strand, position: position - 1 },
+          start: position,
+        });
     }
     this.#newest.set(region, strand);
     if (position === endOf(strand) + 1) strand.frames.push(entry);
-    return { strand, position };
+    const place = { strand, position };
+    for (const decided of decisionsIn(frameOf(entry))) this.#decide(place, decided);
+    for (const one of this.#deputed.values())
+      if (one.strand.writer === region && !one.hasYielded && endOf(one.strand) + 1 === position) {
+        one.strand.frames.push(entry);
+        one.hasYielded = decisionsIn(frameOf(entry)).some(
+          ({ lost, phase }) => lost === one.strand.region && phase === "yield",
+        );
+      }
+    return place;
   }
 
-  /** Where the region's log ends that has `last` frames by now; nowhere before its first. */
+  /** What of a decision counts: they follow each other in order, and the first of several does. */
+  #decide(place: Place, decided: Decided): void {
+    const heir = place.strand.region;
+    const { lost, phase, generation, base } = decided;
+    const key = `${heir} ${lost}`;
+    const before = this.#decided.get(key);
+    const isFree = before === undefined || before.phase === "yield";
+    const isNext = phase === "fence" ? isFree : !isFree && before.generation === generation;
+    if (!isNext || (phase === "succeed" && before?.phase !== "fence")) return;
+    this.#decided.set(key, decided);
+    if (phase !== "succeed" || base === undefined) return;
+    const from = this.places(lost, base.logId, base.position).findLast((one) => {
+      const stored = this.at(one);
+      return stored !== undefined && frameOf(stored).checksum === base.checksum;
+    });
+    const { position, strand } = place;
+    const deputed = this.#begin({ region: lost, writer: heir, logId: strand.logId, from, start: position });
+    this.#deputed.set(lost, { strand: deputed, decided: place, hasYielded: false });
+  }
+
+  /** Where what counts of the region ends, whose own log has `last` frames by now; nowhere before its first. */
   end(region: Region, logId: LogId, last: Position): Place | undefined {
+    const deputed = this.#deputed.get(region)?.strand;
+    if (deputed !== undefined) return { strand: deputed, position: endOf(deputed) };
+    return this.written(region, logId, last);
+  }
+
+  /** Where the region's own log ends that has `last` frames by now, whether that counts or not. */
+  written(region: Region, logId: LogId, last: Position): Place | undefined {
     const strand = this.#newest.get(region);
     if (strand === undefined || strand.logId !== logId || last === 0) return undefined;
     return { strand: holding(strand, last), position: last };
@@ -74,16 +136,21 @@ export class History {
     return held.frames[position - held.start];
   }
 
-  /** All places that a position of a log may mean. */
-  places(logId: LogId, position: Position): Place[] {
+  /** All places that a position of a log may mean in what counts of the region. */
+  places(region: Region, logId: LogId, position: Position): Place[] {
     return (this.#byLog.get(logId) ?? [])
-      .filter((strand) => strand.start <= position && position <= endOf(strand))
+      .filter((one) => one.region === region && one.start <= position && position <= endOf(one))
       .map((strand) => ({ strand, position }));
   }
 
   /** The place that a position of a log means: the newest one whose frame is of that kind, or the newest. */
-  find(logId: LogId, position: Position, isMeant: (frame: Frame) => boolean): Place | undefined {
-    const places = this.places(logId, position);
+  find(
+    region: Region,
+    logId: LogId,
+    position: Position,
+    isMeant: (frame: Frame) => boolean,
+  ): Place | undefined {
+    const places = this.places(region, logId, position);
     if (places.length <= 1) return places[0];
     const meant = places.findLast((place) => {
       const stored = this.at(place);
@@ -121,6 +188,20 @@ export class History {
     return this.#meant(places, entry);
   }
 
+  /** As `next`, in a copy: behind what the region's heir went on from comes the log that the region begins where the heir ends. */
+  nextInCopy(here: Place, entry: Entry): Place | undefined {
+    const { logId, position } = entry;
+    const next = this.next(here, entry, position);
+    if (next !== undefined || position !== 1) return next;
+    const begun = (this.#byLog.get(logId) ?? []).find(({ region, writer, start, from }) => {
+      if (start !== 1 || writer !== region) return false;
+      let at = from;
+      while (at !== undefined && at.strand.writer !== region) at = at.strand.from;
+      return at !== undefined && at !== from && this.has(here, at);
+    });
+    return begun && { strand: begun, position };
+  }
+
   /** The oldest frame that the log ending at `end` has and who stands at `here` has not; the first one since they parted. */
   missing(here: Place | undefined, end: Place | undefined): Stored | undefined {
     let first: Place | undefined;
@@ -139,6 +220,7 @@ export class History {
     const { strand, position } = place;
     const before = this.lineage(strand.from);
     const own = strand.frames.slice(0, position - strand.start + 1).map(frameOf);
+    if (strand.writer !== strand.region) return [...before, saidIn(strand, own)];
     if (strand.start > 1) before.at(-1)?.push(...own);
     else before.push(own);
     return before;
@@ -152,6 +234,17 @@ export class History {
       .map((strand) => ({ strand, position: endOf(strand) }));
   }
 
+  /** What the region last wrote that stopped to count when an heir went on: where the heir did, and the frames behind that. */
+  lostTo(region: Region): { readonly from: Place; readonly frames: readonly Stored[] } | undefined {
+    const deputed = [...this.#byLog.values()]
+      .flat()
+      .filter((one) => one.region === region && one.writer !== region);
+    const from = deputed.toSorted((a, b) => a.number - b.number).at(-1)?.from;
+    if (from === undefined) return undefined;
+    const { strand, position } = from;
+    return { from, frames: strand.frames.slice(position - strand.start + 1) };
+  }
+
   /** Users of whom the frames speak that stand before `end` and not before `kept`. */
   lostUsers(end: Place, kept: Place | undefined): UserId[] {
     const users: UserId[] = [];
@@ -163,8 +256,8 @@ export class History {
       );
       for (const stored of lost)
         for (const command of frameOf(stored).commands) {
-          if ("user" in command) users.push(command.user);
-          else if ("command" in command) users.push(command.command.user);
+          const user = userIn(command);
+          if (user !== undefined) users.push(user);
         }
     }
     return users;
@@ -179,17 +272,49 @@ export class History {
     });
   }
 
-  #begin(region: Region, logId: LogId, from: Place | undefined, start: Position): Strand {
+  #begin(given: Pick<Strand, "region" | "writer" | "logId" | "from" | "start">): Strand {
     this.#strands += 1;
-    const strand: Strand = { number: this.#strands, region, logId, from, start, frames: [], forks: [] };
+    const strand: Strand = { number: this.#strands, ...given, frames: [], forks: [] };
+    const { region, logId, from } = strand;
     from?.strand.forks.push(strand);
     this.#byLog.set(logId, [...(this.#byLog.get(logId) ?? []), strand]);
+    if (from !== undefined && from.strand === this.#deputed.get(region)?.strand) this.#deputed.delete(region);
+    if (this.#newest.has(region)) this.#begun(strand);
     return strand;
   }
 }
 
 export function endOf({ start, frames }: Strand): Position {
   return start + frames.length - 1;
+}
+
+/** What the frame decides about regions that are lost. */
+function decisionsIn({ commands }: Frame): Decided[] {
+  return commands.flatMap((command) => {
+    if (command.kind !== "set" || !command.key.startsWith("succession.")) return [];
+    const said = parseSuccession(command.value);
+    return said === undefined ? [] : [{ ...said, lost: command.key.slice("succession.".length) }];
+  });
+}
+
+/** An heir's log as it counts for the region: nothing of before it went on, nor behind where it yields. */
+function saidIn({ region, writer, start }: Strand, frames: readonly Frame[]): Frame[] {
+  const [first] = frames;
+  if (first === undefined) return [];
+  const before = Array.from({ length: start - 1 }, () => ({ ...first, commands: [] }));
+  return [
+    ...before,
+    ...frames.map((frame) => {
+      const said: Command[] = [];
+      for (const command of frame.commands) {
+        said.push(...saidFor({ region, writer }, command));
+        const isOver =
+          command.kind === "set" && said.at(-1)?.kind === "set" && command.value.startsWith("yield");
+        if (isOver) break;
+      }
+      return { ...frame, commands: said };
+    }),
+  ];
 }
 
 const decoded = new WeakMap<Stored, Frame>();

@@ -3,12 +3,13 @@
  * `heal` ends all of them at once, and after it nothing goes wrong any more.
  */
 import type { Region } from "../../replicator/core/commands.ts";
-import { parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
+import { doneIn, parseLabel } from "../../replicator/runtime/snapshot-label.ts";
 import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
 import type { Incident } from "./settings.ts";
 import type { NodeHost } from "./node-host.ts";
 import type { Server } from "./servers.ts";
+import { LostRegions } from "./lost-regions.ts";
 import { hasWayOn } from "./way-on.ts";
 import type { ReplicatorHost, World } from "./world.ts";
 
@@ -31,14 +32,20 @@ export class Incidents {
   readonly #randoms = new Map<Incident, Random>();
   /** What ends the incidents that last. */
   readonly #ends = new Set<() => void>();
+  readonly #lostRegions: LostRegions;
   #over = false;
 
   constructor(world: World) {
     this.#world = world;
+    this.#lostRegions = new LostRegions(world);
     for (const kind of world.settings.incidents.keys()) {
       this.#randoms.set(kind, new Random(world.settings.seed, `incident ${kind}`));
       this.#next(kind);
     }
+  }
+
+  get counts(): Record<string, number> {
+    return this.#lostRegions.counts;
   }
 
   heal(): void {
@@ -129,6 +136,10 @@ export class Incidents {
         return this.#tear(server, random);
       case "memory-flip":
         return world.flip(random.pick(world.nodes), random);
+      case "region-lost": {
+        const loss = this.#lostRegions.lose(region, random);
+        return loss !== undefined && this.#lasts(loss.forMs, loss.end);
+      }
     }
   }
 
@@ -142,7 +153,7 @@ export class Incidents {
       .list()
       .slice(0, SNAPSHOTS_KEPT)
       .flatMap(({ label }) => parseLabel(label) ?? []);
-    const held = labels.map((label) => positionIn(label, region, log.logId) ?? 0);
+    const held = labels.map((label) => doneIn(label, region, log.logId));
     const below = Math.min(...held, log.last - KEPT);
     if (labels.length < SNAPSHOTS_KEPT || below <= log.first) return false;
     if (!hasWayOn(this.#world.servers, server, below)) return false;

@@ -39,6 +39,8 @@ export interface Account extends Omit<Login, "status"> {
   beatMs: number;
   /** An operator asked for the end of all sessions of the user that could be seen: this one may or may not have been. */
   forced: boolean;
+  /** Another region stood for the session's while it was there, and may have ended it. */
+  interrupted: boolean;
   /** The client was told that it is over. */
   over: boolean;
 }
@@ -69,6 +71,7 @@ export class Ledger {
       asked: new Set([status]),
       beatMs: nowMs,
       forced: false,
+      interrupted: false,
       over: false,
     };
     this.accounts.set(id, account);
@@ -76,6 +79,11 @@ export class Ledger {
     held.push(account);
     this.#byUser.set(user, held);
     return account;
+  }
+
+  /** What stands in for the region's log begins, or ends. */
+  interrupt(region: Region): void {
+    for (const account of this.accounts.values()) if (account.region === region) account.interrupted = true;
   }
 
   moved(user: UserId, to: Region, place: Place): void {
@@ -94,6 +102,7 @@ export class Ledger {
   mayBeOver(account: Account, nowMs: number): boolean {
     if (
       account.forced ||
+      account.interrupted ||
       account.over ||
       account.closeRequestedMs !== undefined ||
       account.openAcked === undefined

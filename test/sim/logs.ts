@@ -4,6 +4,8 @@
  */
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
+import { forbids, laterOf } from "../../replicator/core/seal.ts";
+import type { Seal } from "../../replicator/core/seal.ts";
 import { UNPROVEN, VOUCHES_MS } from "../../replicator/log/port.ts";
 import type {
   AppendResult,
@@ -229,11 +231,17 @@ export class SimOriginLog extends SimLog implements OriginLog {
 }
 
 export class SimCopyLog extends SimLog implements CopyLog {
+  sealed: Seal | undefined;
   #making: symbol;
 
-  constructor(store: SimStore, origin: Region, making: symbol) {
+  constructor(
+    store: SimStore,
+    origin: Region,
+    { making, sealed }: { readonly making: symbol; readonly sealed: Seal | undefined },
+  ) {
     super(store, origin);
     this.#making = making;
+    this.sealed = sealed;
   }
 
   protected current(): Stream {
@@ -253,6 +261,8 @@ export class SimCopyLog extends SimLog implements CopyLog {
   append(entry: Entry, fence: number): Promise<AppendResult> {
     const { server, connection } = this.store;
     const { machine, network, bugs } = this.store.world;
+    const forbidden = forbids(this.sealed, entry.logId, entry.position);
+    if (forbidden !== "") return Promise.resolve({ ok: false, reason: "rejected", detail: forbidden });
     const making = this.#making;
     const bytes = entry.bytes.slice();
     const serve = (): AppendResult => {
@@ -278,13 +288,30 @@ export class SimCopyLog extends SimLog implements CopyLog {
 
   async reset(through: number): Promise<Done<object>> {
     const making = Symbol("making");
-    const done = await this.found<Done<object>>((stream) => {
+    const done = await this.found<Done<{ sealed: Seal | undefined }>>((stream) => {
       stream.making = making;
       if (through < stream.last) stream.truncate(through + 1);
       else stream.purge();
-      return { ok: true };
+      return { ok: true, sealed: this.store.server.seals.get(this.region) };
     });
-    if (done.ok) this.#making = making;
+    if (!done.ok) return done;
+    this.#making = making;
+    this.sealed = done.sealed;
+    return done;
+  }
+
+  async seal(next: Seal): Promise<Done<{ readonly sealed: Seal }>> {
+    const making = Symbol("making");
+    const { seals } = this.store.server;
+    const done = await this.found<Done<{ sealed: Seal }>>((stream) => {
+      stream.making = making;
+      const sealed = laterOf(this.region, next, seals.get(this.region));
+      seals.set(this.region, sealed);
+      return { ok: true, sealed };
+    });
+    if (!done.ok) return done;
+    this.#making = making;
+    this.sealed = done.sealed;
     return done;
   }
 }

@@ -11,6 +11,7 @@ import type { Replica } from "../../replicator/core/replica.ts";
 import { Appender } from "../../services/presence/appender.ts";
 import { Engine } from "../../services/presence/engine.ts";
 import type { Core } from "../../services/presence/engine.ts";
+import { LostEnds } from "../../services/presence/lost-ends.ts";
 import type { FriendRequests } from "../../services/friends/requests.ts";
 import type { Presence } from "../../services/presence/presence.ts";
 import type { Process } from "./machine.ts";
@@ -38,6 +39,7 @@ export class NodeHost {
   engine: Engine | undefined;
   presence: Presence | undefined;
   friends: FriendRequests | undefined;
+  lostEnds: LostEnds | undefined;
   /** Folded so far, counted here and not by the fold; nothing of a log never heard of. */
   readonly places = new Map<Region, Place>();
   /** When a frame of that log was folded last, in virtual time. */
@@ -113,12 +115,30 @@ export class NodeHost {
       },
       tick: () => inner.tick(),
     };
+    const lostEnds = new LostEnds({
+      region,
+      node: name,
+      store: store.snapshots(),
+      clock,
+      logger: world.logger(name),
+      replica: () => this.node.replica,
+      lives: (session) => this.presence?.lives(session) === true,
+      write: async (commands) => {
+        const homeward = this.presence?.homeward;
+        if (homeward === undefined)
+          return { ok: false, reason: "unavailable", detail: "the node serves nobody" };
+        return homeward.append(commands.map((command) => homeward.address(command)));
+      },
+      reconcile: () => this.presence?.healing.hurry(),
+    });
+    this.lostEnds = lostEnds;
     const engine = new Engine({
       region,
       peers: REGIONS.filter((one) => one !== region),
       name,
       store,
       appender,
+      aside: lostEnds,
       core,
       codec: SIM_CODEC,
       clock,
@@ -183,7 +203,7 @@ export class NodeHost {
     const { history, machine, observer } = this.#world;
     for (const fold of this.node.replica.folds) {
       const { region, logId, position } = fold;
-      const places = logId === "" ? [] : history.places(logId, position);
+      const places = logId === "" ? [] : history.places(region, logId, position);
       const alike =
         places.length === 1 ? places : places.filter((place) => !recordsDiffer(fold, history.lineage(place)));
       const [place] = alike;

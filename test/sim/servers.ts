@@ -3,6 +3,7 @@
  * are stored later, message ids forgotten. Rule: what is stored stays and is dense, unless a fault that the system does not heal is asked for.
  */
 import type { LogId, Position, Region } from "../../replicator/core/commands.ts";
+import type { Seal } from "../../replicator/core/seal.ts";
 import type { Entry, Proof } from "../../replicator/log/port.ts";
 import type { Process } from "./machine.ts";
 import type { Peer } from "./network.ts";
@@ -133,6 +134,8 @@ export class Server implements Peer {
   up = true;
   stops = 0;
   /** What is known of the logs' ends since it was started. */
+  /** Of the copies, by the region whose log is copied. */
+  readonly seals = new Map<Region, Seal>();
   readonly proofs = new Map<LogId, Proof>();
   pausedUntilMs = 0;
   readonly held: (() => void)[] = [];

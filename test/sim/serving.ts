@@ -35,7 +35,7 @@ export function serving(world: World, host: NodeHost, appender: Appender, store:
     regions: REGIONS,
     clock,
     append: (commands) => appender.append(commands),
-    canAppend: () => store.connected() && appender.failingMs() === 0,
+    canAppend: () => store.connected() && appender.canAppend(),
     heads: (waitMs) => asker.ask(waitMs),
     elsewhere: (asked, whom) => relay.ask(asked, whom),
     integrity: (effect) => host.engine?.trust.heard(effect),

@@ -31,11 +31,12 @@ export const INCIDENTS = [
   "copy-recreated",
   "snapshot-torn",
   "memory-flip",
+  "region-lost",
 ] as const;
 export type Incident = (typeof INCIDENTS)[number];
 
 /** Only when asked for (`--with`): the system does not always heal them yet, or not together with all others. */
-const UNMENDED: readonly Incident[] = ["tail-lost", "log-recreated", "memory-flip"];
+const UNMENDED: readonly Incident[] = ["tail-lost", "log-recreated", "memory-flip", "region-lost"];
 
 /** Tried so many times as often as the others: there is seldom anything that it could befall. */
 const TRIES: ReadonlyMap<Incident, number> = new Map([["overrun", 18]]);
@@ -99,6 +100,8 @@ const STRONGEST: Record<Mishap, number> = {
 const CALM = 0.08;
 /** How often those happen that were asked for. */
 const ALSO_EVERY_MS = 3_000;
+/** A region is seldom lost while another is: it is tried often, so that the first is lost early. */
+const LOST_EVERY_MS = 500;
 
 export interface Settings {
   readonly seed: number;
@@ -124,7 +127,7 @@ export function draw({ seed, also = [], without = [], users = USERS }: Scenario)
     const everyMs = random.between(600, 8_000) / (TRIES.get(incident) ?? 1);
     if (drawn && !calm && isOn(incident) && !UNMENDED.includes(incident)) incidents.set(incident, everyMs);
   }
-  for (const kind of also) incidents.set(kind, ALSO_EVERY_MS);
+  for (const kind of also) incidents.set(kind, kind === "region-lost" ? LOST_EVERY_MS : ALSO_EVERY_MS);
   const mishap = (kind: Mishap): number => {
     const drawn = random.chance(0.7);
     const probability = random.unit() * STRONGEST[kind] * (calm ? 0.1 : 1);

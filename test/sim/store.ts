@@ -88,11 +88,11 @@ export class SimStore implements LogStore {
         copy.exists = true;
         copy.wake();
       }
-      return { making: copy.making, exists: copy.exists };
+      return { making: copy.making, exists: copy.exists, sealed: this.server.seals.get(origin) };
     });
     if (found === undefined) return UNANSWERED;
     if (!found.exists) return { ok: false, reason: "absent", detail: "no such copy" };
-    return { ok: true, log: new SimCopyLog(this, origin, found.making) };
+    return { ok: true, log: new SimCopyLog(this, origin, found) };
   }
 
   snapshots(): SnapshotStore {

@@ -98,7 +98,7 @@ export class WeakClients {
     if (outcome?.ok !== true) account.over = true;
     else {
       // Where it stands in the log is not said: not behind its end.
-      account.openAcked = this.#world.end(account.region);
+      account.openAcked = this.#world.written(account.region);
       account.statusAcked = account.openAcked;
     }
     this.#world.machine.trace(() => `touch for ${account.id}: ${account.over ? "failed" : "opened"}`);

@@ -17,7 +17,7 @@ import { decodeFrame } from "../../replicator/wire/codec.ts";
 import { NO_BUGS } from "./bugs.ts";
 import type { Bugs } from "./bugs.ts";
 import { History, placeText } from "./history.ts";
-import type { Place } from "./history.ts";
+import type { Place, Strand } from "./history.ts";
 import { Machine, Process } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Connection } from "./network.ts";
@@ -77,8 +77,8 @@ export interface Observer {
   /** The host has another replica. */
   adopted(host: NodeHost): void;
   restarted(host: NodeHost): void;
-  /** A log begins, or other frames are stored in a log that lost its end: what is not behind `from` is lost. */
-  begun(region: Region, from: Place | undefined): void;
+  /** A log begins, or other frames are stored in a log that lost its end: what is not behind where the strand goes on from is lost. */
+  begun(strand: Strand): void;
 }
 
 export class World {
@@ -89,7 +89,7 @@ export class World {
   readonly servers: readonly Server[];
   readonly nodes: NodeHost[] = [];
   readonly replicators: ReplicatorHost[] = [];
-  readonly history = new History();
+  readonly history = new History((strand) => this.#begun(strand));
   readonly readers = new Set<StreamReader>();
   readonly stores = new Set<SimStore>();
   readonly readerRandom: Random;
@@ -203,6 +203,28 @@ export class World {
     return log.exists ? this.history.end(region, log.logId, log.last) : undefined;
   }
 
+  /** Where that ends which the region has written, also while another stands for it. */
+  written(region: Region): Place | undefined {
+    const { log } = this.server(region);
+    return log.exists ? this.history.written(region, log.logId, log.last) : undefined;
+  }
+
+  /** Whether the host knows that another region stands for its own. */
+  isDeposed(host: NodeHost): boolean {
+    const decided = this.history.succeeded(host.region);
+    return decided !== undefined && host.has(decided);
+  }
+
+  /** Whether the host has folded what no longer counts, of a region for which another stands, and knows it: its replica is made anew. */
+  isAstray(host: NodeHost): boolean {
+    return REGIONS.some((region) => {
+      const decided = this.history.succeeded(region);
+      const place = host.places.get(region);
+      if (decided === undefined || place === undefined || !host.has(decided)) return false;
+      return !this.history.has(this.end(region), place);
+    });
+  }
+
   /** The oldest frame that the region's log has and the host has not folded. */
   missing(host: NodeHost, region: Region): Stored | undefined {
     return this.history.missing(host.places.get(region), this.end(region));
@@ -211,15 +233,13 @@ export class World {
   appended(region: Region, entry: Stored): void {
     const { history, machine } = this;
     machine.trace(() => `LOG_${region} ${entry.position} of ${entry.logId} (${entry.bytes.length} bytes)`);
-    const { strands } = history;
-    const isKnown = history.knows(region);
-    const { strand } = history.stored(region, entry, () => this.#begunFrom(region, entry));
-    if (isKnown && history.strands > strands) {
-      machine.trace(
-        () => `LOG_${region} goes on from ${placeText(strand.from)} as ${strand.logId}/${strand.number}`,
-      );
-      this.observer?.begun(region, strand.from);
-    }
+    history.stored(region, entry, () => this.#begunFrom(region, entry));
+  }
+
+  #begun(strand: Strand): void {
+    const { region, from, logId, number } = strand;
+    this.machine.trace(() => `LOG_${region} goes on from ${placeText(from)} as ${logId}/${number}`);
+    this.observer?.begun(strand);
   }
 
   /**
@@ -245,7 +265,7 @@ export class World {
     const [first] = commands;
     if (first?.kind !== "renewed") return undefined;
     const author = this.nodes.find(({ name }) => name === node)?.places.get(region);
-    const meant = this.history.places(first.logId, first.position);
+    const meant = this.history.places(region, first.logId, first.position);
     const place = meant.find((one) => this.history.has(author, one));
     if (place === undefined) this.machine.fail(`${node} began ${entry.logId} where it did not stand`);
     return place;
@@ -259,8 +279,8 @@ export class World {
     const before = copy.oldest?.position === entry.position ? undefined : this.#copies.get(copy);
     const isFirst = before === undefined;
     const next = isFirst
-      ? history.places(entry.logId, entry.position).find((place) => isSame(history.at(place), entry))
-      : history.next(before, entry, entry.position);
+      ? history.places(origin, entry.logId, entry.position).find((place) => isSame(history.at(place), entry))
+      : history.nextInCopy(before, entry);
     if (copy.sequenceOf(entry.position) !== sequence) {
       machine.fail(
         `invariant 1: COPY_${origin} in ${region} has position ${entry.position} at ${sequence}, out of order`,

@@ -277,6 +277,15 @@ function arbitraryCommand(
     fc.constant({ kind: "mark" as const }),
     fc.record({ kind: fc.constant("digest" as const), at: safeFrom0, sums }),
     setting.map((rest) => ({ kind: "set" as const, ...rest })),
+    fc.record({
+      kind: fc.constant("deputed" as const),
+      region,
+      command: fc.oneof(
+        command,
+        fc.constant({ kind: "mark" as const }),
+        fc.record({ kind: fc.constant("release" as const), user, to: region }),
+      ),
+    }),
   );
 }
 

@@ -28,6 +28,10 @@ function observedCopy(copy: CopyLog, folded: (entry: Entry) => void): CopyLog {
     entry: (position) => copy.entry(position),
     truncate: (below, logId) => copy.truncate(below, logId),
     reset: (through) => copy.reset(through),
+    get sealed() {
+      return copy.sealed;
+    },
+    seal: (next) => copy.seal(next),
     read: (from, handlers) =>
       copy.read(from, {
         entry: (entry) => {

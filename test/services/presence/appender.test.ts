@@ -298,3 +298,33 @@ it("the order of commands is the order of appends, whatever fails in between", a
   await pass(3_000);
   expect(log.users).toEqual(expected);
 });
+
+describe("a log that is taken away", () => {
+  it("gets nothing more: what was never sent is not done, and of what is under way nobody knows", async () => {
+    log.answers = ["wait"];
+    const underWay = append("a");
+    await pass(3, 1);
+    const waiting = append("b");
+    appender.withdraw("us stands for cn");
+    expect(appender.canAppend()).toBe(false);
+    expect(appender.queuedBytes).toBe(0);
+    log.answer({ ok: true, position: 41, duplicate: false });
+    await pass(1_000);
+    const later = append("c");
+    await pass(1_000);
+    expect(log.sent.map(({ users }) => users)).toEqual([["a"]]);
+    expect(underWay.outcome).toMatchObject({ ok: false, reason: "unanswered", detail: "us stands for cn" });
+    for (const { outcome } of [waiting, later])
+      expect(outcome).toMatchObject({ ok: false, reason: "not-ready", detail: "us stands for cn" });
+  });
+
+  it("is not tried again with a frame that failed", async () => {
+    log.answers = [DOWN];
+    const failing = append("a");
+    await pass(3, 1);
+    appender.withdraw("us stands for cn");
+    await pass(1_000);
+    expect(log.sent).toHaveLength(1);
+    expect(failing.outcome).toMatchObject({ ok: false, reason: "unanswered" });
+  });
+});

@@ -6,6 +6,8 @@ import { Regions, until } from "./regions.ts";
 const USERS = Array.from({ length: 40 }, (_, number) => `user${number}`);
 const MORE = Array.from({ length: 40 }, (_, number) => `later${number}`);
 
+const NOTHING = { report: async () => undefined };
+
 let regions = new Regions([]);
 
 afterEach(() => regions.stop());
@@ -172,7 +174,7 @@ describe("a node", { timeout: 60_000 }, () => {
 
   it("verifies itself at one position of each log, though frames go on coming", async () => {
     await twoRegions();
-    const operations = operationsOf(regions.node("us").engine);
+    const operations = operationsOf(regions.node("us").engine, NOTHING);
     const ending = new AbortController();
     const opened = (async () => {
       for (let number = 0; !ending.signal.aborted; number++) await regions.open("cn", `meanwhile${number}`);
@@ -187,7 +189,7 @@ describe("a node", { timeout: 60_000 }, () => {
   it("verifies itself when asked: finds nothing in a sound replica, and repairs only when told to", async () => {
     await twoRegions();
     const { presence, engine } = regions.node("us");
-    const operations = operationsOf(engine);
+    const operations = operationsOf(engine, NOTHING);
     expect(await operations.verify({ repair: false })).toMatchObject({
       ok: true,
       value: { compared: 2, differences: [], repaired: false },
@@ -207,7 +209,7 @@ describe("a node", { timeout: 60_000 }, () => {
   it("verifies what users say of each other too", async () => {
     await twoRegions();
     const { presence, engine } = regions.node("us");
-    const operations = operationsOf(engine);
+    const operations = operationsOf(engine, NOTHING);
     presence.node.replica.restoreFact("cn", { kind: "read", user: "user7", other: "user8", round: 1 });
     expect(await operations.verify({ repair: true })).toMatchObject({
       ok: true,
@@ -221,7 +223,7 @@ describe("a write with ack=peer", { timeout: 60_000 }, () => {
   it("is confirmed when a peer has copied it, and not while none can", async () => {
     await twoRegions();
     const { presence, engine } = regions.node("cn");
-    const operations = operationsOf(engine);
+    const operations = operationsOf(engine, NOTHING);
     const there = await presence.openSession({ user: "ann" });
     if (!there.ok) throw new Error(there.problem.detail);
     expect(await operations.confirm(there.value.token)).toEqual({ ok: true, value: undefined });

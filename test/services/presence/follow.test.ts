@@ -77,6 +77,8 @@ class Scene {
         const log = await opened(store, false);
         return { ok: true, log: { ...log, extent: () => log.extent(), read: this.#reading(log) } };
       },
+      source: () => ({ kind: "log", of: "cn" }),
+      over: () => undefined,
       at: () => placeIn(this.replica, "cn"),
       fold: (position, folded) => {
         if (this.replica.apply("cn", position, folded) === "applied") this.folded.push(position);

@@ -1,16 +1,29 @@
 /** How long a node waits for the end of its region's log that a server has lost, and for somebody to vouch for it. */
 import pino from "pino";
 import { describe, expect, it } from "vitest";
+import type { Fold } from "../../../replicator/core/fold.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import { Replica } from "../../../replicator/core/replica.ts";
 import { MemoryLogStore, MemoryServer } from "../../../replicator/log/memory.ts";
 import type { OriginLog, Proof } from "../../../replicator/log/port.ts";
 import { decodeFrame, encodeFrame } from "../../../replicator/wire/codec.ts";
 import type { Place } from "../../../services/presence/follow.ts";
+import { frame } from "../../core/samples.ts";
+import { say } from "../../core/succeeded.ts";
 import { OwnLog } from "../../../services/presence/own-log.ts";
 
 const ENTRIES = 10;
 const LOST = 8;
 const VOUCH_MS = 2_000;
+
+/** What the node has folded, and hears. */
+interface Node {
+  at: Place;
+  alone: boolean;
+  folds: readonly Fold[];
+  unheard: string | undefined;
+  kept: { readonly isOld: boolean } | string;
+}
 
 /** A log of which a node has folded all. Nothing of the log was lost yet. */
 async function folded() {
@@ -25,9 +38,13 @@ async function folded() {
     encodeFrame({ region: "cn", logId, node: "n", committedAtMs: position, commands: [{ kind: "mark" }] });
   for (let position = 1; position <= ENTRIES; position++) await log.append(bytesOf(position), `m${position}`);
   const used: OriginLog[] = [];
-  const place: { at: Place; alone: boolean } = {
+  const withdrawn: string[] = [];
+  const place: Node = {
     at: { logId, position: ENTRIES, checksum: 4_711 },
     alone: false,
+    folds: new Replica(["cn", "us"]).folds,
+    unheard: undefined,
+    kept: { isOld: false },
   };
   const ownLog = new OwnLog({
     region: "cn",
@@ -40,12 +57,19 @@ async function folded() {
     keep: async () => true,
     alone: () => place.alone,
     use: (one) => used.push(one),
+    folds: () => place.folds,
+    unheard: () => place.unheard,
+    withdraw: (why) => withdrawn.push(why),
+    aside: {
+      keep: async () => place.kept,
+      begun: () => undefined,
+    },
   });
   const identity = async (): Promise<string> => {
     const found = await store.openLog("cn", { create: false });
     return found.ok ? found.log.logId : found.detail;
   };
-  return { now, server, store, log, logId, ownLog, used, identity, bytesOf, place };
+  return { now, server, store, log, logId, ownLog, used, withdrawn, identity, bytesOf, place };
 }
 
 /** A log of which the node has folded all, and the server has lost the end; `putBack` brings the next of it back. */
@@ -222,5 +246,71 @@ describe("a log whose server was started again", () => {
     expect(await ownLog.open()).toMatchObject({ ok: true });
     expect(used.at(-1)).toBe(renewed.log);
     expect(await renewed.log.extent()).toMatchObject({ ok: true, extent: { head: 1 } });
+  });
+});
+
+describe("a log for which another region asks to go on", () => {
+  it("does not go on as another before that is decided: the heir would go on from before it", async () => {
+    const { isAnotherAfter, ownLog, place } = await restarted("compared");
+    const replica = new Replica(["cn", "us"]);
+    replica.apply("us", 1, frame("us", say("fence 1")));
+    place.folds = replica.folds;
+    expect(await isAnotherAfter(10_000)).toBe(false);
+    expect(ownLog.lagging()).toContain("us asks to go on for cn");
+    replica.apply("us", 2, frame("us", say("yield 1")));
+    expect(await isAnotherAfter(VOUCH_MS)).toBe(true);
+  });
+});
+
+/** cn stands for us, and this node has or has not folded all that cn's log says for us. */
+function standing(isLevel: boolean): readonly Fold[] {
+  const replica = new Replica(["cn", "us"]);
+  replica.apply("us", 1, frame("us"));
+  replica.apply("cn", 1, frame("cn", say("fence 1", "us")));
+  const decided = frame("cn", say("succeed 1 of log-us at 1 sum 0", "us"));
+  replica.apply("cn", 2, decided);
+  if (isLevel) replica.apply("us", 2, decided);
+  return replica.folds;
+}
+
+describe("a log that speaks for another region too", () => {
+  it("does not go on as another while the node has not folded all that it says for that one", async () => {
+    const { isAnotherAfter, place } = await restarted("compared");
+    place.folds = standing(false);
+    expect(await isAnotherAfter(10_000)).toBe(false);
+    place.folds = standing(true);
+    expect(await isAnotherAfter(0)).toBe(true);
+  });
+
+  it("is neither given up nor begun before, and says for whom it waits", async () => {
+    const { now, logId, ownLog, identity, place, used } = await lostEnd();
+    place.folds = standing(false);
+    await ownLog.open();
+    now.monoMs += 4_000;
+    const waits = { ok: false, detail: expect.stringContaining("it is the log of us too") };
+    expect(await ownLog.open()).toMatchObject(waits);
+    expect(await identity()).toBe(logId);
+    place.folds = standing(true);
+    await ownLog.open();
+    expect(await identity()).not.toBe(logId);
+    place.folds = standing(false);
+    expect(await ownLog.open()).toMatchObject(waits);
+    expect(used).toEqual([]);
+    place.folds = standing(true);
+    expect(await ownLog.open()).toMatchObject({ ok: true });
+  });
+});
+
+describe("a log that is opened before the peers in touch were heard", () => {
+  it("is given out from when they are", async () => {
+    const { ownLog, used, withdrawn, place } = await folded();
+    place.unheard = "us was not heard";
+    expect(await ownLog.open()).toMatchObject({ ok: true });
+    ownLog.look();
+    expect([used, withdrawn]).toEqual([[], ["us was not heard"]]);
+    place.unheard = undefined;
+    ownLog.look();
+    ownLog.look();
+    expect(used).toHaveLength(1);
   });
 });

@@ -132,8 +132,12 @@ function found<T>(value: T | undefined): T {
   return value;
 }
 
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const startedMs = performance.now(); !holds();) {
+export function until(what: string, holds: () => boolean): Promise<void> {
+  return untilHolds(what, async () => holds());
+}
+
+export async function untilHolds(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (const startedMs = performance.now(); !(await holds());) {
     if (performance.now() - startedMs > 45_000) throw new Error(`not within 45 s: ${what}`);
     await new Promise((resolve) => {
       setTimeout(resolve, 20);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 
 import { LIMITS } from "../../../../replicator/core/limits.ts";
+import type { RegionView } from "../../../../services/presence/evacuation-view.ts";
 import type { Problem } from "../../../../services/presence/service.ts";
 import { AT, AT_MS, EVACUATING, node, PLAN, plainNode, TOKEN_TEXT } from "./fake.ts";
 
@@ -91,6 +92,33 @@ test("GET /v1/regions tells of every region how many live there, its nodes and h
     { region: "cn", homes: 5, nodes: ["cn-1"], evacuation: progress },
     { region: "us", homes: 2, evacuation: { state: "home" } },
     { region: "eu", homes: 0, evacuation: { state: "home" } },
+  ]);
+});
+
+const SUCCEEDED: RegionView = {
+  state: "home",
+  homes: 2,
+  nodes: [],
+  succession: { heir: "us", generation: 3, phase: "succeed", sinceMs: AT_MS, reason: "quake" },
+};
+const succession = { heir: "us", generation: 3, phase: "succeed", since: AT, reason: "quake" };
+
+test("a succession is in the regions, in the answer, and in the metrics", async () => {
+  const plan = { ...PLAN, lost: { position: 4, folded: { eu: 5 }, watermarkAgeMs: null } };
+  const { app } = node({
+    evacuations: () => new Map([["eu", SUCCEEDED]]),
+    evacuate: async () => ({ ok: true, value: { plan, evacuation: SUCCEEDED } }),
+  });
+  const { regions } = (await app.inject("/v1/regions")).json();
+  expect(regions[0]).not.toHaveProperty("succession");
+  expect(regions[2]).toMatchObject({ region: "eu", succession });
+  const payload = { to: "us", reason: "quake" };
+  const answer = await app.inject({ method: "POST", url: "/v1/regions/eu/evacuate", payload });
+  expect(answer.json()).toEqual({ plan, evacuation: { state: "home" }, homes: 2, succession });
+  const lines = (await app.inject("/metrics")).body.split("\n");
+  expect(lines.filter((line) => line.startsWith("rollcall_succession_"))).toEqual([
+    'rollcall_succession_phase{region="eu",heir="us",phase="succeed"} 1',
+    'rollcall_succession_generation{region="eu"} 3',
   ]);
 });
 

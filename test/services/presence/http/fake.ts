@@ -5,6 +5,8 @@ import type { FastifyInstance } from "fastify";
 
 import type { Token } from "../../../../replicator/core/token.ts";
 import { type AppDeps, buildApp } from "../../../../services/presence/app.ts";
+import { noCounts } from "../../../../services/presence/returned.ts";
+import type { ReturnedReport } from "../../../../services/presence/returned.ts";
 import type { NodeOperations } from "../../../../services/presence/operations.ts";
 import { buildGates, type Gates, type Load } from "../../../../services/presence/gates.ts";
 import type { EvacuationPlan, RegionView } from "../../../../services/presence/evacuation-view.ts";
@@ -161,6 +163,17 @@ export const OPERATIONS: NodeOperations = {
     value: { compared: 3, differences: [{ region: "us", bucket: 7, user: "ann" }], repaired: repair },
   }),
   snapshot: async () => ({ ok: true, value: { name: "cn-1", bytes: 4_000, token: TOKEN } }),
+  returned: async () => ({ ok: true, value: RETURNED }),
+};
+
+export const RETURNED: ReturnedReport = {
+  finished: true,
+  generation: 2,
+  sinceMs: AT_MS,
+  frames: 7,
+  users: 1,
+  counts: { ...noCounts(), closed: { back: 0, again: 1, superseded: 0, lost: 0 } },
+  listed: [{ user: "ann", items: [{ what: "closed", became: "again", why: "" }] }],
 };
 
 export type Call = readonly [method: string, ...args: unknown[]];

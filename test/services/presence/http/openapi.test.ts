@@ -14,6 +14,7 @@ const OPERATIONS = [
   "get /v1/occupancy",
   "get /v1/online",
   "get /v1/regions",
+  "get /v1/regions/{region}/returned",
   "get /v1/replication",
   "get /v1/switches",
   "get /v1/token",
