@@ -184,7 +184,7 @@ describe("latest", () => {
   it("is not satisfied by an empty log of which nothing is known here, and asks nobody about it", async () => {
     applied = at({ cn: ["a", 10], us: ["", 0] });
     heads = { said: { heads: at({ cn: ["a", 10], us: ["c", 0] }), unheard: [] }, afterMs: 10 };
-    const lacks = vi.fn();
+    const lacks = vi.fn<() => void>();
     const answer = check().meet({ mode: "latest", waitMs: 1_000 }, lacks);
     await pass(10);
     expect(await answer).toMatchObject({ value: { satisfied: false, unheard: ["us"] } });
