@@ -152,6 +152,27 @@ function claimOf({ heir: region, generation }: Heirdom): Claim {
   return { region, epoch: { generation, count: 0 } };
 }
 
+/** A region that was succeeded, as one replica has it. */
+export interface StoodFor {
+  readonly region: Region;
+  readonly heir: Region;
+  /** The heir's log goes on for it still. */
+  readonly stands: boolean;
+  /** The fold has gone over to what was decided. */
+  readonly isFollowed: boolean;
+}
+
+/** The regions that were succeeded, by what all logs say. */
+export function stoodFor(folds: readonly Fold[]): StoodFor[] {
+  return folds.flatMap((fold) => {
+    const succession = successionOf(folds, fold.region);
+    if (succession === undefined) return [];
+    const { heir, phase, generation } = succession;
+    const isFollowed = deputyOf(fold).generation >= generation;
+    return [{ region: fold.region, heir, stands: phase === "succeed", isFollowed }];
+  });
+}
+
 /** Where the next frame for a fold comes from. */
 export type Source =
   | {

@@ -7,9 +7,11 @@
  *   any     | always
  *   bounded | every region's newest watermark here is at most so old, this one's too, however wrong the clocks may be told
  *   token   | every position of the token is applied
- *   latest  | every region said after the read began how far its log goes, and that is applied
+ *   latest  | every region said after the read began how far its log goes, and that is applied; for a region that another stands for,
+ *           | that one's log counts
  */
 import type { Position, Region } from "../../replicator/core/commands.ts";
+import type { StoodFor } from "../../replicator/core/succession.ts";
 import { checkToken, mergeTokens } from "../../replicator/core/token.ts";
 import type { LogPosition, Token, TokenCheck } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
@@ -33,6 +35,8 @@ export interface ConsistencyOptions {
   readonly ageMs: (region: Region) => number;
   /** Asks every region, this one included; resolves after so many milliseconds at the latest. */
   readonly heads: (waitMs: number) => Promise<Heads>;
+  /** Regions that were succeeded, as this replica has it. */
+  readonly stoodFor: () => readonly StoodFor[];
 }
 
 /** What is not here when a read begins to wait for it: some other region may have it already. */
@@ -149,7 +153,24 @@ export class ConsistencyCheck {
       check !== "overloaded" && check.kind === "replaced" && token?.has(check.region) !== true;
     if (isBegunAgain)
       return { check: { kind: "satisfied" }, unheard: [...unheard, ...strange, check.region] };
-    return { check, unheard: [...unheard, ...strange] };
+    const met = { check, unheard: [...unheard, ...strange] };
+    return check === "overloaded" || check.kind !== "satisfied" ? met : this.#stoodFor(met, heads, leftMs);
+  }
+
+  /** What a region's own server says is not the end of a log that goes on in an heir's: known here by what was just applied of that. */
+  async #stoodFor(met: Met, heads: Token, leftMs: () => number): Promise<Met> {
+    const { stoodFor, waiters } = this.#options;
+    const unheard = new Set(met.unheard);
+    for (const { region, heir, stands, isFollowed } of stoodFor()) {
+      if (isFollowed && !stands) continue;
+      const head = heads.get(heir);
+      unheard.add(region);
+      if (!isFollowed || head === undefined) continue;
+      const check = await waiters.wait(new Map([[region, head]]), leftMs());
+      if (check === "overloaded") return { check, unheard: [] };
+      if (check.kind === "satisfied") unheard.delete(region);
+    }
+    return { check: met.check, unheard: [...unheard] };
   }
 }
 

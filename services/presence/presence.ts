@@ -15,6 +15,7 @@ import type {
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
+import { stoodFor } from "../../replicator/core/succession.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import { Capacity } from "./capacity.ts";
 import { describePresence } from "./describe.ts";
@@ -98,6 +99,7 @@ export class Presence implements PresenceService {
       presence: (user) => this.presence(user),
       applied: () => this.applied(),
       ageMs: (origin) => node.matrix.watermarkAgeMaxMs(origin, clock()),
+      stoodFor: () => stoodFor(node.replica.folds),
       heads: options.heads ?? (async () => ({ heads: new Map(), unheard: this.regions })),
       elsewhere: options.elsewhere ?? (async () => undefined),
       tally,

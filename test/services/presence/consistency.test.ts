@@ -1,6 +1,7 @@
 /** How reads are met, mode by mode: satisfied only by what is here, and else with what is missing and who could not be asked. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import type { StoodFor } from "../../../replicator/core/succession.ts";
 import type { Token } from "../../../replicator/core/token.ts";
 import { ConsistencyCheck } from "../../../services/presence/consistency.ts";
 import type { Heads } from "../../../services/presence/consistency.ts";
@@ -23,6 +24,9 @@ let heads: { readonly said: Heads; readonly afterMs: number } = {
   afterMs: 0,
 };
 
+/** Of which an heir says how they went on. */
+let stoodFor: readonly StoodFor[] = [];
+
 const check = (): ConsistencyCheck =>
   new ConsistencyCheck({
     region: "cn",
@@ -31,6 +35,7 @@ const check = (): ConsistencyCheck =>
     waiters,
     applied: () => applied,
     ageMs: (region) => ages[region] ?? 0,
+    stoodFor: () => stoodFor,
     heads: (waitMs) =>
       new Promise((resolve) => {
         setTimeout(() => resolve(heads.said), Math.min(waitMs, heads.afterMs));
@@ -59,6 +64,7 @@ async function met(
 }
 
 beforeEach(() => {
+  stoodFor = [];
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   applied = at({ cn: ["a", 10], us: ["b", 5] });
   ages = {};
@@ -189,6 +195,26 @@ describe("latest", () => {
     await pass(10);
     expect(await answer).toMatchObject({ value: { satisfied: false, unheard: ["us"] } });
     expect(lacks).not.toHaveBeenCalled();
+  });
+
+  const US = { region: "us", heir: "cn" };
+  it.each<[string, StoodFor, [string, number], boolean]>([
+    ["followed to the heir's head", { ...US, stands: true, isFollowed: true }, ["a", 10], true],
+    ["followed, behind the heir's head", { ...US, stands: true, isFollowed: true }, ["a", 9], false],
+    ["not followed yet", { ...US, stands: true, isFollowed: false }, ["b", 6], false],
+    ["not followed, and over", { ...US, stands: false, isFollowed: false }, ["b", 6], false],
+    ["followed, and over", { ...US, stands: false, isFollowed: true }, ["b", 6], true],
+  ])("of a region that cn stands for, %s", async (_what, one, here, satisfied) => {
+    stoodFor = [one];
+    applied = at({ cn: ["a", 10], us: here });
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 6] }), unheard: [] }, afterMs: 10 };
+    const answer = await met({ mode: "latest", waitMs: 30 }, async () => {
+      await pass(10);
+      await pass(20);
+    });
+    expect(answer).toMatchObject(satisfied ? { satisfied } : { satisfied, unheard: ["us"] });
+    heads = { said: { heads: at({ us: ["b", 6] }), unheard: ["cn"] }, afterMs: 10 };
+    expect(await met({ mode: "latest", waitMs: 30 }, () => pass(30))).toMatchObject({ satisfied: false });
   });
 
   it("is not satisfied by one that goes on while it waits, nor refused but for a token that speaks of it", async () => {

@@ -53,6 +53,7 @@ function reads(): Reads {
     waiters,
     applied: () => applied,
     ageMs: (region) => (region === "us" ? 0 : ageMs),
+    stoodFor: () => [],
     heads: (waitMs) =>
       new Promise((resolve) => {
         const said = { heads: at({ cn: ["a", 12], us: ["b", 5] }), unheard: ["eu"] };
