@@ -160,7 +160,8 @@ export class OwnLog {
   lagging(): string | undefined {
     const { region, folds } = this.#options;
     const asked = sealOf(folds(), region);
-    if (asked?.decision.phase === "fence") return `${asked.heir} asks to go on for ${region}, which is not decided`;
+    if (asked?.decision.phase === "fence")
+      return `${asked.heir} asks to go on for ${region}, which is not decided`;
     const other = laggard(folds(), region);
     return other && `it is the log of ${other} too, and not all is folded that it says for ${other}`;
   }

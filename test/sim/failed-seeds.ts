@@ -1,5 +1,4 @@
 /** Seeds that once failed, each with what it found: run again with every simulation. */
-import { INCIDENTS, MISHAPS } from "./settings.ts";
 import type { Scenario } from "./settings.ts";
 
 export interface FailedSeed extends Scenario {
@@ -119,17 +118,5 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     events: 5_000,
     found:
       "an opening that a log sent to a region after that had given it the user was taken for recorded by who lagged behind that region",
-  },
-  {
-    seed: 16,
-    events: 14_000,
-    also: ["region-lost"],
-    without: [
-      ...INCIDENTS.filter((kind) => kind !== "region-lost"),
-      ...MISHAPS,
-    ],
-    users: 12,
-    found:
-      "a region that was fenced began its log again from where the heir went on then: two logs went on from there, and nobody could follow",
   },
 ];

@@ -50,15 +50,15 @@ async function checkReport(world: World, region: Region, users: ReadonlySet<User
     machine.enter(process);
     const asked = lostEnds?.report();
     let answer: Awaited<typeof asked>;
-    void asked?.then((given) => {
-      answer = given;
-    });
+    void asked?.then((given) => (answer = given));
     await machine.run(machine.nowMs + AGAIN_MS);
     if (typeof answer === "object" && answer.finished) {
       const listed = new Set(answer.listed.map(({ user }) => user));
       const missing = [...users].filter((user) => !listed.has(user));
       if (missing.length > 0)
-        machine.fail(`${name} does not report what became of ${missing.join()}, of whom ${region} had written`);
+        machine.fail(
+          `${name} does not report what became of ${missing.join()}, of whom ${region} had written`,
+        );
       return;
     }
     detail = typeof answer === "string" ? answer : JSON.stringify(answer);
@@ -70,10 +70,13 @@ async function checkReport(world: World, region: Region, users: ReadonlySet<User
 function checkFacts({ history, nodes, machine }: World, region: Region, { acknowledged }: Askers): void {
   const lost = history.lostTo(region);
   for (const { fact, place } of acknowledged) {
-    const isLost = lost !== undefined && place.strand === lost.from.strand && place.position > lost.from.position;
+    const isLost =
+      lost !== undefined && place.strand === lost.from.strand && place.position > lost.from.position;
     const without = isLost ? nodes.find(({ node }) => !showsFact(node.replica, fact)) : undefined;
     if (without !== undefined)
-      machine.fail(`${without.name} does not have ${JSON.stringify(fact)}, acknowledged in ${region} while it was lost`);
+      machine.fail(
+        `${without.name} does not have ${JSON.stringify(fact)}, acknowledged in ${region} while it was lost`,
+      );
   }
 }
 
