@@ -8,15 +8,9 @@ import { LIMITS } from "../../replicator/core/limits.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEvent } from "../../replicator/core/node-events.ts";
 import type { LogStore, Opened, ReadableLog } from "../../replicator/log/port.ts";
-import {
-  COPIED_TOPIC,
-  LINKS_TOPIC,
-  SNAPSHOT_WANTED_TOPIC,
-  decodeCopied,
-  decodeReports,
-} from "../../replicator/runtime/announcement.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
 import type { Logger } from "../../replicator/runtime/logger.ts";
+import { listenTo } from "./announced.ts";
 import type { Appender } from "./appender.ts";
 import { askForSnapshot } from "./ask-for-snapshot.ts";
 import { Following } from "./following.ts";
@@ -28,6 +22,7 @@ import { PeerAcks } from "./peer-acks.ts";
 import { PeersFolded } from "./peers-folded.ts";
 import { peersHeard } from "./peers-heard.ts";
 import type { Place } from "./follow.ts";
+import { Progress } from "./progress.ts";
 import { recheck } from "./recheck.ts";
 import { base, placeIn, rebuild } from "./resync.ts";
 import type { Base, Rebuilt, ResyncOptions } from "./resync.ts";
@@ -37,6 +32,7 @@ import { Snapshots } from "./snapshots.ts";
 import type { SnapshotCodec } from "./snapshots.ts";
 import { Standing } from "./standing.ts";
 import { WRITTEN_OFF, peerKey } from "./switches.ts";
+import { Troubles } from "./troubles.ts";
 import { Trust } from "./trust.ts";
 
 /** What the engine drives. */
@@ -71,8 +67,8 @@ export class Engine {
   readonly retention: Retention;
   readonly peerAcks = new PeerAcks((logId) => this.retention.copiedBySome(logId));
   readonly housekeeping: Housekeeping;
-  /** What each log is in trouble with; absent when it is not. */
-  readonly troubles = new Map<Region, string>();
+  readonly #troubles: Troubles;
+  readonly #progress: Progress;
   readonly trust: Trust;
   readonly #options: EngineOptions;
   /** This region first. */
@@ -82,18 +78,18 @@ export class Engine {
   readonly #sealing: Sealing;
   readonly #ownLog: OwnLog;
   readonly #peersFolded: PeersFolded;
-  readonly #unlisten: (() => void)[] = [];
+  #unlisten: (() => void)[] = [];
   #following: Following | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
   #resyncing: Promise<Rebuilt | undefined> | undefined;
-  #progress = "";
 
   constructor(options: EngineOptions) {
     const { region, peers, name, store, codec, clock, logger, appender } = options;
     this.#options = options;
     this.regions = [region, ...peers];
+    this.#troubles = new Troubles(logger);
     this.retention = new Retention({
       peers,
       bytesMax: options.logBytesMax ?? LIMITS.logBytesMax,
@@ -109,6 +105,7 @@ export class Engine {
     });
     const { doubts } = this.#snapshots;
     const { matrix } = this.node;
+    this.#progress = new Progress(logger, (detail) => (matrix.loading = detail));
     this.trust = new Trust({ region, name, doubts, matrix, clock, logger });
     this.housekeeping = new Housekeeping({
       region,
@@ -161,6 +158,11 @@ export class Engine {
     });
   }
 
+  /** What each log is in trouble with; absent when it is not. */
+  get troubles(): ReadonlyMap<Region, string> {
+    return this.#troubles.byLog;
+  }
+
   get node(): PresenceNode {
     return this.#options.core.node;
   }
@@ -169,28 +171,22 @@ export class Engine {
   get startingWith(): string {
     if (this.node.caughtUp) return "";
     if (this.#following === undefined || this.#following.behind.length === 0)
-      return this.#progress === "" ? "looking for a snapshot" : this.#progress;
+      return this.#progress.detail === "" ? "looking for a snapshot" : this.#progress.detail;
     return `still folding ${this.#following.behind.join(", ")}`;
   }
 
   start(): void {
     const { store, core, malformed } = this.#options;
-    this.#unlisten.push(
-      store.listen(LINKS_TOPIC, (payload) => {
-        const reports = decodeReports(payload);
-        if (reports === undefined) malformed();
-        for (const report of reports ?? []) core.step({ kind: "link", report });
-      }),
-      store.listen(COPIED_TOPIC, (payload) => {
-        const copied = decodeCopied(payload);
-        if (copied === undefined) malformed();
-        else {
-          this.retention.copied(copied);
-          this.peerAcks.advanced();
-        }
-      }),
-      store.listen(SNAPSHOT_WANTED_TOPIC, () => this.housekeeping.want()),
-    );
+    this.#unlisten = listenTo({
+      store,
+      malformed,
+      step: (event) => core.step(event),
+      copied: (copied) => {
+        this.retention.copied(copied);
+        this.peerAcks.advanced();
+      },
+      wanted: () => this.housekeeping.want(),
+    });
     this.#timer = setInterval(() => this.#tick(), LIMITS.tickMs);
     this.#sealing.start();
     this.#running = this.#begin();
@@ -226,13 +222,13 @@ export class Engine {
       store,
       clock,
       reports: () => peers.map((peer) => core.node.matrix.reported(peer)),
-      progress: (detail) => this.#says(detail),
+      progress: (detail) => this.#progress.says(detail),
       stopped: () => this.#stopped,
     });
     const begun = await base(this.#resyncOptions());
     if (begun === undefined || this.#stopped) return;
     this.#adopt(begun, false);
-    this.#says("folding what the logs have beyond it");
+    this.#progress.says("folding what the logs have beyond it");
     this.#follow();
   }
 
@@ -256,7 +252,7 @@ export class Engine {
           this.#ownLog.look();
         },
       },
-      trouble: (region, detail) => this.#trouble(region, detail),
+      trouble: (region, detail) => this.#troubles.say(region, detail),
       lost: (region, detail, astray) => this.trust.lost(region, detail, astray),
     });
     this.#following.start();
@@ -277,10 +273,10 @@ export class Engine {
     if (!node.caughtUp) {
       if (this.#following?.behind.length !== 0) return;
       this.#ownLog.tick();
-      if (!this.#ownLog.isSettled()) return this.#says(UNSETTLED);
+      if (!this.#ownLog.isSettled()) return this.#progress.says(UNSETTLED);
       const unheard = this.#peersFolded.isLate ? undefined : this.#peersFolded.waiting();
-      if (unheard !== undefined) return this.#says(unheard);
-      this.#says("");
+      if (unheard !== undefined) return this.#progress.says(unheard);
+      this.#progress.says("");
       core.step({ kind: "caught-up" });
       logger.info({ event: "caught-up", applied: Object.fromEntries(node.replica.applied()) });
     }
@@ -315,7 +311,7 @@ export class Engine {
         return () => this.#follow();
       },
     });
-    this.#says("");
+    this.#progress.says("");
     if (this.#stopped) return undefined;
     if (rebuilt !== undefined) {
       const { differences, compared } = rebuilt;
@@ -340,28 +336,10 @@ export class Engine {
       store: this.#options.store,
       snapshots: this.#snapshots,
       suspect: this.trust.isDistrusted,
-      progress: (detail) => this.#says(detail),
+      progress: (detail) => this.#progress.says(detail),
       stopped: () => this.#stopped,
       wanted: (lacked, waitedMs) => askForSnapshot(this.#options.store, lacked, waitedMs),
     };
-  }
-
-  /** Shown in the matrix and, where it is new, logged without its numbers. */
-  #says(detail: string): void {
-    const kind = detail.replace(/\d+/g, "");
-    if (kind !== this.#progress.replace(/\d+/g, "") && detail !== "")
-      this.#options.logger.info({ event: "snapshotting", detail });
-    this.#progress = detail;
-    this.node.matrix.loading = detail;
-  }
-
-  #trouble(region: Region, detail: string): void {
-    const before = this.troubles.get(region) ?? "";
-    if (detail === "") this.troubles.delete(region);
-    else this.troubles.set(region, detail);
-    if (detail === before) return;
-    const event = detail === "" ? "log-resumed" : "log-trouble";
-    this.#options.logger[detail === "" ? "info" : "warn"]({ event, log: region, detail });
   }
 
   #at(region: Region): Place {

@@ -1,5 +1,5 @@
 /** Seeds that once failed, each with what it found: run again with every simulation. */
-import { DOINGS, INCIDENTS, MISHAPS } from "./settings.ts";
+import { DOINGS } from "./settings.ts";
 import type { Scenario } from "./settings.ts";
 
 export interface FailedSeed extends Scenario {
@@ -144,14 +144,5 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     events: 5_000,
     found:
       "an empty log that went on as another one was taken for the latest by who had heard nothing of either",
-  },
-  {
-    seed: 16,
-    events: 14_000,
-    also: ["region-lost"],
-    without: [...INCIDENTS.filter((kind) => kind !== "region-lost"), ...MISHAPS, ...DOINGS],
-    users: 12,
-    found:
-      "a region that was fenced began its log again from where the heir went on then: two logs went on from there, and nobody could follow",
   },
 ];

@@ -4,13 +4,12 @@
  * position means nothing without its strand; a place (both) says which frames came before it.
  */
 import { isDeepStrictEqual } from "node:util";
-import { parseSuccession } from "../../replicator/core/succession.ts";
-import type { Succession } from "../../replicator/core/succession.ts";
-import type { Command, Frame, LogId, Position, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Frame, LogId, Position, Region, UserId } from "../../replicator/core/commands.ts";
 import type { Entry } from "../../replicator/log/port.ts";
 import { decodeFrame } from "../../replicator/wire/codec.ts";
 import type { Stored } from "./servers.ts";
-import { saidFor } from "../core/logs.ts";
+import { decisionsIn, saidIn } from "./heirs-frames.ts";
+import type { Decided } from "./heirs-frames.ts";
 import { userIn } from "../core/users.ts";
 
 export interface Strand {
@@ -33,10 +32,6 @@ export interface Place {
   readonly position: Position;
 }
 
-interface Decided extends Pick<Succession, "phase" | "generation" | "base"> {
-  readonly lost: Region;
-}
-
 export class History {
   /** Of what the region itself writes. */
   readonly #newest = new Map<Region, Strand>();
@@ -54,6 +49,11 @@ export class History {
 
   constructor(begun: (strand: Strand) => void = () => undefined) {
     this.#begun = begun;
+  }
+
+  /** Whether some region asks to go on for another, and that is not decided. */
+  get isFenced(): boolean {
+    return [...this.#decided.values()].some(({ phase }) => phase === "fence");
   }
 
   /** Where the heir's log says that it goes on for the region, until the region has begun its log again. */
@@ -103,8 +103,8 @@ export class History {
     const key = `${heir} ${lost}`;
     const before = this.#decided.get(key);
     const isFree = before === undefined || before.phase === "yield";
-    const isNext = phase === "fence" ? isFree : !isFree && before.generation === generation;
-    if (!isNext || (phase === "succeed" && before?.phase !== "fence")) return;
+    const follows = phase === "fence" ? isFree : !isFree && before.generation === generation;
+    if (!follows || (phase === "succeed" && before?.phase !== "fence")) return;
     this.#decided.set(key, decided);
     if (phase !== "succeed" || base === undefined) return;
     const from = this.places(lost, base.logId, base.position).findLast((one) => {
@@ -286,35 +286,6 @@ export class History {
 
 export function endOf({ start, frames }: Strand): Position {
   return start + frames.length - 1;
-}
-
-/** What the frame decides about regions that are lost. */
-function decisionsIn({ commands }: Frame): Decided[] {
-  return commands.flatMap((command) => {
-    if (command.kind !== "set" || !command.key.startsWith("succession.")) return [];
-    const said = parseSuccession(command.value);
-    return said === undefined ? [] : [{ ...said, lost: command.key.slice("succession.".length) }];
-  });
-}
-
-/** An heir's log as it counts for the region: nothing of before it went on, nor behind where it yields. */
-function saidIn({ region, writer, start }: Strand, frames: readonly Frame[]): Frame[] {
-  const [first] = frames;
-  if (first === undefined) return [];
-  const before = Array.from({ length: start - 1 }, () => ({ ...first, commands: [] }));
-  return [
-    ...before,
-    ...frames.map((frame) => {
-      const said: Command[] = [];
-      for (const command of frame.commands) {
-        said.push(...saidFor({ region, writer }, command));
-        const isOver =
-          command.kind === "set" && said.at(-1)?.kind === "set" && command.value.startsWith("yield");
-        if (isOver) break;
-      }
-      return { ...frame, commands: said };
-    }),
-  ];
 }
 
 const decoded = new WeakMap<Stored, Frame>();

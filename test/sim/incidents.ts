@@ -145,10 +145,11 @@ export class Incidents {
 
   /**
    * As a log does that is larger than its bound: whatever the older of two snapshots holds is dropped, copied or not. One that was torn holds
-   * nothing: without a sound one the log is left as it is.
+   * nothing: without a sound one the log is left as it is. So is that of a region that is lost: its report tells only of what is held.
    */
   #overrun(server: Server): boolean {
     const { region, log, snapshots } = server;
+    if (this.#lostRegions.isAway(region)) return false;
     const labels = snapshots
       .list()
       .slice(0, SNAPSHOTS_KEPT)

@@ -36,11 +36,11 @@ export class LostRegions {
     this.#world = world;
   }
 
-  /** Nothing while another is lost, or has not begun its log again. */
+  /** Nothing while another is lost, is fenced or has not begun its log again: of two fences each would stop what the other waits for. */
   lose(region: Region, random: Random): Loss | undefined {
     const { history } = this.#world;
-    const isFree = this.#lost === undefined && REGIONS.every((one) => history.succeeded(one) === undefined);
-    if (!isFree) return undefined;
+    const isFree = this.#lost === undefined && !history.isFenced;
+    if (!isFree || REGIONS.some((one) => history.succeeded(one) !== undefined)) return undefined;
     const isDead = random.chance(DEAD);
     const heir = random.pick(REGIONS.filter((one) => one !== region));
     const forMs = random.between(LEAST_MS, MOST_MS);
@@ -58,6 +58,12 @@ export class LostRegions {
         back();
       },
     };
+  }
+
+  /** Lost, fenced, or stood for by another. */
+  isAway(region: Region): boolean {
+    const { history } = this.#world;
+    return this.#lost === region || history.isFenced || history.succeeded(region) !== undefined;
   }
 
   #kill(region: Region): () => void {

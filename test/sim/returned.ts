@@ -2,7 +2,8 @@
  * What becomes of what a lost region had written and nobody else had, when it is back: judged at rest. Rule: of every user of whom the end of
  * its log says something the region's report says what became of it, and what users said of each other stands.
  */
-import type { Command, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Command, Fact, Region, UserId } from "../../replicator/core/commands.ts";
+import type { Replica } from "../../replicator/core/replica.ts";
 import { showsFact } from "../core/friend-checks.ts";
 import { userIn } from "../core/users.ts";
 import type { Askers } from "./askers.ts";
@@ -50,9 +51,7 @@ async function checkReport(world: World, region: Region, users: ReadonlySet<User
     machine.enter(process);
     const asked = lostEnds?.report();
     let answer: Awaited<typeof asked>;
-    void asked?.then((given) => {
-      answer = given;
-    });
+    void asked?.then((given) => (answer = given));
     await machine.run(machine.nowMs + AGAIN_MS);
     if (typeof answer === "object" && answer.finished) {
       const listed = new Set(answer.listed.map(({ user }) => user));
@@ -74,12 +73,19 @@ function checkFacts({ history, nodes, machine }: World, region: Region, { acknow
   for (const { fact, place } of acknowledged) {
     const isLost =
       lost !== undefined && place.strand === lost.from.strand && place.position > lost.from.position;
-    const without = isLost ? nodes.find(({ node }) => !showsFact(node.replica, fact)) : undefined;
+    const without = isLost ? nodes.find(({ node }) => !stands(node.replica, fact)) : undefined;
     if (without !== undefined)
       machine.fail(
         `${without.name} does not have ${JSON.stringify(fact)}, acknowledged in ${region} while it was lost`,
       );
   }
+}
+
+/** What is newer about the two takes its place. */
+function stands(replica: Replica, fact: Fact): boolean {
+  const isOlder =
+    fact.kind !== "bookmark" && replica.friends.pairOf(fact.user, fact.other).round > fact.round;
+  return isOlder || showsFact(replica, fact);
 }
 
 function isAsked(command: Command): boolean {
