@@ -122,7 +122,7 @@ export class Healing {
     for (const lease of leases.all()) {
       if (lease.settling > 0 || !isInLog(before, lease) || isInLog(replica, lease)) continue;
       const { user, session } = lease;
-      const known = new Set(held(before, user).map(idOf));
+      const known = new Set(decidedOf(before, user).map(idOf));
       if (!this.#endedByOther(lease, known) && !wasAstray && isSameHome(before, replica, user))
         local.end(session.session, "forced", "");
     }
@@ -139,13 +139,14 @@ export class Healing {
     const known = this.#knownWith.get(lease);
     if (known !== undefined && this.#endedByOther(lease, known)) return;
     local.missing(lease);
-    if (known === undefined) this.#knownWith.set(lease, new Set(held(node.replica, lease.user).map(idOf)));
+    if (known === undefined)
+      this.#knownWith.set(lease, new Set(decidedOf(node.replica, lease.user).map(idOf)));
   }
 
   /** Ends the session if a login does that its home has decided, and that is not among those known. */
   #endedByOther({ user, session }: Lease, known: ReadonlySet<SessionId>): boolean {
     const { node, local } = this.#options;
-    for (const one of held(node.replica, user)) {
+    for (const one of decidedOf(node.replica, user)) {
       const reason = known.has(one.session) ? undefined : endsFor(one, session);
       if (reason === undefined) continue;
       local.end(session.session, reason, one.session);
@@ -190,7 +191,7 @@ export class Healing {
 }
 
 /** What the user's home has decided: not what is only on its way there. */
-function held({ folds }: Replica, user: UserId): Session[] {
+function decidedOf({ folds }: Replica, user: UserId): Session[] {
   return folds.flatMap((fold) => [...(fold.homed(user)?.sessions ?? [])]);
 }
 

@@ -219,8 +219,8 @@ export class Presence implements PresenceService {
     return undefined;
   }
 
-  lives(session: SessionId): boolean {
-    return this.#leases.get(session) !== undefined;
+  alive(session: SessionId) {
+    return this.#leases.get(session)?.session;
   }
 
   holds(user: UserId, device: string): boolean {

@@ -72,7 +72,9 @@ export class Askers {
     const outcome = await appender.append([to === region ? fact : { kind: "forward", to, command: fact }]);
     if (!outcome.ok) return;
     this.counts.saidAcked += 1;
-    const place = history.find(region, outcome.logId, outcome.position, (frame) => mentions(frame, fact.user));
+    const place = history.find(region, outcome.logId, outcome.position, (frame) =>
+      mentions(frame, fact.user),
+    );
     if (place === undefined)
       machine.fail(`invariant 4: a fact of ${fact.user} was acknowledged that no log had`);
     else this.acknowledged.push({ fact, place });

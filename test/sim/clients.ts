@@ -277,8 +277,7 @@ export class Clients {
     // Where nothing was to be written it speaks of all logs, heard of or not.
     const heard = [...token].filter(([, { logId }]) => logId !== "");
     const places = heard.flatMap(
-      ([of, { logId, position }]) =>
-        history.find(of, logId, position, (frame) => mentions(frame, id)) ?? [],
+      ([of, { logId, position }]) => history.find(of, logId, position, (frame) => mentions(frame, id)) ?? [],
     );
     const place = places.find(({ strand }) => strand.region === region);
     if (place === undefined || places.length < heard.length)

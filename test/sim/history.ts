@@ -41,7 +41,10 @@ export class History {
   /** Of what the region itself writes. */
   readonly #newest = new Map<Region, Strand>();
   /** Of what counts of regions that were succeeded, until they begin their logs again. */
-  readonly #deputed = new Map<Region, { readonly strand: Strand; readonly decided: Place; hasYielded: boolean }>();
+  readonly #deputed = new Map<
+    Region,
+    { readonly strand: Strand; readonly decided: Place; hasYielded: boolean }
+  >();
   /** The newest decision that counts, by heir and lost region. */
   readonly #decided = new Map<string, Decided>();
   readonly #byLog = new Map<LogId, Strand[]>();
@@ -294,7 +297,8 @@ function saidIn({ region, writer, start }: Strand, frames: readonly Frame[]): Fr
       const said: Command[] = [];
       for (const command of frame.commands) {
         said.push(...saidFor({ region, writer }, command));
-        const isOver = command.kind === "set" && said.at(-1)?.kind === "set" && command.value.startsWith("yield");
+        const isOver =
+          command.kind === "set" && said.at(-1)?.kind === "set" && command.value.startsWith("yield");
         if (isOver) break;
       }
       return { ...frame, commands: said };

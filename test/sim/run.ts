@@ -78,7 +78,13 @@ export async function runSeed(options: RunOptions): Promise<Verdict> {
     healedInMs,
     violation: machine.failure,
     fired: world.fired.counts,
-    counts: { ...clients.counts, ...askers.counts, ...incidents.counts, ...checks.counts, rehomed: rehomedBy(world) },
+    counts: {
+      ...clients.counts,
+      ...askers.counts,
+      ...incidents.counts,
+      ...checks.counts,
+      rehomed: rehomedBy(world),
+    },
     trace: machine.recent,
   };
 }

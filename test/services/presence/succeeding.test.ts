@@ -171,8 +171,8 @@ describe("three regions, one of them gone", { timeout: 120_000 }, () => {
     });
     valueOf(await us.evacuate(asked));
     await until("us succeeds cn, and eu knows", () => phase("us") === "succeed" && phase("eu") === "succeed");
-    const decided = us.node.replica.fold("us")?.settings.get("succession.cn")?.value ?? "";
-    const [, logId = "", position] = /^succeed 1 of (\S+) at (\d+) sum /.exec(decided) ?? [];
+    const decision = us.node.replica.fold("us")?.settings.get("succession.cn")?.value ?? "";
+    const [, logId = "", position] = /^succeed 1 of (\S+) at (\d+) sum /.exec(decision) ?? [];
     const votes = ["us", "eu"].map((at) => us.node.replica.fold(at)?.settings.get("fenced.cn")?.value ?? "");
     for (const vote of votes) expect(vote).toMatch(new RegExp(`^1 for us of ${logId} at \\d+ sum`));
     expect(Number(position)).toBeGreaterThan(0);
