@@ -16,7 +16,6 @@ const FILE = /^\d\d-[a-z0-9-]+\.js$/;
 const WAITS_FOR: Readonly<Record<number, string>> = {
   19: "waits for planned home migration",
   20: "waits for planned home migration",
-  21: "waits for evacuation",
   26: "waits for WebSockets",
   29: "waits for watch",
   34: "waits for NATS accounts and TLS",
