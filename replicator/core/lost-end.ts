@@ -5,7 +5,7 @@
  *
  *   the lost end says                  | becomes
  *   -----------------------------------+--------------------------------------------------------------------------------------
- *   a session was opened or changed    | there again by its lease; changed again if it looks otherwise; lost if the lease is over
+ *   a session was opened or changed    | there again by its lease; changed again if it looks otherwise and was not changed since; lost if the lease is over
  *   a session was closed               | closed again, if it is still in view
  *   a preference                       | set again, if the user's record has not changed since; else lost
  *   a fact about friends               | said again, unless something newer about the two stands
@@ -61,8 +61,8 @@ export interface Verdict {
 export interface Since {
   readonly region: Region;
   readonly replica: Replica;
-  /** Whether the session has a lease. */
-  readonly lives: (session: SessionId) => boolean;
+  /** The session as it was changed last, if it has a lease. */
+  readonly alive: (session: SessionId) => Pick<Update, "status" | "state"> | undefined;
   /** Records of a lower version were not changed in the heir's log. */
   readonly unchangedBelow: number;
   readonly wallMs: number;
@@ -212,11 +212,14 @@ function judgeSession(
   user: UserId,
   session: SessionId,
   { status, state }: Pick<Update, "status" | "state">,
-  { replica, lives }: Since,
+  { replica, alive }: Since,
 ): Verdict {
   const held = shown(replica, user, session);
-  if (!lives(session)) return held === undefined ? lost("nobody has kept the session alive") : BACK;
+  const lease = alive(session);
+  if (lease === undefined) return held === undefined ? lost("nobody has kept the session alive") : BACK;
   if (held === undefined || (held.status === status && held.state === state)) return BACK;
+  if (lease.status !== status || lease.state !== state)
+    return { became: "superseded", why: "it was changed since" };
   return again({ kind: "update", user, session, status, state });
 }
 

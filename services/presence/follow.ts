@@ -270,9 +270,12 @@ export class Follower {
   }
 }
 
-/** The position to fold next. A log of another identity is read from its beginning: it may go on where the fold stands. */
+/**
+ * The position to fold next. A log of another identity is read from its beginning: it may go on where the fold stands. So is a copy that is
+ * empty: it may come to be of any log, and a reader that waits for a later position leaves out what comes before.
+ */
 function neededIn({ logId }: Extent, at: Place): Position {
-  return at.logId !== "" && logId !== "" && logId !== at.logId ? 1 : at.position + 1;
+  return logId === at.logId ? at.position + 1 : 1;
 }
 
 /** Whether the log went on otherwise than with what is folded. */

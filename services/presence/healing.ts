@@ -2,10 +2,12 @@
  * Keeps the sessions connected here and the logs in step: what a log has gets a lease, what ended gets its close, what a log lost is
  * opened again. Rule: it covers lost tails, double claims and long cuts alike, and whatever it appends may be repeated harmlessly.
  */
-import type { Close, LinkState, Region, Session, UserId } from "../../replicator/core/commands.ts";
+import { deposed } from "../../replicator/core/authority.ts";
+import type { Close, LinkState, Region, Session, SessionId, UserId } from "../../replicator/core/commands.ts";
 import type { Now } from "../../replicator/core/lag.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import { endsFor } from "../../replicator/core/record.ts";
+import type { EndedSession } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { Homeward } from "./homeward.ts";
 import type { Lease, Leases } from "./leases.ts";
@@ -32,6 +34,8 @@ export class Healing {
   #closingInFlight = false;
   /** Until then a session in view that nobody here knows of may be one of a former life. */
   #adoptsUntilMs = Number.NEGATIVE_INFINITY;
+  /** The user's sessions in the logs when a session was found to be in no log while another region stands for this one. */
+  readonly #knownWith = new WeakMap<Lease, ReadonlySet<SessionId>>();
 
   constructor(options: HealingOptions) {
     const { node, leases } = options;
@@ -61,8 +65,12 @@ export class Healing {
     }
   }
 
-  /** Appends what a slice of the sessions needs; called each tick while the log accepts. */
-  heal(now: Now): void {
+  /** Appends what a slice of the sessions needs; called each tick, with whether the log accepts. */
+  heal(now: Now, canAppend: boolean): void {
+    if (!canAppend) {
+      if (this.#isDeposed) for (const lease of this.#reconcile.missing(now.monoMs)) this.#await(lease);
+      return;
+    }
     void this.#close();
     this.#reopen(this.#reconcile.missing(now.monoMs));
     for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session, now);
@@ -82,6 +90,17 @@ export class Healing {
   }
 
   /**
+   * A log ended a session that is connected here. Whoever stands for this region hears no heartbeats of it, and ends what it takes for over:
+   * what is not is opened again once this region writes.
+   */
+  ended({ session, reason, by }: EndedSession): void {
+    const { leases, local } = this.#options;
+    const lease = leases.get(session.session);
+    if (reason === "expired" && lease !== undefined && this.#isDeposed) this.#await(lease);
+    else local.end(session.session, reason, by);
+  }
+
+  /**
    * A close found nothing where it went: if the session is connected here, it is over all the same. The close may have gone to another log
    * than the one that has the session, which is to hear of it.
    */
@@ -93,23 +112,47 @@ export class Healing {
     if (isInLog(node.replica, lease)) local.orphaned(lease.user, session);
   }
 
-  /** Ends the sessions that the replica of before had in a log, and the one of now has not: their logs ended them while nobody listened. */
-  endThose(before: Replica): void {
+  /**
+   * Ends the sessions that the replica of before had in a log, and the one of now has not: their logs ended them while nobody listened. Where
+   * the replica of before was astray, the end of a log may be lost, and only those are over that a login ended which it did not know.
+   */
+  endThose(before: Replica, wasAstray: boolean): void {
     const { node, leases, local } = this.#options;
     const { replica } = node;
     for (const lease of leases.all()) {
       if (lease.settling > 0 || !isInLog(before, lease) || isInLog(replica, lease)) continue;
       const { user, session } = lease;
-      const known = new Set(before.view(user)?.sessions.map((one) => one.session.session));
-      const successor = replica
-        .view(user)
-        ?.sessions.map((one) => one.session)
-        .find((one) => !known.has(one.session) && endsFor(one, session) !== undefined);
-      const reason = successor && endsFor(successor, session);
-      if (successor !== undefined && reason !== undefined)
-        local.end(session.session, reason, successor.session);
-      else if (isSameHome(before, replica, user)) local.end(session.session, "forced", "");
+      const known = new Set(decidedOf(before, user).map(idOf));
+      if (!this.#endedByOther(lease, known) && !wasAstray && isSameHome(before, replica, user))
+        local.end(session.session, "forced", "");
     }
+  }
+
+  get #isDeposed(): boolean {
+    const { region, replica } = this.#options.node;
+    return deposed(replica.folds, region) !== undefined;
+  }
+
+  /** The session is alive and in no log, and cannot be opened again yet: who logs in meanwhile may end it. */
+  #await(lease: Lease): void {
+    const { node, local } = this.#options;
+    const known = this.#knownWith.get(lease);
+    if (known !== undefined && this.#endedByOther(lease, known)) return;
+    local.missing(lease);
+    if (known === undefined)
+      this.#knownWith.set(lease, new Set(decidedOf(node.replica, lease.user).map(idOf)));
+  }
+
+  /** Ends the session if a login does that its home has decided, and that is not among those known. */
+  #endedByOther({ user, session }: Lease, known: ReadonlySet<SessionId>): boolean {
+    const { node, local } = this.#options;
+    for (const one of decidedOf(node.replica, user)) {
+      const reason = known.has(one.session) ? undefined : endsFor(one, session);
+      if (reason === undefined) continue;
+      local.end(session.session, reason, one.session);
+      return true;
+    }
+    return false;
   }
 
   /** After a start, or with another replica, sessions may come into view late: they get their fresh TTL like those seen at once. */
@@ -132,7 +175,12 @@ export class Healing {
     local.closed(closes);
   }
 
-  #reopen(missing: readonly Lease[]): void {
+  #reopen(found: readonly Lease[]): void {
+    const missing = found.filter((lease) => {
+      const known = this.#knownWith.get(lease);
+      this.#knownWith.delete(lease);
+      return known === undefined || !this.#endedByOther(lease, known);
+    });
     if (missing.length === 0) return;
     const { local, homeward, tally } = this.#options;
     tally.reconciled.reopened += missing.length;
@@ -140,6 +188,15 @@ export class Healing {
     const commands = missing.map(({ user, session }) => homeward.address({ kind: "open", user, session }));
     void homeward.append(commands, missing);
   }
+}
+
+/** What the user's home has decided: not what is only on its way there. */
+function decidedOf({ folds }: Replica, user: UserId): Session[] {
+  return folds.flatMap((fold) => [...(fold.homed(user)?.sessions ?? [])]);
+}
+
+function idOf({ session }: Session): SessionId {
+  return session;
 }
 
 /** Whether the log that has the user is still the same: one that was renewed may have lost what it had, and that is opened again. */

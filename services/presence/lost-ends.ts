@@ -4,7 +4,7 @@
  * log is not given up before its end is kept, and what is kept says which log that was; going through it may be repeated harmlessly.
  */
 import { changedFrom } from "../../replicator/core/authority.ts";
-import type { ClientCommand, Command, Position, Region, SessionId } from "../../replicator/core/commands.ts";
+import type { ClientCommand, Command, Position, Region } from "../../replicator/core/commands.ts";
 import { hash32 } from "../../replicator/core/homing.ts";
 import { LastWords, judge, saidBy, userOf } from "../../replicator/core/lost-end.ts";
 import type { Said, Since } from "../../replicator/core/lost-end.ts";
@@ -31,8 +31,8 @@ export interface LostEndsOptions {
   readonly logger: Logger;
   /** The replica of the moment. */
   readonly replica: () => Replica;
-  /** Whether the session has a lease. */
-  readonly lives: (session: SessionId) => boolean;
+  /** The session as it was changed last, if it has a lease. */
+  readonly alive: Since["alive"];
   /** On their way to the users' homes. */
   readonly write: (commands: readonly ClientCommand[]) => Promise<AppendOutcome>;
   /** Sessions that only a lease has are opened again soon. */
@@ -189,12 +189,12 @@ export class LostEnds implements Aside {
   }
 
   async #write(said: readonly Said[], label: EndLabel, returned: Returned): Promise<string | undefined> {
-    const { region, replica, lives, write, clock } = this.#options;
+    const { region, replica, alive, write, clock } = this.#options;
     for (let at = 0; at < said.length; at += WRITES_MAX) {
       const since: Since = {
         region,
         replica: replica(),
-        lives,
+        alive,
         unchangedBelow: label.changedFrom,
         wallMs: clock().wallMs,
       };

@@ -95,7 +95,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clock,
     logger,
     replica: () => presence.node.replica,
-    lives: (session) => presence.lives(session),
+    alive: (session) => presence.alive(session),
     write: (commands) =>
       presence.homeward.append(commands.map((command) => presence.homeward.address(command))),
     reconcile: () => presence.healing.hurry(),

@@ -164,9 +164,9 @@ export class Presence implements PresenceService {
     this.step({ kind: "tick" });
     if (!this.node.caughtUp) return;
     this.healing.watchLinks(now);
-    if (!this.#options.canAppend()) return;
-    this.healing.heal(now);
-    this.travellers.tick();
+    const canAppend = this.#options.canAppend();
+    this.healing.heal(now, canAppend);
+    if (canAppend) this.travellers.tick();
   }
 
   async #recheck(): Promise<void> {
@@ -180,7 +180,7 @@ export class Presence implements PresenceService {
     const before = this.node.replica;
     for (const effect of this.node.step(event, this.#options.clock())) this.#carryOut(effect);
     if (event.kind !== "caught-up" && event.kind !== "adopt") return;
-    if (event.kind === "adopt" && event.astray !== true) this.healing.endThose(before);
+    if (event.kind === "adopt") this.healing.endThose(before, event.astray === true);
     this.healing.begin(this.#options.clock());
   }
 
@@ -194,7 +194,7 @@ export class Presence implements PresenceService {
       case "opened":
         return this.healing.opened(effect.user, effect.session);
       case "ended":
-        return this.#local.end(effect.ended.session.session, effect.ended.reason, effect.ended.by);
+        return this.healing.ended(effect.ended);
       case "closed":
         return this.healing.closed(effect.close);
       case "refused":
@@ -219,8 +219,8 @@ export class Presence implements PresenceService {
     return undefined;
   }
 
-  lives(session: SessionId): boolean {
-    return this.#leases.get(session) !== undefined;
+  alive(session: SessionId) {
+    return this.#leases.get(session)?.session;
   }
 
   holds(user: UserId, device: string): boolean {

@@ -23,7 +23,7 @@ const RELEASE = { kind: "release", user: "ann", to: "us" } as const;
 function since(commands: readonly Command[], more: Partial<Since> = {}): Since {
   const replica = new Replica(REGIONS);
   replica.apply("cn", 1, frame("cn", ...commands));
-  return { region: "cn", replica, lives: () => false, unchangedBelow: 0, wallMs: 5_000, ...more };
+  return { region: "cn", replica, alive: () => undefined, unchangedBelow: 0, wallMs: 5_000, ...more };
 }
 
 function lastOf(...said: Said[]): Said[] {
@@ -90,17 +90,27 @@ describe("a session that was opened or changed", () => {
   });
 
   it("is opened again by its lease", () => {
-    expect(judge(open("ann", "s1"), since([], { lives: () => true }))).toMatchObject({ became: "back" });
-    expect(judge(update("ann", "s1", "busy"), since([], { lives: () => true }))).toMatchObject({
+    expect(judge(open("ann", "s1"), since([], { alive: () => sessionOf("s1") }))).toMatchObject({
+      became: "back",
+    });
+    expect(judge(update("ann", "s1", "busy"), since([], { alive: () => sessionOf("s1") }))).toMatchObject({
       became: "back",
     });
   });
 
   it("that is in view is changed again where it looks otherwise", () => {
-    const given = since([open("ann", "s1")], { lives: (session) => session === "s1" });
-    expect(judge(update("ann", "s1", "online"), given)).toMatchObject({ became: "back" });
-    for (const said of [update("ann", "s1", "busy"), update("ann", "s1", "online", "{}")])
+    for (const said of [update("ann", "s1", "busy"), update("ann", "s1", "online", "{}")]) {
+      const given = since([open("ann", "s1")], { alive: () => said });
+      expect(judge(update("ann", "s1", "online"), given)).toMatchObject({ became: "back" });
       expect(judge(said, given)).toEqual({ became: "again", why: "", command: said });
+    }
+  });
+
+  it("and was changed since, is left as it is", () => {
+    for (const now of [update("ann", "s1", "away"), update("ann", "s1", "busy", "{}")]) {
+      const given = since([open("ann", "s1"), now], { alive: () => now });
+      expect(judge(update("ann", "s1", "busy"), given)).toMatchObject({ became: "superseded" });
+    }
   });
 });
 

@@ -14,7 +14,6 @@ const ROWS_LAST = 35;
 const FILE = /^\d\d-[a-z0-9-]+\.js$/;
 
 const WAITS_FOR: Readonly<Record<number, string>> = {
-  21: "waits for evacuation",
   26: "waits for WebSockets",
   29: "waits for watch",
   34: "waits for NATS accounts and TLS",

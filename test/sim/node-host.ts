@@ -122,7 +122,7 @@ export class NodeHost {
       clock,
       logger: world.logger(name),
       replica: () => this.node.replica,
-      lives: (session) => this.presence?.lives(session) === true,
+      alive: (session) => this.presence?.alive(session),
       write: async (commands) => {
         const homeward = this.presence?.homeward;
         if (homeward === undefined)

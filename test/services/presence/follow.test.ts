@@ -45,6 +45,8 @@ class Scene {
   /** From where the log was read. */
   reads: number[] = [];
   lost: string[] = [];
+  /** As a copy is that was reset. */
+  isEmptied = false;
   #written = 0;
 
   /** Appends frames of which no two are alike, as a writer does that knows nothing of those before. */
@@ -75,7 +77,7 @@ class Scene {
       region: "cn",
       open: async () => {
         const log = await opened(store, false);
-        return { ok: true, log: { ...log, extent: () => log.extent(), read: this.#reading(log) } };
+        return { ok: true, log: { ...log, extent: () => this.#extent(log), read: this.#reading(log) } };
       },
       source: () => ({ kind: "log", of: "cn" }),
       over: () => undefined,
@@ -88,6 +90,10 @@ class Scene {
     });
     following.start();
     await settled();
+  }
+
+  async #extent(log: OriginLog): ReturnType<OriginLog["extent"]> {
+    return this.isEmptied ? { ok: true, extent: { logId: "", first: 1, head: 0, bytes: 0 } } : log.extent();
   }
 
   #reading(log: OriginLog): OriginLog["read"] {
@@ -126,6 +132,13 @@ describe("a log is followed from where the fold stands", () => {
     await scene.write(2);
     await settled();
     expect([scene.reads, scene.folded, scene.lost]).toEqual([[5], [6, 7], []]);
+  });
+
+  it("from its first frame where it is empty and may come to be another", async () => {
+    const scene = await five();
+    scene.isEmptied = true;
+    await scene.follow();
+    expect(scene.reads).toEqual([1]);
   });
 
   it("with the next one where that is not held any more, and with the first where nothing is folded", async () => {

@@ -11,7 +11,7 @@ import type { AppendOutcome } from "../../../services/presence/appender.ts";
 import { LostEnds } from "../../../services/presence/lost-ends.ts";
 import { OwnLog } from "../../../services/presence/own-log.ts";
 import { placeIn } from "../../../services/presence/resync.ts";
-import { REGIONS, close, frame, open, prefer, says } from "../../core/samples.ts";
+import { REGIONS, close, frame, open, prefer, says, sessionOf } from "../../core/samples.ts";
 import { until } from "./regions.ts";
 
 const now = { monoMs: 1_000, wallMs: 1_000 };
@@ -77,7 +77,7 @@ function lostEnds(): LostEnds {
     clock: () => now,
     logger,
     replica: () => replica,
-    lives: (session) => session === "s4",
+    alive: (session) => (session === "s4" ? sessionOf("s4") : undefined),
     write: async (commands) => {
       if (outcome.ok) written.push(...commands);
       return outcome;

@@ -1,0 +1,78 @@
+/** The sessions connected to a region for which another one stands: who is alive stays so, and whom a later login ended does not come back. */
+import { beforeEach, describe, expect, it } from "vitest";
+import type { DeputedCommand } from "../../../replicator/core/commands.ts";
+import { LIMITS } from "../../../replicator/core/limits.ts";
+import { successionKey } from "../../../replicator/core/succession.ts";
+import { Bench, valueOf } from "../../core/presence-bench.ts";
+import { close, frame, open, sessionOf } from "../../core/samples.ts";
+
+/** More than a round of looking at all sessions. */
+const ROUND_MS = LIMITS.reconcileMs + 1_000;
+
+let bench = new Bench();
+let session = "";
+/** Of log-us. */
+let position = 0;
+
+/** us says so in its own log, and both folds read it. */
+function us(...commands: readonly (DeputedCommand | string)[]): void {
+  position += 1;
+  const said = commands.map((one) =>
+    typeof one === "string"
+      ? ({ kind: "set", key: successionKey("cn"), value: one, by: "op", reason: "lost" } as const)
+      : ({ kind: "deputed", region: "cn", command: one } as const),
+  );
+  bench.presence.folded("us", position, frame("us", ...said));
+  if (position > 1) bench.presence.folded("cn", position, frame("us", ...said));
+}
+
+function pass(ms: number): void {
+  for (let done = 0; done < ms; done += LIMITS.tickMs) {
+    bench.ms += LIMITS.tickMs;
+    bench.presence.heartbeat(session);
+    bench.presence.tick();
+  }
+}
+
+/** ann is connected to cn, which is cut off; us goes on from where all of that is known. */
+beforeEach(async () => {
+  bench = new Bench().caughtUp();
+  const opening = bench.presence.openSession({ user: "ann", policy: "single" });
+  await bench.settle();
+  bench.fold();
+  session = valueOf(await opening).session;
+  position = 0;
+  bench.canAppend = false;
+  us("fence 1");
+  const at = bench.presence.node.replica.fold("cn")?.position;
+  us(`succeed 1 of log-cn at ${at} sum 0`);
+  if (bench.presence.node.replica.fold("cn")?.logId !== "log-us") throw new Error("us does not stand for cn");
+});
+
+describe("a session of a region that another one stands for", () => {
+  it("that is ended as nobody heard its heartbeats is alive here, and opened again when the region writes", async () => {
+    us(close("ann", session, "expired"));
+    expect(bench.presence.heartbeat(session)).toBeUndefined();
+    expect(bench.status("ann")).toBe("online");
+    us("yield 1");
+    bench.canAppend = true;
+    pass(ROUND_MS);
+    const commands = bench.asked.flatMap((one) => one.commands);
+    expect(commands).toContainEqual(
+      expect.objectContaining({ kind: "open", session: expect.objectContaining({ session }) }),
+    );
+  });
+
+  it("that its user closed is over", () => {
+    us(close("ann", session, "logout"));
+    expect(bench.presence.heartbeat(session)).toEqual({ reason: "logout", by: "" });
+  });
+
+  it("is over once a later login ends it, though no log has it any more", () => {
+    us(close("ann", session, "expired"));
+    pass(ROUND_MS);
+    us(open("ann", { ...sessionOf("s9", "us"), policy: "single" }));
+    pass(ROUND_MS);
+    expect(bench.presence.heartbeat(session)).toEqual({ reason: "kicked", by: "s9" });
+  });
+});
