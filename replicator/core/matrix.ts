@@ -313,11 +313,9 @@ export class LinkMatrix {
   }
 
   #linked(region: Region, peer: Peer, now: Now): State {
-    const at = (state: LinkState, reason: string, sinceMs = now.wallMs): State => ({
-      state,
-      reason,
-      sinceMs,
-    });
+    const at = (state: LinkState, reason: string, sinceMs = now.wallMs): State => {
+      return { state, reason, sinceMs };
+    };
     if (this.loading !== "") return at("snapshotting", this.loading);
     if (peer.refused !== "") return at("blocked", peer.refused);
     const { link } = peer;
