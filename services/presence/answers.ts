@@ -120,6 +120,7 @@ export function regionsAnswer(
 function progressAnswer({
   state,
   usersLeft,
+  holds,
   to,
   decision,
   untilMs,
@@ -127,6 +128,7 @@ function progressAnswer({
   return {
     state,
     ...(usersLeft !== undefined && { usersLeft }),
+    ...(holds !== undefined && { holds: [...holds] }),
     ...(to !== undefined && { to }),
     ...(untilMs !== undefined && { until: iso(untilMs) }),
     ...(decision !== undefined && { decision: decisionAnswer(decision) }),
