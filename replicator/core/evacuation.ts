@@ -1,17 +1,18 @@
 /**
  * Planned evacuation of a region that is alive, and its return: what the region's own log says under one key, and who does what about it.
  * Rule: users move by planned releases alone (decisions/0013), a few at a time, so nobody is shown offline on the way; who cannot be
- * released yet is looked at again in the next round.
+ * released yet is looked at again in the next round. Nobody is moved on by a second evacuation before the first has brought them back.
  *
  *   the log says                | who acts           | what they do
  *   ----------------------------+--------------------+-----------------------------------------------------------------
- *   `to H since V [until T]`    | the region's nodes | release all users to H, unless H is on its way too; at wall-clock time T
- *                               |                    | append `ending`
+ *   `to H since V [until T]`    | the region's nodes | release all users but guests to H, unless H is on its way too; at
+ *                               |                    | wall-clock time T append `ending`
  *   `ending H since V`          | the region's nodes | wait until no release is under way any more, then append `from`
  *   `from H since V to W`       | H's nodes          | release those that the log gave to H from V to W, back here
  *                               | the region's nodes | append `home` when nobody of them is left
  *   `home`, anything else       | nobody             |
  *
+ * A guest is who another evacuation gave to the region, its heir, and has not brought back yet.
  * V and W are versions of the region's log (`Fold.version`): W keeps apart who was evacuated and who is given to H while others return.
  */
 import { defined } from "./assert.ts";
@@ -69,6 +70,20 @@ export function isAway(replica: Replica, record: UserRecord, { heir, since, end 
   if (movedTo !== heir || version <= since || (end !== undefined && version > end)) return false;
   const there = replica.fold(heir)?.table.get(user);
   return there === undefined || there.movedTo === "" || compareEpochs(there.epoch, epoch) < 0;
+}
+
+/** The regions whose heir `region` is, from the decision to the return of the last user. */
+export function heirOf(replica: Replica, region: Region): readonly Region[] {
+  return replica.regions.filter((one) => evacuationOf(replica, one)?.heir === region);
+}
+
+/** Whether the user is in `region` because it is the heir of another, which has to get them back from here. */
+export function isGuest(replica: Replica, region: Region, user: UserId): boolean {
+  return heirOf(replica, region).some((giver) => {
+    const record = replica.fold(giver)?.table.get(user);
+    const evacuation = evacuationOf(replica, giver);
+    return record !== undefined && evacuation !== undefined && isAway(replica, record, evacuation);
+  });
 }
 
 /** Releases in one append, one append at a time: 100,000 users take a minute. */
@@ -163,8 +178,12 @@ export class Evacuations {
     }
     const isDone = this.#replica().homed(region) === 0;
     return !isDone && evacuationOf(this.#replica(), heir) === undefined
-      ? this.#walk(walk, fold, now, heir, isHere)
+      ? this.#walk(walk, fold, now, heir, (record) => this.#isToLeave(record))
       : [];
+  }
+
+  #isToLeave({ user, movedTo }: UserRecord): boolean {
+    return movedTo === "" && !isGuest(this.#replica(), this.#region, user);
   }
 
   #walkOf({ region, table }: Fold, now: Now): Walk {
@@ -208,8 +227,4 @@ export class Evacuations {
     const { reason } = defined(settingOf(this.#replica(), this.#region), "an evacuation is a decision");
     return [{ kind: "set", key: EVACUATION_KEY, value, by: "node", reason }];
   }
-}
-
-function isHere({ movedTo }: UserRecord): boolean {
-  return movedTo === "";
 }

@@ -121,6 +121,7 @@ export function regionsAnswer(
 function progressAnswer({
   state,
   usersLeft,
+  holds,
   to,
   decision,
   untilMs,
@@ -128,6 +129,7 @@ function progressAnswer({
   return {
     state,
     ...(usersLeft !== undefined && { usersLeft }),
+    ...(holds !== undefined && { holds: [...holds] }),
     ...(to !== undefined && { to }),
     ...(untilMs !== undefined && { until: iso(untilMs) }),
     ...(decision !== undefined && { decision: decisionAnswer(decision) }),

@@ -1,11 +1,17 @@
 /**
  * Evacuation and restoring of this region as operators ask for it: the plan, what speaks against it, the decision, the progress.
  * Rule: what is decided goes to the region's own log and nowhere else, and nothing is written that would be refused or of which only
- * a plan is wanted. The moving is a duty of the nodes (replicator/core/evacuation.ts).
+ * a plan is wanted. Who asks again for what stands changes nothing, and is told what stands. The moving is a duty of the nodes (replicator/core/evacuation.ts).
  */
 import { defined } from "../../replicator/core/assert.ts";
 import type { Region } from "../../replicator/core/commands.ts";
-import { EVACUATION_KEY, evacuationOf, evacuationValue, isAway } from "../../replicator/core/evacuation.ts";
+import {
+  EVACUATION_KEY,
+  evacuationOf,
+  evacuationValue,
+  heirOf,
+  isAway,
+} from "../../replicator/core/evacuation.ts";
 import type { Evacuation } from "../../replicator/core/evacuation.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
@@ -17,6 +23,7 @@ import type {
   EvacuationAnswer,
   EvacuationPlan,
   EvacuationRequest,
+  Hold,
   RegionView,
   PlanRefusal,
 } from "./evacuation-view.ts";
@@ -69,6 +76,9 @@ export class Evacuating {
       ...(to === region ? [refusal("same-region", `${to} is the region itself`)] : []),
       ...this.#againstEvacuating(standing, to),
     ]);
+    const isStanding = standing?.phase === "to" && standing.heir === to;
+    if (isStanding && untilMs === undefined)
+      return { ok: true, value: { plan, evacuation: this.#view(region) } };
     return this.#decide(request, plan, { phase: "to", heir: to, since, end: untilMs });
   }
 
@@ -155,6 +165,8 @@ export class Evacuating {
     }
     if (evacuationOf(replica, to) !== undefined)
       found.push(refusal("heir-evacuated", `${to} is evacuated itself, or gets its users back`));
+    for (const one of heirOf(replica, region))
+      found.push(refusal("is-heir", `${region} is the heir of ${one}: that has to end first`));
     return found;
   }
 
@@ -169,6 +181,7 @@ export class Evacuating {
     if (evacuation === undefined) return { state: "home", ...known };
     const { phase, heir, end } = evacuation;
     const usersLeft = evacuations.left(region) ?? null;
+    const holds = usersLeft === 0 ? [] : this.#holds(region, evacuation);
     const decision = defined(
       replica.fold(region)?.settings.get(EVACUATION_KEY),
       "an evacuation is a decision",
@@ -177,10 +190,33 @@ export class Evacuating {
       state: phase !== "to" ? "restoring" : usersLeft === 0 ? "evacuated" : "evacuating",
       ...known,
       usersLeft,
+      ...(holds.length > 0 ? { holds } : {}),
       to: heir,
       decision,
       ...(phase === "to" && end !== undefined ? { untilMs: end } : {}),
     };
+  }
+
+  /** What may keep users from moving, as this node sees it. */
+  #holds(region: Region, { phase, heir }: Evacuation): readonly Hold[] {
+    const { node, clock } = this.#options;
+    const { replica, matrix } = node;
+    const holds: Hold[] = [];
+    if (phase === "to" && evacuationOf(replica, heir) !== undefined) {
+      const detail = `${heir} is evacuated itself, or gets its users back: nobody moves until one of the two is restored`;
+      holds.push({ reason: "heir-evacuated", detail });
+    }
+    if (phase === "to")
+      for (const one of heirOf(replica, region)) {
+        const detail = `${region} is the heir of ${one}: the users of ${one} stay until ${one} is restored`;
+        holds.push({ reason: "is-heir", detail });
+      }
+    for (const { origin, replica: late, state } of matrix.rows(clock()))
+      if (state !== "live") {
+        const detail = `The link from ${origin} to ${late} is ${state}: users stay whom ${late} has not said it knows`;
+        holds.push({ reason: "not-in-touch", detail });
+      }
+    return holds;
   }
 
   /** How many users would come back. */

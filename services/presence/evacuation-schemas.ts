@@ -18,7 +18,7 @@ import {
   RegionName,
   TokenText,
 } from "./schemas.ts";
-import { PLAN_REFUSALS, SUCCESSION_PHASES } from "./evacuation-view.ts";
+import { HOLDS, PLAN_REFUSALS, SUCCESSION_PHASES } from "./evacuation-view.ts";
 
 const asked = {
   reason: Reason,
@@ -32,7 +32,8 @@ export const Evacuate = object({
     Type.Integer({
       minimum: 1,
       maximum: LIMITS.switchSecondsMax,
-      description: "The region is restored by itself then",
+      description:
+        "The region is restored by itself then. Asked again for the same heir: another end takes the place of the one that stands; without it what stands is kept",
     }),
   ),
 });
@@ -44,6 +45,12 @@ const Progress = object({
     "home: its users are at home. evacuating: users are on their way to the heir. evacuated: none is left. restoring: they come back",
   ),
   usersLeft: Type.Optional(nullable(count("Still to move, away or back; null while they are being counted"))),
+  holds: Type.Optional(
+    Type.Array(object({ reason: choice(HOLDS), detail: Type.String() }), {
+      description:
+        "Why users may stay where they are for now. heir-evacuated: all do. is-heir: those of the other region do. not-in-touch: those do whom some region has not said it knows",
+    }),
+  ),
   to: Type.Optional(RegionName),
   until: Type.Optional(dateTime("When it is restored by itself")),
   decision: Type.Optional(object(decision)),

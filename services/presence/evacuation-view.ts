@@ -24,6 +24,7 @@ export const PLAN_REFUSALS = [
   "under-way",
   "not-evacuated",
   "heir-evacuated",
+  "is-heir",
   "heir-behind",
   "no-quorum",
   "in-touch",
@@ -37,6 +38,14 @@ export interface PlanRefusal {
   readonly reason: (typeof PLAN_REFUSALS)[number];
   readonly detail: string;
   readonly canForce: boolean;
+}
+
+export const HOLDS = ["heir-evacuated", "is-heir", "not-in-touch"] as const;
+
+/** What keeps users from moving. */
+export interface Hold {
+  readonly reason: (typeof HOLDS)[number];
+  readonly detail: string;
 }
 
 /** What would be done, as this node sees it now. */
@@ -85,6 +94,8 @@ export interface RegionView {
   readonly nodes: readonly string[];
   /** Still to move, away or back; `null` while they are being counted. Absent, with what follows, for a region in state `home`. */
   readonly usersLeft?: number | null;
+  /** Why users may stay where they are for now; absent where nothing is known to keep them, or nobody is left. */
+  readonly holds?: readonly Hold[];
   readonly to?: Region;
   readonly decision?: SettingView;
   readonly untilMs?: number;

@@ -140,6 +140,28 @@ describe("the nodes of an evacuated region", () => {
     expect(moves(bench.tick())).toEqual([]);
   });
 
+  it.each(["to cn since 1", "ending cn since 1", "from cn since 1 to 3"])(
+    "keep guests, whom another evacuation gave them, while it says '%s'",
+    (value) => {
+      const bench = new Bench().fold("us", open("ann", "s1"));
+      bench.fold("us", decided("to cn since 1")).fold("us", release("ann", "cn"));
+      bench.fold("cn", accept("us", 0, 1, claim("ann", 2)), open("bob", "s2"), decided("to eu since 0"));
+      heard(bench.fold("us", decided(value))).tick();
+      const toEu = moves(bench).flatMap((commands) =>
+        commands.filter((one) => one.kind === "release" && one.to === "eu"),
+      );
+      expect(toEu).toEqual([release("bob", "eu")]);
+      bench.fold("cn", ...toEu).settle({ kind: "evacuate" }, true);
+      bench.fold("us", decided("home"));
+      expect(moves(heard(bench).tick(6_000))).toEqual([[release("ann", "eu")]]);
+    },
+  );
+
+  it("release whom no record of the other region tells to be guests", () => {
+    const bench = evacuated("to eu since 0").fold("us", decided("to cn since 0"));
+    expect(moves(heard(bench).tick())).toEqual([[release("ann", "eu"), release("bob", "eu")]]);
+  });
+
   it("release nobody whose record was found wrong", () => {
     const bench = evacuated().tick();
     Object.assign(bench.node.replica.fold("cn")?.homed("ann") ?? {}, { preferredUntilMs: 7 });

@@ -3,8 +3,9 @@
  * as it was said last; nothing else is; whoever moves has arrived; every log is followed, and no node is in trouble.
  */
 import type { PreferredStatus, Region, UserId } from "../../replicator/core/commands.ts";
-import { EVACUATION_KEY, evacuationOf } from "../../replicator/core/evacuation.ts";
+import { EVACUATION_KEY, evacuationOf, isGuest } from "../../replicator/core/evacuation.ts";
 import { compareEpochs, nextEpoch } from "../../replicator/core/homing.ts";
+import type { UserRecord } from "../../replicator/core/record.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { Clients } from "./clients.ts";
 import { leavesNoRoom } from "./ledger.ts";
@@ -57,9 +58,12 @@ function notMoved({ node, name }: NodeHost): string | undefined {
     if (left !== undefined) return `${name} has ${region} at home, and ${left} not back`;
     if (evacuation === undefined) continue;
     if (evacuation.phase !== "to") return `${name} has ${region} being restored`;
-    const stay = node.replica.homed(region);
-    if (evacuationOf(node.replica, evacuation.heir) === undefined && stay > 0)
-      return `${name} has ${stay} users left in ${region}, which is evacuated`;
+    const table = node.replica.fold(region)?.table ?? new Map<UserId, UserRecord>();
+    const stay = [...table.values()].find(
+      ({ user, movedTo }) => movedTo === "" && !isGuest(node.replica, region, user),
+    );
+    if (evacuationOf(node.replica, evacuation.heir) === undefined && stay !== undefined)
+      return `${name} has ${stay.user} left in ${region}, which is evacuated`;
   }
   return undefined;
 }

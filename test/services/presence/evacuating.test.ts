@@ -4,7 +4,7 @@ import type { Command, Region } from "../../../replicator/core/commands.ts";
 import type { EvacuationAnswer } from "../../../services/presence/evacuation-view.ts";
 import type { Outcome } from "../../../services/presence/service.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { REGIONS, forward, frame, prefer, progress } from "../../core/samples.ts";
+import { REGIONS, forward, frame, open, prefer, progress } from "../../core/samples.ts";
 import { Regions, until } from "./regions.ts";
 
 const ASKED = { region: "cn", by: "operator", reason: "drill", dryRun: false, force: true };
@@ -68,6 +68,25 @@ describe("the plan", () => {
     one.log.push([set("ending eu since 3")]);
     expect(await (one.fold(), reasons("eu"))).toEqual(["under-way", ...silent]);
   });
+
+  it.each(["to cn since 0", "ending cn since 0", "from cn since 0 to 1"])(
+    "is refused for the heir of a region that says '%s', by force too",
+    async (value) => {
+      const one = await bench();
+      one.peer("us", set(value));
+      const { plan } = valueOf(await one.presence.evacuate({ ...PLAN, to: "eu" }));
+      const isHeir = {
+        reason: "is-heir",
+        detail: "cn is the heir of us: that has to end first",
+        canForce: false,
+      };
+      expect(plan.refusals).toContainEqual(isHeir);
+      expect(await one.presence.evacuate({ ...ASKED, to: "eu" })).toMatchObject({
+        problem: { name: "evacuation-refused", members: { reasons: [isHeir] } },
+      });
+      expect(await one.settle()).toEqual([]);
+    },
+  );
 });
 
 describe("refused, and nothing decided, is what", () => {
@@ -184,8 +203,40 @@ describe("a decision", () => {
   it("for the same heir again changes its end alone", async () => {
     const one = await bench();
     await decided(one, one.presence.evacuate({ ...ASKED, to: "us" }));
-    const { commands } = await decided(one, one.presence.evacuate({ ...ASKED, to: "us", untilMs: 9 }));
-    expect(commands).toEqual([set("to us since 4 until 9")]);
+    for (const untilMs of [2_000_009, 2_000_007]) {
+      const { commands } = await decided(one, one.presence.evacuate({ ...ASKED, to: "us", untilMs }));
+      expect(commands).toEqual([set(`to us since 4 until ${untilMs}`)]);
+    }
+  });
+
+  it("for the same heir again, with no end named, keeps and answers what stands", async () => {
+    const one = await bench();
+    await decided(one, one.presence.evacuate({ ...ASKED, to: "us", untilMs: 2_000_000 }));
+    const again = valueOf(await one.presence.evacuate({ ...ASKED, to: "us", force: false }));
+    expect(again).toMatchObject({ evacuation: { state: "evacuating", to: "us", untilMs: 2_000_000 } });
+    expect([again.token, await one.settle()]).toEqual([undefined, []]);
+  });
+
+  it("says why users stay: the heir is evacuated, they are another's, or a region is not in touch", async () => {
+    const one = await bench();
+    await decided(one, one.presence.evacuate({ ...ASKED, to: "us" }));
+    const reasons = (region: Region): unknown => {
+      const holds = one.presence.evacuations().get(region)?.holds;
+      return holds && [...new Set(holds.map(({ reason }) => reason))];
+    };
+    const links = ["not-in-touch"];
+    expect(reasons("cn")).toEqual(links);
+    one.peer("us", set("to eu since 0"), open("cleo", "tab"));
+    expect([reasons("cn"), reasons("us")]).toEqual([
+      ["heir-evacuated", ...links],
+      ["is-heir", ...links],
+    ]);
+    one.peer("us", set("from eu since 0 to 1"));
+    expect([reasons("cn"), reasons("us")]).toEqual([["heir-evacuated", ...links], links]);
+    one.peer("us", set("home"));
+    heard(one);
+    await one.pass(100);
+    expect([reasons("cn"), reasons("us")]).toEqual([undefined, undefined]);
   });
 
   it("to restore is the end of it, says how many come back, and needs no second", async () => {

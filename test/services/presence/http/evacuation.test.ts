@@ -9,6 +9,7 @@ import { AT, AT_MS, EVACUATING, node, PLAN, plainNode, TOKEN_TEXT } from "./fake
 const progress = {
   state: "evacuating",
   usersLeft: 5,
+  holds: [{ reason: "heir-evacuated", detail: "us is evacuated itself" }],
   to: "us",
   until: AT,
   decision: { reason: "drill", by: "operator", since: AT },

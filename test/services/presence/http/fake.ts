@@ -151,6 +151,7 @@ export const EVACUATING: RegionView = {
   homes: 5,
   nodes: ["cn-1"],
   usersLeft: 5,
+  holds: [{ reason: "heir-evacuated", detail: "us is evacuated itself" }],
   to: "us",
   decision: { key: "evacuation", value: "to us since 4", by: "operator", reason: "drill", atMs: AT_MS },
   untilMs: AT_MS,
