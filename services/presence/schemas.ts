@@ -87,7 +87,7 @@ export const readQuery = {
   consistency: Type.Optional(
     choice(
       ["any", "bounded", "token", "latest"],
-      "any: what is here. bounded: with maxStalenessMs, no region heard of longer ago than that. token: all that the token speaks of. latest: all that every region's log has when asked now, a round trip. Default: `token` when a token is sent, `bounded` with maxStalenessMs, else `any`",
+      "any: what is here. bounded: with maxStalenessMs, no region heard of longer ago than that. token: all that the token speaks of. latest: all that every region's log has when asked now, a round trip, and what a token speaks of. A token with any or bounded is refused. Default: `token` when a token is sent, `bounded` with maxStalenessMs, else `any`",
     ),
   ),
   waitMs: Type.Optional(

@@ -212,10 +212,13 @@ describe.each(READS)("%s %s", (method, url) => {
     }
   });
 
-  test("consistency=any does not wait for a token it carries", async () => {
-    const { app, calls } = plainNode();
-    await app.inject(read(method, `${url}?consistency=any&waitMs=9`, { "rollcall-token": TOKEN_TEXT }));
-    expect(calls[0]).toEqual(["consistency", { mode: "any" }]);
+  test("a token that the mode does not wait for is refused, in the header as well", async () => {
+    for (const query of ["consistency=any", "consistency=bounded&maxStalenessMs=5"]) {
+      const { app, calls } = plainNode();
+      const answer = await app.inject(read(method, `${url}?${query}`, { "rollcall-token": TOKEN_TEXT }));
+      expect(answer.json()).toMatchObject({ type: "/problems/conflicting-consistency", status: 400 });
+      expect(calls).toEqual([]);
+    }
   });
 
   test.each<[string, ReadOptions]>([
@@ -260,6 +263,8 @@ describe.each(READS)("%s %s", (method, url) => {
     ["?consistency=latest&maxStalenessMs=5", "conflicting-consistency"],
     ["?consistency=any&maxStalenessMs=5", "conflicting-consistency"],
     [`?maxStalenessMs=5&token=${TOKEN_TEXT}`, "conflicting-consistency"],
+    [`?consistency=any&token=${TOKEN_TEXT}`, "conflicting-consistency"],
+    [`?consistency=bounded&maxStalenessMs=5&token=${TOKEN_TEXT}`, "conflicting-consistency"],
     ["?consistency=token", "missing-token"],
     ["?token=", "malformed-token"],
     ["?token=2.cn:logA:1", "malformed-token"],
