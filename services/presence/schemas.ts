@@ -293,7 +293,9 @@ export const Switches = object({
   switches: Type.Array(
     object({
       class: choice(REQUEST_CLASSES),
-      open: Type.Boolean({ description: "False: an operator switched it off" }),
+      open: Type.Boolean({
+        description: "False: switched off at this node, which follows a decision within 5 s",
+      }),
       admitted: Type.Number({ description: "Share of an open class that this node lets in, 0 to 1" }),
       until: Type.Optional(dateTime("When it opens by itself")),
       decision: Type.Optional(object(decision)),
