@@ -109,6 +109,10 @@ export function friendWriteRoutes(
     async (request, reply) => {
       const { user, other } = request.params;
       const { ack = ACK } = request.query;
+      if (user === other)
+        throw invalidRequest([
+          { in: "path", pointer: "/other", message: "must be another user than `user`" },
+        ]);
       await heard(reads, request.headers);
       const parted = unwrap(await requests.part(user, other));
       const { state } = parted;
