@@ -2,10 +2,11 @@
 import { readReplicatorEnv } from "./env.ts";
 import { connectLogStore } from "./log/nats.ts";
 import { startReplicator } from "./replicator.ts";
+import { readOrExit } from "./runtime/environment.ts";
 import { endWith } from "./runtime/lifecycle.ts";
 import { createLogger } from "./runtime/logger.ts";
 
-const env = readReplicatorEnv();
+const env = readOrExit(readReplicatorEnv);
 const { region, node } = env;
 const logger = createLogger({ level: env.logLevel, service: "replicator", region, node });
 const local = connectLogStore({ servers: env.natsUrl, name: `${node}@${region}` });

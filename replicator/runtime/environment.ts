@@ -16,6 +16,16 @@ export function readEnvironment<T extends TObject>(schema: T): Static<T> {
   return envSchema<Static<T>>({ schema, dotenv: false });
 }
 
+/** What `read` makes of the environment. Where it throws, what does not fit is the process's last words, with exit code 1. */
+export function readOrExit<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    process.stderr.write(`configuration: ${error instanceof Error ? error.message : String(error)}\n`);
+    return process.exit(1);
+  }
+}
+
 /** `us,eu` → regions. Throws where a name is none, or is there twice, or is `own`. */
 export function parseRegions(text: string, own: Region): Region[] {
   return [...parsePairs(text, own, false).keys()];

@@ -8,6 +8,9 @@ import type { Region } from "../../replicator/core/commands.ts";
 
 export type Addresses = ReadonlyMap<Region, string>;
 
+/** The region was named, and nobody has said where it is: the call is wrong, not the deployment. */
+export class UnknownAddress extends Error {}
+
 const isFile = Compile(
   Type.Object({ regions: Type.Record(Type.String(), Type.Object({ http: Type.String() })) }),
 );
@@ -30,4 +33,11 @@ export function parseAddresses(text: string): Addresses {
       return [region, url];
     }),
   );
+}
+
+/** Throws {@link UnknownAddress} with the regions there are. */
+export function addressOf(known: Addresses, region: Region): string {
+  const url = known.get(region);
+  if (url !== undefined) return url;
+  throw new UnknownAddress(`there is no address of ${region}; there are: ${[...known.keys()].join(", ")}`);
 }

@@ -2,7 +2,7 @@
 /** The `rollcall` command. Rule: results on standard output, what went wrong on standard error, exit codes usable as a check. */
 import { Command } from "commander";
 
-import { addressesIn, parseAddresses } from "./addresses.ts";
+import { UnknownAddress, addressOf, addressesIn, parseAddresses } from "./addresses.ts";
 import { apiAt } from "./api.ts";
 import { VERDICTS, checkFriends, inWords, verdictOf } from "./check-friends.ts";
 import type { Place } from "./check-friends.ts";
@@ -44,12 +44,10 @@ async function check({ from, to, addresses, json }: CheckOptions): Promise<void>
   try {
     const env = readCliEnv();
     const known = addresses === undefined ? parseAddresses(env.regions) : addressesIn(addresses);
-    const place = (region: string): Place => {
-      const url = known.get(region);
-      if (url === undefined)
-        throw new Error(`there is no address of ${region}; there are: ${[...known.keys()].join(", ")}`);
-      return { region, api: apiAt(region, url, env.key) };
-    };
+    const place = (region: string): Place => ({
+      region,
+      api: apiAt(region, addressOf(known, region), env.key),
+    });
     const checked = await checkFriends(place(from), place(to));
     const verdict = verdictOf(checked);
     const lines = json ? [JSON.stringify({ verdict, ...checked })] : inWords(checked);
@@ -57,6 +55,6 @@ async function check({ from, to, addresses, json }: CheckOptions): Promise<void>
     process.exitCode = VERDICTS[verdict];
   } catch (error) {
     process.stderr.write(`rollcall: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = VERDICTS.unchecked;
+    process.exitCode = error instanceof UnknownAddress ? USAGE : VERDICTS.unchecked;
   }
 }

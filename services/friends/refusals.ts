@@ -4,6 +4,7 @@ import type { PairState } from "../../replicator/core/pair.ts";
 import { formatToken } from "../../replicator/core/token.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Refused } from "../presence/problems.ts";
+import type { Consistency } from "../presence/service.ts";
 
 const RETRY_AFTER_SECONDS = 1;
 
@@ -25,6 +26,20 @@ export const UNKNOWN: Refused = {
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   },
 };
+
+/** What is not here could change what the write decides. */
+export function tokenNotMet({ waitedMs, missing = {} }: Consistency): Refused {
+  const detail = `What the token speaks of has not arrived in this region within ${waitedMs} ms.`;
+  return {
+    ok: false,
+    problem: {
+      name: "token-not-met",
+      detail,
+      members: { missing },
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    },
+  };
+}
 
 export function tooManyOthers(whose: UserId): Refused {
   const detail = `There are as many requests of or to ${whose} as the logs have room for, answered ones included.`;

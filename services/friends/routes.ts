@@ -1,6 +1,6 @@
 /**
  * Friend requests over HTTP. Writes are acknowledged by a peer unless asked otherwise; a write that carries a token is decided when this
- * replica has what it speaks of, and reads take the options of all reads.
+ * replica has what it speaks of, and not at all where that does not arrive. Reads take the options of all reads.
  */
 import type { Static } from "typebox";
 
@@ -19,6 +19,7 @@ import type { Consistency } from "../presence/service.ts";
 import { formatCursor, parseCursor, parseRequestId, requestId } from "./names.ts";
 import { aboutFriends, aboutRequests } from "./pages.ts";
 import type { Page, Shown } from "./pages.ts";
+import { tokenNotMet } from "./refusals.ts";
 import { VERBS } from "./requests.ts";
 import type { FriendRequests } from "./requests.ts";
 import * as schemas from "./schemas.ts";
@@ -108,6 +109,10 @@ export function friendWriteRoutes(
     async (request, reply) => {
       const { user, other } = request.params;
       const { ack = ACK } = request.query;
+      if (user === other)
+        throw invalidRequest([
+          { in: "path", pointer: "/other", message: "must be another user than `user`" },
+        ]);
       await heard(reads, request.headers);
       const parted = unwrap(await requests.part(user, other));
       const { state } = parted;
@@ -200,11 +205,14 @@ export function friendReadRoutes(
   );
 }
 
-/** Waits, where a token was sent, until what it speaks of is here; throws the refusal of one that is replaced or cannot be read. */
+/** Waits, where a token was sent, until what it speaks of is here. Throws the refusal of one that is not met, is replaced or cannot be read. */
 async function heard(reads: Reads, headers: Static<typeof ReadHeaders>): Promise<void> {
   const text = headers[TOKEN_HEADER];
-  if (text !== undefined)
-    unwrap(await reads.meet({ mode: "token", token: readToken(text), waitMs: LIMITS.latestWaitMs }));
+  if (text === undefined) return;
+  const met = unwrap(
+    await reads.meet({ mode: "token", token: readToken(text), waitMs: LIMITS.latestWaitMs }),
+  );
+  if (!met.satisfied) throw new Refusal(tokenNotMet(met).problem);
 }
 
 /** A canary's request is for nobody to answer. */

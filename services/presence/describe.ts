@@ -3,13 +3,13 @@
  * Rule: freshness is that of the least fresh region the answer rests on; a region we have lost is `unknown`, its users are never
  * declared offline by our guess.
  *
- *   preferred  | sessions            | status
- *   -----------+---------------------+-------------------------------------------------
- *   invisible  | any                 | offline, and no sessions
- *   any        | none                | offline; unknown if the user was ever seen and the home is unknown
+ *   preferred  | sessions               | status
+ *   -----------+------------------------+-------------------------------------------------------------------------
+ *   invisible  | any                    | as with none, and no sessions are told
+ *   any        | none                   | offline; unknown if the user was ever seen online and the home is unknown
  *   any        | all in unknown regions | unknown
- *   away, busy | some                | as preferred
- *   automatic  | some                | online before busy before away
+ *   away, busy | some                   | as preferred
+ *   automatic  | some                   | online before busy before away
  */
 import type { PreferredStatus, Region, Session } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";

@@ -12,14 +12,13 @@ export interface Failure {
 
 const RETRY_AFTER_SECONDS = 1;
 
-export const NOT_READY: Failure = {
-  ok: false,
-  problem: {
-    name: "not-ready",
-    detail: "This node is still folding the logs.",
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-  },
-};
+/** `lacking` is what the node has to do or to hear first. */
+export function notReady(lacking: string): Failure {
+  const detail = `This node is not ready: ${lacking}.`;
+  return { ok: false, problem: { name: "not-ready", detail, retryAfterSeconds: RETRY_AFTER_SECONDS } };
+}
+
+export const NOT_READY = notReady("still folding the logs");
 
 export function unknownRegion(region: string): Failure {
   return { ok: false, problem: { name: "unknown-region", detail: `There is no region ${region}.` } };

@@ -16,6 +16,12 @@ export const FRIEND_PROBLEMS = {
     advice:
       "It may still be on its way: send the token of the request in the header `Rollcall-Token`, or retry after the given delay.",
   },
+  "token-not-met": {
+    status: 503,
+    title: "What the token speaks of is not here yet",
+    advice:
+      "Nothing was decided or written. `missing` counts what has not arrived; retry with the token after the given delay. No node of the region need have it sooner while a link is down.",
+  },
   "wrong-user": {
     status: 403,
     title: "That is for the other of the two to do",

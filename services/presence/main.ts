@@ -1,11 +1,12 @@
 /** The presence node process: connects to its region's NATS and serves HTTP until told to stop. */
 import { connectLogStore } from "../../replicator/log/nats.ts";
+import { readOrExit } from "../../replicator/runtime/environment.ts";
 import { endWith } from "../../replicator/runtime/lifecycle.ts";
 import { createLogger } from "../../replicator/runtime/logger.ts";
 import { readNodeEnv } from "./env.ts";
 import { startNode } from "./node.ts";
 
-const env = readNodeEnv();
+const env = readOrExit(readNodeEnv);
 const {
   region,
   node: name,

@@ -143,6 +143,10 @@ export class Presence implements PresenceService {
     return this.#options.clock().monoMs - this.#tickAtMs < LIMITS.asleepAfterMs;
   }
 
+  startingWith(): string {
+    return this.node.matrix.loading;
+  }
+
   get liveSessions(): number {
     return this.#leases.size;
   }

@@ -129,7 +129,7 @@ const HTTP_PROBLEMS = {
   "conflicting-consistency": {
     status: 400,
     title: "Read options that do not go together",
-    advice: "Send maxStalenessMs with consistency=bounded, and with no other.",
+    advice: "Send maxStalenessMs with consistency=bounded and with no other, a token with token or latest.",
   },
   "invalid-cursor": {
     status: 400,

@@ -61,6 +61,11 @@ export function readOptions({ query, headers }: ReadRequest): ReadOptions {
   const mode = query.consistency ?? (token === undefined ? implied : "token");
   if (maxStalenessMs !== undefined && mode !== "bounded")
     throw refusal("conflicting-consistency", `maxStalenessMs belongs to bounded, and ${mode} was asked for.`);
+  if (token !== undefined && (mode === "any" || mode === "bounded"))
+    throw refusal(
+      "conflicting-consistency",
+      `A token belongs to token or latest, and ${mode} was asked for.`,
+    );
   switch (mode) {
     case "any":
       return { mode };

@@ -87,7 +87,7 @@ export const readQuery = {
   consistency: Type.Optional(
     choice(
       ["any", "bounded", "token", "latest"],
-      "any: what is here. bounded: with maxStalenessMs, no region heard of longer ago than that. token: all that the token speaks of. latest: all that every region's log has when asked now, a round trip. Default: `token` when a token is sent, `bounded` with maxStalenessMs, else `any`",
+      "any: what is here. bounded: with maxStalenessMs, no region heard of longer ago than that. token: all that the token speaks of. latest: all that every region's log has when asked now, a round trip, and what a token speaks of. A token with any or bounded is refused. Default: `token` when a token is sent, `bounded` with maxStalenessMs, else `any`",
     ),
   ),
   waitMs: Type.Optional(
@@ -293,7 +293,9 @@ export const Switches = object({
   switches: Type.Array(
     object({
       class: choice(REQUEST_CLASSES),
-      open: Type.Boolean({ description: "False: an operator switched it off" }),
+      open: Type.Boolean({
+        description: "False: switched off at this node, which follows a decision within 5 s",
+      }),
       admitted: Type.Number({ description: "Share of an open class that this node lets in, 0 to 1" }),
       until: Type.Optional(dateTime("When it opens by itself")),
       decision: Type.Optional(object(decision)),

@@ -245,6 +245,8 @@ export interface PresenceService {
   applied(): Token;
   /** False while the logs are being folded at the start: what this node could answer would be wrongly empty. */
   ready(): boolean;
+  /** What a node that starts has to do or to hear before it is ready; empty for folding, and for one that has started. */
+  startingWith(): string;
   /** Gives a user who is homed here over to the region `to`; one who lives there already stays. Answers when it is done. */
   rehome(user: UserId, to: Region): Promise<Outcome<{ token: Token }>>;
   /** What operators decided, by key: of this region's log, as folded. */

@@ -9,6 +9,7 @@ import { Compile, type Validator } from "typebox/compile";
 import { Pointer } from "typebox/value";
 
 import { CANARY_PREFIX } from "./schemas.ts";
+import { patternInWords } from "./patterns.ts";
 import { type FieldError, invalidRequest, type Refusal } from "./problems.ts";
 
 const PARTS: Readonly<Record<string, FieldError["in"]>> = {
@@ -17,7 +18,8 @@ const PARTS: Readonly<Record<string, FieldError["in"]>> = {
   params: "path",
   headers: "header",
 };
-const DIGITS = /^[0-9]{1,15}$/;
+/** Also below 0, so that the schema names the bound; -0 is no number that anybody means. */
+const INTEGER = /^(?!-0+$)-?[0-9]{1,15}$/;
 
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
@@ -35,15 +37,14 @@ function refusalOf(part: FieldError["in"], validator: Validator, input: unknown)
   return invalidRequest(
     errors.map((error) => {
       const unknown = error.keyword === "additionalProperties" ? error.params.additionalProperties : [];
-      const message =
-        unknown.length === 0 ? error.message : `must not have the unknown field ${unknown.join(", ")}`;
-      if (error.keyword === "pattern" && isReserved(Pointer.Get(input, error.instancePath)))
-        return {
-          in: part,
-          pointer: error.instancePath,
-          message: `must not begin with ${CANARY_PREFIX}, which is reserved`,
-        };
-      return { in: part, pointer: error.instancePath, message };
+      const pointer = error.instancePath;
+      if (unknown.length > 0)
+        return { in: part, pointer, message: `must not have the unknown field ${unknown.join(", ")}` };
+      if (error.keyword !== "pattern") return { in: part, pointer, message: error.message };
+      const message = isReserved(Pointer.Get(input, pointer))
+        ? `must not begin with ${CANARY_PREFIX}, which is reserved`
+        : patternInWords(String(error.params.pattern));
+      return { in: part, pointer, message };
     }),
   );
 }
@@ -69,5 +70,5 @@ function isInteger(property: unknown): boolean {
 function toInteger(input: unknown, name: string): void {
   if (typeof input !== "object" || input === null) return;
   const text: unknown = Reflect.get(input, name);
-  if (typeof text === "string" && DIGITS.test(text)) Reflect.set(input, name, Number(text));
+  if (typeof text === "string" && INTEGER.test(text)) Reflect.set(input, name, Number(text));
 }

@@ -19,7 +19,7 @@ function examples(): string[] {
   const blocks = [...readFileSync(README, "utf8").matchAll(/^```sh\n(.*?)^```$/gms)].map(
     ([, block]) => block ?? "",
   );
-  return blocks.filter((block) => /curl|node -p/.test(block));
+  return blocks.filter((block) => /curl|node /.test(block));
 }
 
 function bash(script: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -56,6 +56,16 @@ test("every example works as printed", async () => {
     status: "online",
     consistency: { satisfied: true },
   });
+  const [kicked] = answers.filter(({ reason }) => reason === "kicked");
+  const grace = answers.findLast(({ user }) => user === "grace");
+  expect(grace).toMatchObject({ sessions: [{ region: "us", session: kicked?.["by"] }] });
+  const { presences } = answers.find((answer) => "presences" in answer) ?? {};
+  expect(presences).toMatchObject([
+    { user: "alice", status: "online" },
+    { user: "bob", status: "offline" },
+    {},
+  ]);
+  expect(stdout).toMatch(/^A request made in cn is seen in us\.$/m);
   expect(answers.find(({ user, home }) => user === "erin" && home !== undefined)).toMatchObject({
     home: "cn",
     region: "us",

@@ -118,6 +118,12 @@ describe("what a state allows", () => {
 });
 
 describe("a friendship", () => {
+  it("is not with oneself: ending it is refused as asking is", async () => {
+    for (const answer of [await part("ann", "ann"), await ask("ann", "ann")])
+      expect(answer).toMatchObject({ status: 400, body: { type: "/problems/invalid-request" } });
+    expect(stancesInLog()).toBe(0);
+  });
+
   test.each([
     ["who asked", "ann", "bob", "accepted"],
     ["who accepted", "bob", "ann", "accepted"],

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openReadDesk } from "../../../replicator/read-desk.ts";
 import { MemoryLogStore } from "../../../replicator/log/memory.ts";
+import { requestId } from "../../../services/friends/names.ts";
 import { Regions, until } from "../presence/regions.ts";
 import { listPath, names, sendTo } from "./calls.ts";
 import type { Answer } from "./calls.ts";
@@ -125,7 +126,33 @@ describe("while us copies nothing", { timeout: 60_000 }, () => {
     expect(early.headers.get("retry-after")).not.toBeNull();
     const accepting = act("us", id, "accept", { ack: "local" }, token);
     regions.startReplicator("us");
-    expect((await accepting).body.state).toBe("friends");
+    let accepted = await accepting;
+    while (accepted.body.type === "/problems/token-not-met")
+      accepted = await act("us", id, "accept", { ack: "local" }, token);
+    expect(accepted.body.state).toBe("friends");
+  });
+
+  it("whatever is decided by what is there waits for its token, and is refused where that does not come", async () => {
+    const { token: own } = (await ask("us", "zoe", "bob", { ack: "local" })).body;
+    const { offset } = (await list("us", "bob", `?token=${own}&waitMs=5000`)).body;
+    const id = requestId({ from: "zoe", to: "bob", round: 1 });
+    const { token } = (await ask("cn", "ann", "bob", { ack: "local" })).body;
+    const ack = "local";
+    const answers = await Promise.all([
+      send("us", "POST", "/v1/friend-requests", { from: "bob", to: "zoe", ack }, token),
+      ...["accept", "decline", "cancel"].map((verb) => act("us", id, verb, { ack }, token)),
+      send("us", "DELETE", "/v1/users/bob/friends/zoe?ack=local", undefined, token),
+      send("us", "PUT", listPath("bob", "/read"), { offset, ack }, token),
+    ]);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({
+        status: 503,
+        body: { type: "/problems/token-not-met", missing: { cn: expect.any(Number) } },
+      });
+      expect(answer.headers.get("retry-after")).not.toBeNull();
+    }
+    expect(statesOf("zoe", "bob")[1]).toBe("requested");
+    expect((await list("us", "bob")).body).toMatchObject({ requests: [{ id }], unread: 1, readOffset: "" });
   });
 
   it("no peer has the write: it is said not to be copied, with what was written all the same", async () => {

@@ -45,7 +45,9 @@ describe("the status", () => {
     ["no sessions, busy preferred: offline", view("busy"), {}, "offline"],
     ["no sessions, home unknown: unknown", view("automatic"), { cn: UNKNOWN }, "unknown"],
     ["no sessions, home stale: still offline", view("automatic"), { cn: LIMITS.unknownAfterMs }, "offline"],
-    ["invisible: offline, whatever the sessions", view("invisible", on("cn")), {}, "offline"],
+    ["invisible: offline, as without sessions", view("invisible", on("cn")), {}, "offline"],
+    ["invisible, home stale: offline", view("invisible", on("cn")), { cn: LIMITS.unknownAfterMs }, "offline"],
+    ["invisible, home unknown: unknown", view("invisible", on("us")), { cn: UNKNOWN }, "unknown"],
     [
       "all sessions in unknown regions: unknown",
       view("automatic", on("us"), on("eu")),
@@ -80,6 +82,11 @@ describe("the status", () => {
     );
     expect(ghost).toEqual(nobody);
     expect(nobody).toMatchObject({ status: "offline", freshness: "unknown" });
+  });
+
+  it("an invisible user that was seen is as one without a session, home unknown or not", () => {
+    for (const ages of [{}, { cn: UNKNOWN }])
+      expect(told(view("invisible", on("us")), ages)).toEqual(told(view("automatic"), ages));
   });
 
   it("an invisible user's sessions are not told, nor those that no log has", () => {

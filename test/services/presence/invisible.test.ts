@@ -51,6 +51,17 @@ describe("an invisible user", () => {
     expect(told(bench, "ghost").lastSeenMs).toBe(lastSeenMs);
   });
 
+  it("is told by writes alone: a login names the home, a forced logout counts the sessions", async () => {
+    const bench = new Bench().caughtUp();
+    await prefer(bench, "ghost", "invisible");
+    expect(await bench.open("ghost")).toMatchObject({ home: "cn" });
+    const ending = bench.presence.forceLogout("ghost");
+    await bench.settle();
+    expect(await ending).toMatchObject({ value: { ended: 1 } });
+    bench.fold();
+    expect(told(bench, "ghost")).toEqual(told(bench, "nobody"));
+  });
+
   it("is in no list and no count, and in both again when it shows itself", async () => {
     const bench = new Bench().caughtUp();
     await bench.open("seen");

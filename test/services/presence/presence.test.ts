@@ -54,7 +54,10 @@ describe("opening a session", () => {
     expect(await new Bench().caughtUp().presence.openSession({ user: "ann", home: "mars" })).toMatchObject({
       problem: { name: "unknown-region" },
     });
-    expect(await new Bench().presence.openSession({ user: "ann" })).toMatchObject({
+    const { presence } = new Bench();
+    presence.node.matrix.loading = "looking for a snapshot";
+    expect(presence.startingWith()).toBe("looking for a snapshot");
+    expect(await presence.openSession({ user: "ann" })).toMatchObject({
       problem: { name: "not-ready", retryAfterSeconds: 1 },
     });
   });

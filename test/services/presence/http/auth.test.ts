@@ -40,6 +40,10 @@ const ALLOWED: readonly (readonly ["GET" | "POST" | "PUT" | "PATCH" | "DELETE", 
     ["GET", "/v1/switches", ["operator"]],
     ["PUT", "/v1/switches/reads", ["operator"]],
     ["GET", "/v1/audit", ["operator"]],
+    ["POST", "/v1/regions/cn/evacuate", ["operator"]],
+    ["POST", "/v1/regions/cn/restore", ["operator"]],
+    ["POST", "/v1/verify", ["operator"]],
+    ["POST", "/v1/snapshots", ["operator"]],
   ];
 
 describe.each(ALLOWED)("%s %s", (method, url, allowed) => {
@@ -103,7 +107,7 @@ describe("the Authorization header", () => {
   });
 });
 
-test.each(["/livez", "/readyz", "/metrics", "/openapi.json", "/problems/unauthorized"])(
+test.each(["/livez", "/readyz", "/metrics", "/openapi.json", "/docs/", "/problems/unauthorized"])(
   "%s is open",
   async (url) => {
     const { app } = guardedNode();

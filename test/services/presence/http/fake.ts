@@ -245,6 +245,7 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
     }),
     applied: () => APPLIED,
     ready: () => true,
+    startingWith: () => "",
     holds: () => true,
     hearing: () => undefined,
     settings: () => new Map(),
@@ -275,7 +276,8 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
     get(target, name, receiver) {
       const value: unknown = Reflect.get(target, name, receiver);
       // Being asked whether it is ready is no call: it answers nothing about users. A read is the calls that it is made of.
-      if (typeof value !== "function" || name === "ready" || name === "read") return value;
+      if (typeof value !== "function" || name === "ready" || name === "startingWith" || name === "read")
+        return value;
       return (...args: unknown[]): unknown => {
         calls.push([String(name), ...args]);
         return Reflect.apply(value, target, args);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 
 import { LIMITS } from "../../../../replicator/core/limits.ts";
+import { patternInWords } from "../../../../services/presence/patterns.ts";
 import type { Consistency, ReadOptions } from "../../../../services/presence/service.ts";
 import { APPLIED_TEXT, AT, gatesUnder, node, plainNode, OFFLINE, ONLINE, TOKEN, TOKEN_TEXT } from "./fake.ts";
 
@@ -154,6 +155,31 @@ test("what another region answered is told as it is, with that region's vector a
   }
 });
 
+test.each([
+  ["/v1/occupancy?waitMs=-1", "query/waitMs must be >= 0"],
+  ["/v1/online?limit=-1", "query/limit must be >= 1"],
+  ["/v1/occupancy?maxStalenessMs=-1", "query/maxStalenessMs must be >= 0"],
+  ["/v1/occupancy?waitMs=5s", "query/waitMs must be integer"],
+  ["/v1/users/a%20b/presence", "path/user must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ -"],
+  [
+    "/v1/online?region=CN",
+    "query/region must be a region's name: 1 to 16 characters of a-z 0-9 -, the first a letter",
+  ],
+])("%s is told what is wrong with it, in words", async (url, detail) => {
+  const { app } = plainNode();
+  expect((await app.inject(url)).json()).toMatchObject({ status: 400, detail });
+});
+
+test("every pattern of the API has words", async () => {
+  const patterns = new Set<string>();
+  JSON.stringify((await plainNode().app.inject("/openapi.json")).json(), (key, value: unknown) => {
+    if (key === "pattern") patterns.add(String(value));
+    return value;
+  });
+  const inGeneral = [...patterns].filter((one) => patternInWords(one) === patternInWords("another"));
+  expect([patterns.size > 5, inGeneral]).toEqual([true, []]);
+});
+
 describe("GET /v1/online", () => {
   test("a page and its cursor", async () => {
     const { app, calls } = plainNode();
@@ -212,10 +238,13 @@ describe.each(READS)("%s %s", (method, url) => {
     }
   });
 
-  test("consistency=any does not wait for a token it carries", async () => {
-    const { app, calls } = plainNode();
-    await app.inject(read(method, `${url}?consistency=any&waitMs=9`, { "rollcall-token": TOKEN_TEXT }));
-    expect(calls[0]).toEqual(["consistency", { mode: "any" }]);
+  test("a token that the mode does not wait for is refused, in the header as well", async () => {
+    for (const query of ["consistency=any", "consistency=bounded&maxStalenessMs=5"]) {
+      const { app, calls } = plainNode();
+      const answer = await app.inject(read(method, `${url}?${query}`, { "rollcall-token": TOKEN_TEXT }));
+      expect(answer.json()).toMatchObject({ type: "/problems/conflicting-consistency", status: 400 });
+      expect(calls).toEqual([]);
+    }
   });
 
   test.each<[string, ReadOptions]>([
@@ -260,6 +289,8 @@ describe.each(READS)("%s %s", (method, url) => {
     ["?consistency=latest&maxStalenessMs=5", "conflicting-consistency"],
     ["?consistency=any&maxStalenessMs=5", "conflicting-consistency"],
     [`?maxStalenessMs=5&token=${TOKEN_TEXT}`, "conflicting-consistency"],
+    [`?consistency=any&token=${TOKEN_TEXT}`, "conflicting-consistency"],
+    [`?consistency=bounded&maxStalenessMs=5&token=${TOKEN_TEXT}`, "conflicting-consistency"],
     ["?consistency=token", "missing-token"],
     ["?token=", "malformed-token"],
     ["?token=2.cn:logA:1", "malformed-token"],
@@ -270,6 +301,7 @@ describe.each(READS)("%s %s", (method, url) => {
     ["?consistency=strong", "invalid-request"],
     ["?waitMs=5001", "invalid-request"],
     ["?waitMs=-1", "invalid-request"],
+    ["?waitMs=-0", "invalid-request"],
     ["?waitMs=1.5", "invalid-request"],
     ["?waitMs=1e3", "invalid-request"],
     ["?waitMs=", "invalid-request"],

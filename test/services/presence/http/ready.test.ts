@@ -54,6 +54,22 @@ describe("a node that is still folding the logs", () => {
     },
   );
 
+  test("names what it waits for, where that is not the logs", async () => {
+    const waiting = "waiting until a peer has said something";
+    for (const [startingWith, said] of [
+      [waiting, waiting],
+      ["", "still folding the logs"],
+    ] as const) {
+      const { app } = node({ ready: () => false, startingWith: () => startingWith, heartbeat });
+      const replies = await Promise.all([
+        app.inject("/v1/online"),
+        app.inject({ method: "POST", url: "/v1/heartbeats", payload: { sessions: ["abc"] } }),
+      ]);
+      for (const reply of replies)
+        expect(reply.json()).toMatchObject({ status: 503, detail: `This node is not ready: ${said}.` });
+    }
+  });
+
   test("still says that it is alive, and shows the replication matrix", async () => {
     const { app } = node({ ready: () => false });
     const replies = await Promise.all(
