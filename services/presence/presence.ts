@@ -3,6 +3,7 @@
  * Rule: a write is acknowledged when its frame is in the region's log; a heartbeat touches memory only.
  */
 
+import { linksOf } from "./replication-view.ts";
 import type {
   Frame,
   Position,
@@ -308,14 +309,8 @@ export class Presence implements PresenceService {
   }
 
   replication(): ReplicationView {
-    const links = this.node.matrix.rows(this.#options.clock()).map(({ visible, clock, ...row }) => ({
-      ...row,
-      visibleMs: visible,
-      clockOffsetMs: clock?.offsetMs ?? null,
-      clockErrorMs: clock?.errorMs ?? null,
-      secondsToOverrun:
-        row.origin === this.region ? (this.#options.secondsToOverrun?.(row.replica) ?? null) : null,
-    }));
+    const rows = this.node.matrix.rows(this.#options.clock());
+    const links = linksOf(rows, this.region, this.#options.secondsToOverrun);
     return { region: this.region, applied: Object.fromEntries(this.applied()), links };
   }
 
