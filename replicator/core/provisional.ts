@@ -55,6 +55,12 @@ export interface Overlaid extends Pending {
   readonly command: RecordCommand;
 }
 
+/** By which this replica has folded less of the log of `from` than that of `to` has processed; `from` is "" where it has nothing of it. */
+export interface Unheard {
+  readonly from: Region;
+  readonly to: Region;
+}
+
 const NONE: readonly Overlaid[] = [];
 const PREFERENCE = Symbol("preference");
 
@@ -67,26 +73,28 @@ export class Provisional {
   readonly #over = new Set<Pending>();
   readonly ahead = new Ahead();
   #size = 0;
-  #behind: ReadonlySet<Region> = new Set();
+  #unheard: readonly Unheard[] = [];
 
   get size(): number {
     return this.#size;
   }
 
-  /**
-   * Takes note of the logs of which this replica has folded less than other logs have processed; "" for one that it has nothing of. Returns
-   * whether these are others than before.
-   */
-  fallBehind(regions: ReadonlySet<Region>): boolean {
-    const before = this.#behind;
-    this.#behind = regions;
-    return before.size !== regions.size || [...regions].some((region) => !before.has(region));
+  /** Takes note of what this replica lags behind, each once. Returns whether that is another than before. */
+  fallBehind(unheard: readonly Unheard[]): boolean {
+    const before = this.#unheard;
+    this.#unheard = unheard;
+    return (
+      before.length !== unheard.length ||
+      unheard.some(({ from, to }) => !before.some((one) => one.from === from && one.to === to))
+    );
   }
 
-  /** Whether this replica lags behind another log than those of `but`. */
-  isBehind(...but: readonly Region[]): boolean {
-    for (const region of this.#behind) if (!but.includes(region)) return true;
-    return false;
+  /**
+   * Whether something may have gone on from log to log unheard: the replica lags behind another log than those of `but`, by what a log has
+   * processed. Where it goes on from the end of `start` as folded here, what `start` itself has processed until then is no part of its way.
+   */
+  mayHaveGone(start: Region | undefined, ...but: readonly Region[]): boolean {
+    return this.#unheard.some(({ from, to }) => to !== start && !but.includes(from));
   }
 
   /** What is overlaid on the user's record: by log, and within a log in its order. */

@@ -26,6 +26,7 @@ import { Friends } from "./friends.ts";
 import { OnlineIndex } from "./online.ts";
 import type { Seat } from "./online.ts";
 import { Provisional } from "./provisional.ts";
+import type { Unheard } from "./provisional.ts";
 import type { EndedSession, PresenceState, Refusal, UserRecord } from "./record.ts";
 import { routeOf } from "./route.ts";
 import type { PendingState, RecordState } from "./snapshot.ts";
@@ -112,14 +113,17 @@ export class Replica {
 
   /** Sees how far the logs are folded, compared with what they have processed of each other. */
   lookBehind(): void {
-    const behind = new Set<Region>();
+    const unheard: Unheard[] = [];
     for (const { region, processed } of this.folds) {
       for (const [lineage, ordinal] of processed) {
         const sender = this.folds.find((fold) => fold.lineage === lineage);
-        if (ordinal > (sender?.sent.get(region) ?? 0)) behind.add(sender?.region ?? "");
+        if (ordinal <= (sender?.sent.get(region) ?? 0)) continue;
+        const from = sender?.region ?? "";
+        if (!unheard.some((one) => one.from === from && one.to === region))
+          unheard.push({ from, to: region });
       }
     }
-    if (!this.provisional.fallBehind(behind)) return;
+    if (!this.provisional.fallBehind(unheard)) return;
     const users = new Set([...this.#returned, ...this.contested]);
     for (const user of users) this.show(user);
   }

@@ -142,11 +142,12 @@ function isSame(a: Session, b: Session): boolean {
  * A record of a lower epoch is of a log that had not heard of a move, or one that was given up as this replica has still to hear: where the
  * replica lags behind a log by which the user may have come from there, nobody can tell. That it lags behind the record's own log hides
  * nothing: to whom the record was given is known to have it ({@link Ahead}), and the end of a session of its own region comes by that log.
+ * Nor does what that log has accepted unheard: it was there while the record was, and the record left after it, if at all.
  */
 function union(claimed: Claimants | undefined, provisional: Provisional): PresenceState {
   if (claimed === undefined) return EMPTY_STATE;
   const { winner, equals, lower } = claimed;
-  const late = lower.filter(({ region }) => !provisional.isBehind(winner.region, region));
+  const late = lower.filter(({ region }) => !provisional.mayHaveGone(region, winner.region, region));
   if (equals.length + late.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
   let { preferred, preferredUntilMs } = winner.record;
@@ -226,9 +227,11 @@ function mayBeRecorded(
   const [record, given] = [one.from, one.to].map((at) =>
     folds.find(({ region }) => region === at)?.table.get(user),
   );
-  if (record === undefined || record.movedTo !== "" || !provisional.isBehind(one.from)) return false;
+  if (record === undefined || record.movedTo !== "") return false;
+  const isPending = provisional.isPending(one);
+  if (!provisional.mayHaveGone(isPending ? one.to : undefined, one.from)) return false;
   const gave = given?.movedTo === one.from && compareEpochs(nextEpoch(given.epoch), record.epoch) === 0;
-  return !gave || !provisional.isPending(one);
+  return !gave || !isPending;
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */

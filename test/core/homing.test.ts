@@ -159,13 +159,18 @@ describe("claims to one user", () => {
       viewOf(folds, provisional, "ann")?.sessions.map(({ session }) => session.session);
     expect(viewOf(folds, provisional, "ann")).toMatchObject({ home: "eu", epoch: { count: 2 } });
     expect(shown()).toEqual(["of eu", "of cn", "of us"]);
-    provisional.fallBehind(new Set(["eu"]));
+    provisional.fallBehind([{ from: "eu", to: "cn" }]);
     expect(shown()).toEqual(["of eu", "of cn", "of us"]);
-    provisional.fallBehind(new Set(["us"]));
+    provisional.fallBehind([{ from: "us", to: "cn" }]);
+    expect(shown()).toEqual(["of eu", "of cn", "of us"]);
+    provisional.fallBehind([{ from: "us", to: "eu" }]);
     expect(shown()).toEqual(["of eu", "of us"]);
-    provisional.fallBehind(new Set(["cn", "us"]));
+    provisional.fallBehind([
+      { from: "cn", to: "eu" },
+      { from: "us", to: "eu" },
+    ]);
     expect(shown()).toEqual(["of eu"]);
-    provisional.fallBehind(new Set([""]));
+    provisional.fallBehind([{ from: "", to: "eu" }]);
     expect(shown()).toEqual(["of eu"]);
   });
 

@@ -63,7 +63,10 @@ export function overlayOf(logs: readonly ModelLog[], user: UserId): ModelForward
   });
   const all = counting.filter(
     (one) =>
-      !isCarried(one) || !holders.includes(one.from) || !isUnread(logs, one.from) || isAfterGiving(one),
+      !isCarried(one) ||
+      !holders.includes(one.from) ||
+      !isUnread(logs, pending.has(one) ? one.to : undefined, one.from) ||
+      isAfterGiving(one),
   );
   const turns = [isCarried, isWord, isEnd];
   return turns.flatMap((_, turn) =>
@@ -167,7 +170,7 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
     (a, b) => Number(a.isLower) - Number(b.isLower) || (a.region < b.region ? -1 : 1),
   );
   for (const { region, record, isLower } of order) {
-    if (winner === undefined || (isLower && isUnread(logs, winner.region, region))) continue;
+    if (winner === undefined || (isLower && isUnread(logs, region, winner.region, region))) continue;
     if (!isLower && record.preferred !== "automatic") ({ preferred, untilMs } = record);
     for (const one of record.sessions)
       if (!sessions.some((held) => held.session === one.session) && !isGone(logs, region, user, one))
@@ -181,15 +184,15 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   return { user, home, version: Math.max(winner?.record.version ?? 0, base), ...state };
 }
 
-/** Some log but these was processed further than it was read. */
-function isUnread(logs: readonly ModelLog[], ...but: readonly Region[]): boolean {
+/** Some log but these was processed further than it was read, by another than the first. */
+function isUnread(logs: readonly ModelLog[], start: Region | undefined, ...but: readonly Region[]): boolean {
   const read = logs.flatMap(({ region, lineage, forwards }) =>
     forwards.map(({ to, ordinal }) => ({ region, lineage, to, ordinal })),
   );
   const known = logs.filter(({ region }) => but.includes(region)).map(({ lineage }) => lineage);
   return logs.some(({ region, processed }) =>
     [...processed].some(([lineage, done]) => {
-      if (known.includes(lineage)) return false;
+      if (region === start || known.includes(lineage)) return false;
       return !read.some((one) => one.lineage === lineage && one.to === region && one.ordinal >= done);
     }),
   );
