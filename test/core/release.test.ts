@@ -278,16 +278,6 @@ describe("a replica", () => {
     expect(here.view("ann")).toMatchObject({ home: "cn", epoch: { count: 3 }, version: 0 });
   });
 
-  it("shows a record that was made late beside the home's, though it lags behind the log of that record", () => {
-    const here = into(new Replica(REGIONS), "eu", open("ann", "s2", "eu"), release("us"));
-    into(here, "us", accept("eu", 0, 1, claim(2, [sessionOf("s2", "eu")])));
-    into(here, "eu", accept("cn", 0, 1, close("bob", "s9")));
-    into(here, "cn", S1);
-    expect(here.view("ann")).toMatchObject({ home: "us", epoch: { count: 2 } });
-    expect(shown(here)).toEqual(["s2 online", "s1 online"]);
-    expect(here.online.totals).toEqual({ users: 1, sessions: 2 });
-  });
-
   it("that has still to hear of a move does not show what ended where the user went", () => {
     const ended = close("ann", "s1", "forced", "operator");
     const here = into(new Replica(REGIONS), "us", accept("cn", 0, 1, claim(2, [S1.session])), ended);
