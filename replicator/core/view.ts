@@ -80,7 +80,7 @@ function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
 /** `undefined` for a user that no log has ever spoken of. */
 export function viewOf(folds: readonly Fold[], provisional: Provisional, user: UserId): View | undefined {
   const claimed = claimants(folds, user);
-  const base = union(claimed, provisional);
+  const base = union(folds, claimed, provisional);
   const pending = overlayOf(folds, user, provisional, base);
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
@@ -101,7 +101,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
 
 /** The user's sessions alone: what counting needs, without building a view. */
 export function sessionsOf(folds: readonly Fold[], provisional: Provisional, user: UserId): PresenceState {
-  const base = union(claimants(folds, user), provisional);
+  const base = union(folds, claimants(folds, user), provisional);
   const pending = overlayOf(folds, user, provisional, base);
   return pending.length === 0 ? base : overlaid(base, pending);
 }
@@ -112,7 +112,7 @@ export function sessionsOf(folds: readonly Fold[], provisional: Provisional, use
  */
 export function replacedOf(folds: readonly Fold[], provisional: Provisional, user: UserId): Session[] {
   if (provisional.of(user).length === 0) return [];
-  const base = union(claimants(folds, user), provisional);
+  const base = union(folds, claimants(folds, user), provisional);
   const pending = overlayOf(folds, user, provisional, base);
   const ended: EndedSession[] = [];
   const { sessions } = overlaid(base, pending, ended);
@@ -143,11 +143,22 @@ function isSame(a: Session, b: Session): boolean {
  * replica lags behind a log by which the user may have come from there, nobody can tell. That it lags behind the record's own log hides
  * nothing: to whom the record was given is known to have it ({@link Ahead}), and the end of a session of its own region comes by that log.
  * Nor does what that log has accepted unheard: it was there while the record was, and the record left after it, if at all.
+ * Nor does a lag behind a log whose giving made the winner's record, once that is folded: what came there before is folded too, and what
+ * came later went on from there to the winner.
  */
-function union(claimed: Claimants | undefined, provisional: Provisional): PresenceState {
+function union(
+  folds: readonly Fold[],
+  claimed: Claimants | undefined,
+  provisional: Provisional,
+): PresenceState {
   if (claimed === undefined) return EMPTY_STATE;
   const { winner, equals, lower } = claimed;
-  const late = lower.filter(({ region }) => !provisional.mayHaveGone(region, winner.region, region));
+  if (equals.length + lower.length === 0) return winner.record;
+  const { user } = winner.record;
+  const givers = folds.flatMap(({ region, table }) => (hasGiven(table.get(user), winner) ? [region] : []));
+  const late = lower.filter(
+    ({ region }) => !provisional.mayHaveGone(region, winner.region, region, ...givers),
+  );
   if (equals.length + late.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
   let { preferred, preferredUntilMs } = winner.record;
@@ -156,7 +167,8 @@ function union(claimed: Claimants | undefined, provisional: Provisional): Presen
   for (const { region, record } of [...equals, ...late]) {
     for (const session of record.sessions) {
       const held = sessions.some((one) => one.session === session.session);
-      if (!held && !provisional.ahead.has(region, record.user, session.session)) sessions.push(session);
+      const wentOn = [region, ...givers].some((from) => provisional.ahead.has(from, user, session.session));
+      if (!held && !wentOn) sessions.push(session);
     }
   }
   return { sessions, preferred, preferredUntilMs };
@@ -230,8 +242,12 @@ function mayBeRecorded(
   if (record === undefined || record.movedTo !== "") return false;
   const isPending = provisional.isPending(one);
   if (!provisional.mayHaveGone(isPending ? one.to : undefined, one.from)) return false;
-  const gave = given?.movedTo === one.from && compareEpochs(nextEpoch(given.epoch), record.epoch) === 0;
-  return !gave || !isPending;
+  return !hasGiven(given, { region: one.from, record }) || !isPending;
+}
+
+/** Whether the pointer is of the giving that made the record. */
+function hasGiven(given: UserRecord | undefined, to: Pick<Homed, "region" | "record">): boolean {
+  return given?.movedTo === to.region && compareEpochs(nextEpoch(given.epoch), to.record.epoch) === 0;
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */

@@ -56,13 +56,6 @@ describe("a replica", () => {
     expect(here.view("ann")).toMatchObject({ home: "eu", epoch: { count: 2 } });
     expect(shown(here)).toEqual(["s2 online", "s1 online"]);
     expect(here.online.totals).toEqual({ users: 1, sessions: 2 });
-    into(here, "eu", accept("cn", 1, 2, close("bob", "s9")));
-    expect([shown(here), here.online.totals]).toEqual([["s2 online"], { users: 1, sessions: 1 }]);
-    into(here, "cn", forward("eu", close("bob", "s9")));
-    expect([shown(here), here.online.totals]).toEqual([
-      ["s2 online", "s1 online"],
-      { users: 1, sessions: 2 },
-    ]);
   });
 
   it("that has still to hear of a move does not show what ended where the user went", () => {

@@ -150,7 +150,7 @@ export function claimsTo(logs: readonly ModelLog[], user: UserId): { region: Reg
   );
 }
 
-/** The union of the records of the highest epoch, and of lower ones where nothing is unread but of the winner's log and their own; then every pending forward. */
+/** The union of the records of the highest epoch, and of lower ones where nothing is unread but of the winner's log, their own and those that gave the user there; then every pending forward. */
 export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | undefined {
   const claims = claimsTo(logs, user);
   const overlay = overlayOf(logs, user);
@@ -169,11 +169,22 @@ export function modelView(logs: readonly ModelLog[], user: UserId): ModelView | 
   const order = losers.toSorted(
     (a, b) => Number(a.isLower) - Number(b.isLower) || (a.region < b.region ? -1 : 1),
   );
+  // Whose giving, read already, made the winner's record: what they had is known, and what they got since they sent on to the winner.
+  const givers = logs.flatMap(({ region, records }) => {
+    const given = records.get(user);
+    if (given === undefined || winner === undefined || given.movedTo !== winner.region) return [];
+    const { generation, count } = winner.record.epoch;
+    return given.epoch.generation === generation && given.epoch.count + 1 === count ? [region] : [];
+  });
   for (const { region, record, isLower } of order) {
-    if (winner === undefined || (isLower && isUnread(logs, region, winner.region, region))) continue;
+    if (winner === undefined || (isLower && isUnread(logs, region, winner.region, region, ...givers)))
+      continue;
     if (!isLower && record.preferred !== "automatic") ({ preferred, untilMs } = record);
     for (const one of record.sessions)
-      if (!sessions.some((held) => held.session === one.session) && !isGone(logs, region, user, one))
+      if (
+        !sessions.some((held) => held.session === one.session) &&
+        ![region, ...givers].some((from) => isGone(logs, from, user, one))
+      )
         sessions.push(one);
   }
   state = { sessions, preferred, untilMs };
