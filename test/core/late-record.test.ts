@@ -7,7 +7,7 @@ import type { Claim, Command, Region, Release, Session } from "../../replicator/
 import { Replica } from "../../replicator/core/replica.ts";
 import { exportReplica } from "../../replicator/core/transfer.ts";
 import { imported } from "./observed.ts";
-import { REGIONS, accept, close, forward, frame, open, sessionOf } from "./samples.ts";
+import { REGIONS, accept, close, frame, open, sessionOf } from "./samples.ts";
 
 const S1 = open("ann", "s1", "cn");
 
