@@ -37,7 +37,7 @@ const TOKENS_TRIED = 24;
 const MERGED = 0.3;
 /** Of the nodes, each time. */
 const LATEST = 0.02;
-const BOUNDED = 0.08;
+const BOUNDED = 1;
 const WAIT_MS_MAX = 1_000;
 const STALENESS_MS_MAX = 2_000;
 
