@@ -7,6 +7,7 @@ import { Replica } from "../../replicator/core/replica.ts";
 import {
   parseSuccession,
   sourceOf,
+  stoodFor,
   successionOf,
   successionValue,
 } from "../../replicator/core/succession.ts";
@@ -194,6 +195,20 @@ describe("the log that counts", () => {
     given.own(heir ?? "", say("fence 1"));
     given.own(heir ?? "", say(SUCCEED));
     expect(given.source()).toEqual({ kind: "astray" });
+  });
+
+  it("is told with who stands for the region, and whether the fold has gone over", () => {
+    const given = new Given();
+    const told = () => stoodFor(given.replica.folds);
+    given.both("us", say("fence 1"));
+    expect(told()).toEqual([]);
+    given.own("us", say(SUCCEED));
+    const one = { region: "cn", heir: "us", stands: true, isFollowed: false };
+    expect(told()).toEqual([one]);
+    given.heirs(2, "us", say(SUCCEED));
+    expect(told()).toEqual([{ ...one, isFollowed: true }]);
+    given.both("us", say("yield 1"));
+    expect(told()).toEqual([{ ...one, stands: false, isFollowed: true }]);
   });
 
   it("may be that of a second heir, where the first is lost too", () => {
