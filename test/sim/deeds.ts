@@ -25,7 +25,7 @@ const DEEDS: readonly Deed[] = [
   { name: "evacuationsFinished", count: "evacuated", leastPerSeed: 0.05 },
   { name: "restoresFinished", count: "returned", leastPerSeed: 0.05, doing: "returns" },
   { name: "friendRequests", count: "friendRequests", leastPerSeed: 2, doing: "friend-requests" },
-  { name: "pairsMade", count: "pairsMade", leastPerSeed: 0.3, doing: "friend-requests" },
+  { name: "pairsMade", count: "pairsMade", leastPerSeed: 0.2, doing: "friend-requests" },
 ];
 
 export function deedsOf(counts: ReadonlyMap<string, number>): Record<string, number> {

@@ -16,7 +16,7 @@ import type { ReplicatorHost, World } from "./world.ts";
 const FLAPS = 6;
 /** What an overrun leaves of a log. */
 const KEPT = 5;
-const SNAPSHOTS_KEPT = 2;
+const SNAPSHOTS_KEPT = 1;
 
 interface Place {
   readonly region: Region;
@@ -144,7 +144,7 @@ export class Incidents {
   }
 
   /**
-   * As a log does that is larger than its bound: whatever the older of two snapshots holds is dropped, copied or not. One that was torn holds
+   * As a log does that is larger than its bound: whatever the newest snapshot holds is dropped, copied or not. One that was torn holds
    * nothing: without a sound one the log is left as it is. So is that of a region that is lost: its report tells only of what is held.
    */
   #overrun(server: Server): boolean {

@@ -89,12 +89,12 @@ const STRONGEST: Record<Mishap, number> = {
   loss: 0.3,
   replay: 0.5,
   reorder: 0.5,
-  skip: 0.015,
+  skip: 0.02,
   corruption: 0.004,
   "ack-lost": 0.05,
   "request-lost": 0.05,
   "append-late": 0.02,
-  "message-id-forgotten": 0.8,
+  "message-id-forgotten": 1,
 };
 /** This share of the seeds is calm: nothing happens but single lost or late messages. */
 const CALM = 0.08;

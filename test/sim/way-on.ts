@@ -1,7 +1,7 @@
 /**
  * Whether what is left of a region's log can be folded by who has nothing else. Rule: of what the log does not say itself a sound snapshot
- * stays, in some region. A node keeps three and truncates by the oldest; in these short runs an overrun goes by two, and the last sound one
- * stands for the third.
+ * stays, in some region. A node keeps three and truncates by the oldest; in these short runs an overrun goes by one, and the last sound one
+ * stands for the others.
  */
 import { parseLabel, positionIn } from "../../replicator/runtime/snapshot-label.ts";
 import { baseIn } from "../../replicator/wire/base-in.ts";
