@@ -322,13 +322,15 @@ export class Clients {
     const sentMs = performance.now();
     const answer = await api.heartbeats(here.map(({ session }) => session));
     if (!answer.ok) return this.#fail(region, answer.reason);
-    const ended = new Set(answer.value.ended.map(({ session }) => session));
+    const ended = new Map(answer.value.ended.map(({ session, reason }) => [session, reason]));
     for (const entry of here) {
-      if (!ended.has(entry.session)) {
+      const why = ended.get(entry.session);
+      if (why === undefined) {
         entry.acceptedMs = sentMs;
         this.#acceptedHeartbeats += 1;
       } else if (entry.state === "open") {
         this.#refusedHeartbeats += 1;
+        this.#tell(`${region}: a heartbeat was refused: ${why}`);
       }
     }
   }
@@ -341,8 +343,12 @@ export class Clients {
 
   #fail(region: string, reason: string): undefined {
     this.#failed.set(region, (this.#failed.get(region) ?? 0) + 1);
-    const shortly = `${region}: ${reason.slice(0, 200)}`;
-    if (this.#reasons.has(shortly) || this.#reasons.size < REASONS_MAX)
-      this.#reasons.set(shortly, (this.#reasons.get(shortly) ?? 0) + 1);
+    this.#tell(`${region}: ${reason.slice(0, 200)}`);
+    return undefined;
+  }
+
+  #tell(reason: string): void {
+    if (this.#reasons.has(reason) || this.#reasons.size < REASONS_MAX)
+      this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
   }
 }

@@ -93,6 +93,7 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     `${contestedIn(homes, "first").length} first epochs were begun again at a new home, before its claim came`,
   );
   for (const line of [
+    ...clients.counts().reasons.keys(),
     ...verdict.examples,
     ...differing.slice(0, 3),
     ...contestedIn(homes, "moves").slice(0, 3),
