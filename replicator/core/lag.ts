@@ -28,6 +28,11 @@ export interface ClockOffset {
   readonly errorMs: number;
 }
 
+/** The same, as the peer sees it. */
+export function negated(clock: ClockOffset | undefined): ClockOffset | undefined {
+  return clock && { offsetMs: -clock.offsetMs, errorMs: clock.errorMs };
+}
+
 /** One estimate, and when our watermark went out, by our monotonic clock. */
 interface Estimate {
   readonly clock: ClockOffset;

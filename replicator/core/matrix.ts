@@ -7,7 +7,7 @@ import { defined } from "./assert.ts";
 import type { Frame, LinkState, LogId, PeerProgress, Position, Region } from "./commands.ts";
 import { deputyOf, writerOf } from "./deputy.ts";
 import type { Fold } from "./fold.ts";
-import { OwnLag, PeerLag } from "./lag.ts";
+import { OwnLag, PeerLag, negated } from "./lag.ts";
 import type { ClockOffset, Now, Percentiles } from "./lag.ts";
 import { LIMITS } from "./limits.ts";
 import type { LinkReport } from "./link-events.ts";
@@ -63,6 +63,8 @@ export class LinkMatrix {
   readonly #replica: () => Replica;
   readonly #peers = new Map<Region, Peer>();
   readonly #own = new OwnLag();
+  /** When the replica of the moment took its place, by the monotonic clock. */
+  #adoptedMs = Number.NEGATIVE_INFINITY;
 
   constructor(region: Region, regions: readonly Region[], replica: () => Replica) {
     this.#region = region;
@@ -93,7 +95,8 @@ export class LinkMatrix {
   }
 
   /** Another replica took the place of the one that refused frames. */
-  adopted(): void {
+  adopted(now: Now): void {
+    this.#adoptedMs = now.monoMs;
     for (const peer of this.#peers.values()) peer.refused = "";
   }
 
@@ -143,11 +146,9 @@ export class LinkMatrix {
     return lag?.watermarkAgeMaxMs(now) ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Milliseconds of silence of the region by the monotonic clock alone; 0 for this region. */
+  /** Milliseconds of silence of a peer by the monotonic clock alone, since the replica took its place: when what is in it was said is not known. */
   silentMs(region: Region, now: Now): number {
-    return region === this.#region
-      ? 0
-      : (this.#peers.get(region)?.lag.silentMs(now) ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#peer(region).lag.silentMs(now), now.monoMs - this.#adoptedMs);
   }
 
   /** State of the link from `origin` to this region. */
@@ -210,7 +211,7 @@ export class LinkMatrix {
         watermarkAgeMs: finite(peer.lag.watermarkAgeMs(now)),
         loopLagMs,
         visible: peer.lag.visible() ?? null,
-        clock: negated(peer.lag.clock()),
+        clock: negated(peer.lag.clock()) ?? null,
         reportAgeMs: 0,
         verifiedMs: peer.verifiedMs === 0 ? null : peer.verifiedMs,
       };
@@ -333,10 +334,6 @@ export class LinkMatrix {
     }
     return at(link.state, link.reason, link.sinceMs);
   }
-}
-
-function negated(clock: ClockOffset | undefined): ClockOffset | null {
-  return clock === undefined ? null : { offsetMs: -clock.offsetMs, errorMs: clock.errorMs };
 }
 
 /** Whole milliseconds; no data where nothing was ever heard. */

@@ -137,7 +137,7 @@ export class PresenceNode {
     this.#replica = replica;
     this.#suspect = false;
     replica.listener = this.#listener();
-    this.matrix.adopted();
+    this.matrix.adopted(now);
     this.evacuations.adopted();
     this.#scrubs.clear();
     for (const one of [...this.#duties.values(), ...this.#expiring.values()]) one.adopted();

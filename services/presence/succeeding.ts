@@ -144,7 +144,9 @@ export class Succeeding {
     const found: PlanRefusal[] = [];
     const link = matrix.linkState(lost, now);
     if ((link !== undefined && IN_TOUCH.has(link)) || matrix.silentMs(lost, now) <= LIMITS.staleAfterMs)
-      found.push(refusal("in-touch", `${lost} is in touch with ${region}: evacuate it there`));
+      found.push(
+        refusal("in-touch", `${lost} is, or was until now, in touch with ${region}: evacuate it there`),
+      );
     const stands = this.succession(lost);
     if (stands?.phase === "fence" || stands?.phase === "succeed")
       found.push(

@@ -1,19 +1,20 @@
 /** What the matrix answers to its node's service, one region at a time. */
 import { describe, expect, it } from "vitest";
+import { Replica } from "../../replicator/core/replica.ts";
 import { Bench, WALL } from "./matrix-bench.ts";
 
 describe("what the service asks", () => {
   const now = { monoMs: 10_000, wallMs: WALL };
 
-  it("of its own region: never silent, and no link", () => {
+  it("of its own region: no watermark's age, and no link", () => {
     const { matrix } = new Bench().node;
-    expect([matrix.silentMs("cn", now), matrix.watermarkAgeMs("cn", now)]).toEqual([0, 0]);
+    expect(matrix.watermarkAgeMs("cn", now)).toBe(0);
     expect(matrix.linkState("cn", now)).toBeUndefined();
   });
 
-  it("of a region that is none: silent for ever, and no link", () => {
+  it("of a region that is none: never heard, and no link", () => {
     const { matrix } = new Bench().node;
-    expect([matrix.silentMs("zz", now), matrix.watermarkAgeMs("zz", now)]).toEqual([Infinity, Infinity]);
+    expect(matrix.watermarkAgeMs("zz", now)).toBe(Infinity);
     expect([matrix.linkState("zz", now), matrix.reported("zz")]).toEqual([undefined, undefined]);
     matrix.verified("zz", now);
   });
@@ -23,6 +24,21 @@ describe("what the service asks", () => {
     const { matrix } = bench.node;
     expect([matrix.silentMs("us", bench.now), matrix.linkState("us", bench.now)]).toEqual([300, "live"]);
     expect(matrix.reported("us")).toMatchObject({ origin: "us", state: "live" });
+  });
+
+  it("of a peer, when another replica took its place: silent since then, at most", () => {
+    const bench = new Bench().report("us").watermark("us").pass(5_000);
+    const { node } = bench;
+    const replica = new Replica(node.replica.regions);
+    expect([node.matrix.silentMs("us", bench.now), node.matrix.silentMs("eu", bench.now)]).toEqual([
+      5_000,
+      Infinity,
+    ]);
+    node.step({ kind: "adopt", replica }, bench.now);
+    bench.pass(300);
+    expect([node.matrix.silentMs("us", bench.now), node.matrix.silentMs("eu", bench.now)]).toEqual([
+      300, 300,
+    ]);
   });
 
   it("of a log whose digest was compared: since when it is known to be equal", () => {

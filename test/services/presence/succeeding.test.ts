@@ -93,6 +93,11 @@ describe("a region that is lost", () => {
     const one = await bench();
     one.peer("us", { kind: "watermark", peers: [] });
     expect(await reasons(one)).toEqual(["in-touch"]);
+    const anew = await bench();
+    anew.presence.step({ kind: "adopt", replica: anew.presence.node.replica });
+    expect(await reasons(anew)).toEqual(["in-touch"]);
+    await anew.pass(2_001);
+    expect(await reasons(heard(anew))).toEqual([]);
     const alone = new Bench().caughtUp();
     await alone.settle();
     expect(await reasons(alone)).toEqual(["no-quorum, unless forced"]);
