@@ -23,11 +23,9 @@ export function deposed(folds: readonly Fold[], region: Region): Deposed | undef
   const succession = successionOf(folds, region);
   const { heir, generation, hasYielded } = deputyOf(fold);
   const isNoted = succession === undefined || succession.generation < generation;
-  if (isNoted || (succession.generation === generation && succession.heir === heir)) {
-    if (hasYielded) return undefined;
-    const isOver = succession?.generation === generation && succession.phase === "yield";
-    return { heir, hasYielded: isOver, sinceMs: decidedAtMs(fold, DEPUTY_KEY) };
-  }
+  const isSame = !isNoted && succession.generation === generation && succession.heir === heir;
+  if ((isNoted || isSame) && hasYielded) return undefined;
+  if (isNoted) return { heir, hasYielded: false, sinceMs: decidedAtMs(fold, DEPUTY_KEY) };
   const sinceMs = decidedAtMs(foldOf(folds, succession.heir), successionKey(region));
   return { heir: succession.heir, hasYielded: succession.phase === "yield", sinceMs };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { changedFrom, deposed, laggard } from "../../replicator/core/authority.ts";
 import type { Command } from "../../replicator/core/commands.ts";
-import { frame } from "./samples.ts";
+import { frame, frameAt } from "./samples.ts";
 import { Given, SUCCEED, say } from "./succeeded.ts";
 
 /** us has decided to stand for cn; nothing of that is folded for cn yet. */
@@ -28,8 +28,8 @@ describe("a region", () => {
     expect(deposed(folds, "cn")).toMatchObject({ heir: "us", hasYielded: false });
     given.heirs(2, "us", say(SUCCEED));
     expect(deposed(folds, "cn")).toMatchObject({ heir: "us", hasYielded: false });
-    given.own("us", say("yield 1"));
-    expect(deposed(folds, "cn")).toMatchObject({ heir: "us", hasYielded: true });
+    given.replica.apply("us", given.at("us") + 1, frameAt(2_000_000, "us", say("yield 1")));
+    expect(deposed(folds, "cn")).toEqual({ heir: "us", hasYielded: true, sinceMs: 2_000_000 });
     given.heirs(3, "us", say("yield 1"));
     expect(deposed(folds, "cn")).toBeUndefined();
   });

@@ -39,7 +39,7 @@ export type Incident = (typeof INCIDENTS)[number];
 const UNMENDED: readonly Incident[] = ["tail-lost", "log-recreated", "memory-flip", "region-lost"];
 
 /** Tried so many times as often as the others: there is seldom anything that it could befall. */
-const TRIES: ReadonlyMap<Incident, number> = new Map([["overrun", 18]]);
+const TRIES: ReadonlyMap<Incident, number> = new Map([["overrun", 24]]);
 
 /** Faults of single messages, by probability. */
 export const MISHAPS = [

@@ -92,7 +92,9 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
   const given = outcomes.filter((outcome) => outcome.given === "moved");
   const users = new Set(given.map(({ user }) => user));
   const late = homes.late.filter((one) => users.has(one.user) && one.node === "cn-node-2");
-  const differing = await homesDiffering(stage, homes, [...users]);
+  // Of who logged out no node tells the home.
+  const online = clients.ledger.open().filter(({ user }) => users.has(user));
+  const differing = await homesDiffering(stage, homes, [...new Set(online.map(({ user }) => user))]);
   const lateOf = (kind: string): number => late.filter((one) => one.kind === kind).length;
   const answers = new Map<string, number>();
   for (const { staleChange, staleMove } of given) {
@@ -118,6 +120,7 @@ async function run({ quick, say, stage: begin }: RowContext): Promise<readonly F
     ),
     ...writersFigures(homes),
     exactly("released and not claimed", homes.releases - homes.claims, 0),
+    atLeast("users whose homes the nodes were asked for", online.length, outcomes.length / 2),
     exactly("homes that a node tells otherwise", differing.length, 0),
     exactly("heartbeats refused", clients.counts().refusedHeartbeats, 0),
     ...(await soundness(stage)),
