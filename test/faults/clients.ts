@@ -323,7 +323,9 @@ export class Clients {
     const answer = await api.heartbeats(here.map(({ session }) => session));
     if (!answer.ok) return this.#fail(region, answer.reason);
     const ended = new Set(answer.value.ended.map(({ session }) => session));
+    const undecided = new Set(answer.value.undecided);
     for (const entry of here) {
+      if (undecided.has(entry.session)) continue;
       if (!ended.has(entry.session)) {
         entry.acceptedMs = sentMs;
         this.#acceptedHeartbeats += 1;
