@@ -51,6 +51,7 @@ export type Link = Static<typeof LinkShape>;
 const RenewedShape = Type.Object({
   renewed: Type.Number(),
   ended: Type.Array(Type.Object({ session: Type.String(), reason: Type.String() })),
+  undecided: Type.Optional(Type.Array(Type.String())),
 });
 export type Renewed = Static<typeof RenewedShape>;
 

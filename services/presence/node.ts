@@ -12,6 +12,7 @@ import type { Logger } from "../../replicator/runtime/logger.ts";
 import { VERSION } from "../../replicator/runtime/version.ts";
 import { SnapshotDecoder, encodeSnapshot } from "../../replicator/wire/snapshot-stream.ts";
 import { friendsFeature } from "../friends/feature.ts";
+import { logEndAt } from "./abreast.ts";
 import { buildApp } from "./app.ts";
 import { Appender } from "./appender.ts";
 import type { ApiKeys } from "./auth.ts";
@@ -78,6 +79,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     canAppend: () => store.connected() && appender.canAppend(),
     secondsToOverrun: (peer) => engine.retention.secondsToOverrun(peer, clock().monoMs),
     recheck: () => engine.recheck(),
+    logEnd: logEndAt(store, region),
     heads: (waitMs) => asker.ask(waitMs),
     elsewhere: (asked, whom) => relay.ask(asked, whom),
     capacity: new Capacity(options.sessionsMax, heap),

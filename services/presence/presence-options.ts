@@ -2,6 +2,7 @@
 import type { Command, Region, SessionId } from "../../replicator/core/commands.ts";
 import type { IntegrityEffect } from "../../replicator/core/node-events.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
+import type { LogEnd } from "./abreast.ts";
 import type { AppendOutcome } from "./appender.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Heads } from "./consistency.ts";
@@ -19,6 +20,8 @@ export interface PresenceOptions {
   readonly secondsToOverrun?: (peer: Region) => number | null;
   /** Resolves when all that the logs hold by now is folded, or nobody says what they hold. */
   readonly recheck?: () => Promise<void>;
+  /** Where the region's own log ends now. Left out where no other node appends to it: then what is unknown here is unknown to the log. */
+  readonly logEnd?: LogEnd;
   /** Asks how far the logs of all regions go; nobody answers where it is left out. */
   readonly heads?: (waitMs: number) => Promise<Heads>;
   /** Asks other regions' nodes for reads; nobody answers where it is left out. */

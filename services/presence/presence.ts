@@ -2,7 +2,6 @@
  * The presence service of one node: requests become commands, leases are kept, and the effects of the core are carried out.
  * Rule: a write is acknowledged when its frame is in the region's log; a heartbeat touches memory only.
  */
-
 import { linksOf } from "./replication-view.ts";
 import type {
   Frame,
@@ -18,6 +17,7 @@ import { PresenceNode } from "../../replicator/core/node.ts";
 import type { NodeEffect, NodeEvent } from "../../replicator/core/node-events.ts";
 import { stoodFor } from "../../replicator/core/succession.ts";
 import type { Token } from "../../replicator/core/token.ts";
+import { Abreast } from "./abreast.ts";
 import { Capacity } from "./capacity.ts";
 import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
@@ -68,7 +68,8 @@ export class Presence implements PresenceService {
   readonly healing: Healing;
   readonly #writes: Writes;
   readonly #evacuating: Evacuating;
-  readonly #waiters: Waiters;
+  readonly #waiters = new Waiters(() => this.applied());
+  readonly abreast: () => Promise<Outcome<undefined>>;
   readonly #capacity: Capacity;
   #hearing = true;
   #tickAtMs: number;
@@ -90,8 +91,9 @@ export class Presence implements PresenceService {
     this.#local = local;
     const capacity = options.capacity ?? new Capacity();
     this.#capacity = capacity;
-    const waiters = new Waiters(() => this.applied());
-    this.#waiters = waiters;
+    const waiters = this.#waiters;
+    const abreast = new Abreast({ region, waiters, applied: () => this.applied(), logEnd: options.logEnd });
+    this.abreast = () => abreast.reached();
     this.reads = new Reads({
       region,
       regions: this.regions,
@@ -115,7 +117,8 @@ export class Presence implements PresenceService {
       homeward,
       capacity,
       tally,
-      waiters: this.#waiters,
+      waiters,
+      abreast,
       clock,
       mintSession,
       random,

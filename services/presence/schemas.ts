@@ -232,6 +232,9 @@ export const Heartbeats = object({
 export const HeartbeatsAnswer = object({
   renewed: count(),
   ended: Type.Array(object({ session: Type.String(), reason: EndedBecause })),
+  undecided: Type.Optional(
+    Type.Array(Type.String(), { description: "Neither: unknown here, and the region's log cannot be asked" }),
+  ),
 });
 
 export const TokenAnswer = object({ token: TokenText, applied: Positions });

@@ -104,7 +104,7 @@ export interface OpenedSession {
   readonly token: Token;
 }
 
-/** `unknown`: no such session here, now or recently. */
+/** `unknown`: no such session in what this node has folded, now or recently. */
 export type HeartbeatRefusal = { readonly reason: EndReason | "unknown"; readonly by: string };
 
 /** How a read was met. `missing` counts positions, per region; absent when satisfied. */
@@ -212,19 +212,25 @@ export interface PresenceService {
   openSession(input: OpenInput): Promise<Outcome<OpenedSession>>;
   /** Heartbeats of these sessions follow: a hint that makes many at once cheaper. */
   heartbeatsFollow?(sessions: readonly SessionId[]): void;
-  /** The hot path: `undefined` when renewed. */
+  /** The hot path: `undefined` when renewed. `unknown` is of what is folded; only of a node that is {@link abreast} is it of the region. */
   heartbeat(session: SessionId): HeartbeatRefusal | undefined;
+  /**
+   * Ok when this node has folded all that its region's log held at the call: what it does not know then, the region does not know. Else, after
+   * `LIMITS.appendTimeoutMs` at the latest, `not-ready`, or `overloaded` where too many wait.
+   */
+  abreast(): Promise<Outcome<undefined>>;
   /** Weak presence. The hot path: `undefined` when a live implicit session was renewed, else a promise of having opened one. */
   touch(user: UserId, device: string): undefined | Promise<Outcome<undefined>>;
   /** Whether {@link touch} would renew, and not open. */
   holds(user: UserId, device: string): boolean;
   /** Whether heartbeats are let through from now on: while they are not, no lease runs down. */
   hearing(heard: boolean): void;
+  /** A session that is not known here is waited for until this node is {@link abreast}. */
   updateSession(
     session: SessionId,
     change: { status?: SessionStatus; state?: string },
   ): Promise<Outcome<{ token: Token }>>;
-  /** Idempotent: closing a session that ended here lately is ok, with the node's applied vector as token; another is unknown. */
+  /** As {@link updateSession}. Idempotent: closing a session that ended here lately is ok, with the node's applied vector as token; another is unknown. */
   closeSession(session: SessionId): Promise<Outcome<{ token: Token }>>;
   forceLogout(user: UserId): Promise<Outcome<{ ended: number; token: Token }>>;
   prefer(user: UserId, preferred: PreferredStatus, untilMs: number): Promise<Outcome<{ token: Token }>>;

@@ -19,7 +19,9 @@ import { LIMITS } from "../../replicator/core/limits.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Clock } from "../../replicator/runtime/clock.ts";
+import type { Abreast } from "./abreast.ts";
 import type { Capacity } from "./capacity.ts";
+import type { Failure } from "./failures.ts";
 import { NOT_READY, appendFailed, moveUnknown, sessionOver, unknownRegion } from "./failures.ts";
 import type { Homeward } from "./homeward.ts";
 import type { Leases } from "./leases.ts";
@@ -38,6 +40,7 @@ export interface WritesOptions {
   readonly capacity: Capacity;
   readonly tally: Tally;
   readonly waiters: Waiters;
+  readonly abreast: Abreast;
   readonly clock: Clock;
   /** A fresh, unguessable id. */
   readonly mintSession: () => SessionId;
@@ -132,6 +135,8 @@ export class Writes {
 
   async updateSession(session: SessionId, change: { status?: SessionStatus; state?: string }): Written {
     const { leases, local, homeward } = this.#options;
+    const behind = this.#knows(session) ? undefined : await this.#behind(session);
+    if (behind !== undefined) return behind;
     const lease = leases.get(session);
     if (lease === undefined) return sessionOver(local.refusal(session));
     const next: Session = {
@@ -155,6 +160,8 @@ export class Writes {
 
   async closeSession(session: SessionId): Written {
     const { node, leases, local, homeward } = this.#options;
+    const behind = this.#knows(session) ? undefined : await this.#behind(session);
+    if (behind !== undefined) return behind;
     const lease = leases.get(session);
     if (lease === undefined) {
       const refusal = local.refusal(session);
@@ -217,6 +224,18 @@ export class Writes {
     const { node } = this.#options;
     if (!node.caughtUp) return NOT_READY;
     return this.#append({ kind: "set", key, value, by, reason });
+  }
+
+  /** Whether the session is alive here, or has ended here lately. */
+  #knows(session: SessionId): boolean {
+    const { leases, local } = this.#options;
+    return leases.get(session) !== undefined || local.refusal(session).reason !== "unknown";
+  }
+
+  /** Waits for a session that another node may have opened; why it cannot be judged, if it is not known then either. */
+  async #behind(session: SessionId): Promise<Failure | undefined> {
+    const reached = await this.#options.abreast.reached();
+    return reached.ok || this.#knows(session) ? undefined : reached;
   }
 
   async #append(command: Command): Written {

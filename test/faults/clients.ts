@@ -323,8 +323,10 @@ export class Clients {
     const answer = await api.heartbeats(here.map(({ session }) => session));
     if (!answer.ok) return this.#fail(region, answer.reason);
     const ended = new Map(answer.value.ended.map(({ session, reason }) => [session, reason]));
+    const undecided = new Set(answer.value.undecided);
     for (const entry of here) {
       const why = ended.get(entry.session);
+      if (undecided.has(entry.session)) continue;
       if (why === undefined) {
         entry.acceptedMs = sentMs;
         this.#acceptedHeartbeats += 1;

@@ -4,6 +4,7 @@
  */
 import { answerTo, shownBy } from "../../services/friends/pages.ts";
 import { FriendRequests } from "../../services/friends/requests.ts";
+import { logEndAt } from "../../services/presence/abreast.ts";
 import type { Appender } from "../../services/presence/appender.ts";
 import { HeadAsker } from "../../services/presence/heads.ts";
 import { Presence } from "../../services/presence/presence.ts";
@@ -36,6 +37,7 @@ export function serving(world: World, host: NodeHost, appender: Appender, store:
     clock,
     append: (commands) => appender.append(commands),
     canAppend: () => store.connected() && appender.canAppend(),
+    logEnd: logEndAt(store, region),
     heads: (waitMs) => asker.ask(waitMs),
     elsewhere: (asked, whom) => relay.ask(asked, whom),
     integrity: (effect) => host.engine?.trust.heard(effect),

@@ -205,6 +205,7 @@ export function recordingService(overrides: Partial<PresenceService & NodeStatus
       if (session === "gone") return { reason: "replaced", by: "s7" };
       return session === "nowhere" ? { reason: "unknown", by: "" } : undefined;
     },
+    abreast: async () => ({ ok: true, value: undefined }),
     touch: () => undefined,
     updateSession: async () => ({ ok: true, value: { token: TOKEN } }),
     closeSession: async () => ({ ok: true, value: { token: TOKEN } }),
