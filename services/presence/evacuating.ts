@@ -167,6 +167,8 @@ export class Evacuating {
       found.push(refusal("heir-evacuated", `${to} is evacuated itself, or gets its users back`));
     for (const one of heirOf(replica, region))
       found.push(refusal("is-heir", `${region} is the heir of ${one}: that has to end first`));
+    const asks = this.#succeeding.standsFor(region);
+    if (asks !== undefined) found.push(asks);
     return found;
   }
 

@@ -59,6 +59,13 @@ export class Succeeding {
     return decision !== undefined && decision.phase !== "yield";
   }
 
+  /** What speaks against deciding anything about a region that another stands for, or asks to. */
+  standsFor(region: Region): PlanRefusal | undefined {
+    const { heir, phase } = this.succession(region) ?? {};
+    if (phase !== "fence" && phase !== "succeed") return undefined;
+    return refusal("succeeded", `${heir} has succeeded ${region}, or asks to: that has to end first`);
+  }
+
   async evacuate(request: EvacuationRequest): Asked {
     const { node } = this.#options;
     if (!node.caughtUp) return NOT_READY;
@@ -147,11 +154,8 @@ export class Succeeding {
       found.push(
         refusal("in-touch", `${lost} is, or was until now, in touch with ${region}: evacuate it there`),
       );
-    const stands = this.succession(lost);
-    if (stands?.phase === "fence" || stands?.phase === "succeed")
-      found.push(
-        refusal("succeeded", `${stands.heir} has succeeded ${lost}, or asks to: that has to end first`),
-      );
+    const stands = this.standsFor(lost);
+    if (stands !== undefined) found.push(stands);
     const deputed = replica.regions.filter((one) => one !== lost && isStandIn(this.succession(one), lost));
     if (deputed.length > 0)
       found.push(refusal("stands-in", `${lost} itself goes on with the log of ${deputed.join(", ")}`));

@@ -31,8 +31,8 @@ async function decided(one: Bench, asked: Promise<Outcome<EvacuationAnswer>>) {
   return { commands, answer: await asked };
 }
 
-function set(value: string): Command {
-  return { kind: "set", key: "evacuation", value, by: "operator", reason: "drill" };
+function set(value: string, key = "evacuation"): Command {
+  return { kind: "set", key, value, by: "operator", reason: "drill" };
 }
 
 describe("the plan", () => {
@@ -67,6 +67,20 @@ describe("the plan", () => {
     expect(await reasons("eu")).toEqual(silent);
     one.log.push([set("ending eu since 3")]);
     expect(await (one.fold(), reasons("eu"))).toEqual(["under-way", ...silent]);
+  });
+
+  it("is refused while another region asks to go on with its log, by force too", async () => {
+    const one = await bench();
+    one.peer("us", set("fence 1", "succession.cn"));
+    const detail = "us has succeeded cn, or asks to: that has to end first";
+    const succeeded = { reason: "succeeded", detail, canForce: false };
+    expect(await one.presence.evacuate({ ...ASKED, to: "eu" })).toMatchObject({
+      problem: { name: "evacuation-refused", members: { reasons: [succeeded] } },
+    });
+    expect(await one.settle()).toEqual([]);
+    one.peer("us", set("yield 1", "succession.cn"));
+    const { plan } = valueOf(await one.presence.evacuate({ ...PLAN, to: "eu" }));
+    expect(plan.refusals.map(({ reason }) => reason)).not.toContain("succeeded");
   });
 
   it.each(["to cn since 0", "ending cn since 0", "from cn since 0 to 1"])(
