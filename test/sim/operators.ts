@@ -1,13 +1,18 @@
 /**
  * Operators: now and then they give a user another home. Rule: they ask as the API has it, mostly where a replica says that the home is;
- * what they were told goes into the ledger, and a refusal must be one that the API names.
+ * what they were told goes into the ledger, and a refusal must be one that the API names. A move that is acknowledged is written, but for
+ * who lives there already: by the slow model of what the asked node had folded, as the API tells no home of who shows no session.
  */
-import type { Region, UserId } from "../../replicator/core/commands.ts";
+import type { Frame, Region, UserId } from "../../replicator/core/commands.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { ProblemName } from "../../services/presence/service.ts";
 import type { Place } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NodeHost } from "./node-host.ts";
+import { modelView, overlayOf } from "../core/model-view.ts";
+import { readLog } from "../core/model.ts";
+import type { ModelLog } from "../core/model.ts";
+import { frameOf } from "./history.ts";
 import { Random } from "./random.ts";
 import { REGIONS } from "./settings.ts";
 import type { World } from "./world.ts";
@@ -74,19 +79,37 @@ export class Operators {
     const { presence } = host;
     if (presence === undefined || !host.ready) return;
     machine.enter(host.process);
-    // It may know better than the reader where the user lives: then it has nothing to write.
-    const isThere = presence.presence(user).home === to;
+    const folded = new Map(host.places);
     machine.trace(() => `move of ${user} to ${to} asked of ${host.name}`);
     const outcome = await presence.rehome(user, to);
-    if (isThere) return;
     if (!outcome.ok)
       return this.#refused(user, host, outcome.problem.name, tries, () =>
         this.#move(user, reader, to, astray, tries + 1),
       );
+    // It may know better than the reader where the user lives: then it has nothing to write.
+    if (livesIn(this.#logsAt(folded), user, to)) return;
     this.counts.moves += 1;
     const place = this.#told(outcome.value, host.region, user);
-    if (place !== undefined) this.#ledger.moved(user, to, place);
+    if (place !== undefined) this.#moved(user, to, place, host);
     machine.trace(() => `move of ${user} to ${to} acknowledged by ${host.name}`);
+  }
+
+  #moved(user: UserId, to: Region, place: Place, { name }: NodeHost): void {
+    const { history, machine } = this.#world;
+    const { strand, position } = place;
+    const isWritten = history.places(strand.region, strand.logId, position).some((one) => {
+      const stored = history.at(one);
+      return stored !== undefined && releases(frameOf(stored), user, to);
+    });
+    if (!isWritten)
+      machine.fail(`invariant 4: ${name} acknowledged a move of ${user} to ${to}, and wrote none`);
+    this.#ledger.moved(user, to, place);
+  }
+
+  /** What the logs say up to there. */
+  #logsAt(places: ReadonlyMap<Region, Place>): ModelLog[] {
+    const { history } = this.#world;
+    return REGIONS.map((region) => readLog(region, history.lineage(places.get(region))));
   }
 
   #refused(
@@ -103,4 +126,17 @@ export class Operators {
     this.counts.unsettled += 1;
     machine.after(undefined, AGAIN_MS, "operator", () => void again());
   }
+}
+
+/**
+ * Whether the user lives there as far as the logs say, in view or not. While nobody has claimed the user, every region that a forward goes
+ * to may be meant.
+ */
+export function livesIn(logs: readonly ModelLog[], user: UserId, region: Region): boolean {
+  const home = modelView(logs, user)?.home;
+  return home === undefined ? overlayOf(logs, user).some(({ to }) => to === region) : home === region;
+}
+
+function releases({ commands }: Frame, user: UserId, to: Region): boolean {
+  return commands.some((command) => command.kind === "release" && command.user === user && command.to === to);
 }

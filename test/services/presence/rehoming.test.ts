@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Region, UserCommand } from "../../../replicator/core/commands.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { accept, drop, forward, open, prefer, progress } from "../../core/samples.ts";
+import { accept, close, drop, forward, open, prefer, progress } from "../../core/samples.ts";
 import { Regions, until } from "./regions.ts";
 
 /** Both peers have folded this region's log as it is, and say so. */
@@ -111,6 +111,24 @@ describe("the home", () => {
     const bench = await withAnn();
     expect(valueOf(await bench.presence.rehome("ann", "cn")).token).toEqual(bench.presence.applied());
     expect(await bench.settle()).toEqual([]);
+  });
+});
+
+describe("a region that is not the home", () => {
+  it("has nothing to do for a user who lives there already, in view or not", async () => {
+    const bench = new Bench().caughtUp().peer("us", open("bob", "x", "us"), close("bob", "x"));
+    await bench.settle();
+    expect(bench.presence.presence("bob").home).toBeUndefined();
+    expect(valueOf(await bench.presence.rehome("bob", "us")).token).toEqual(bench.presence.applied());
+    expect(await bench.settle()).toEqual([]);
+  });
+
+  it("says that of what it has folded: a claim that it had not heard of may take the user elsewhere", async () => {
+    const bench = new Bench().caughtUp().peer("us", open("ann", "x", "us"));
+    valueOf(await bench.presence.rehome("ann", "us"));
+    bench.peer("eu", open("ann", "y", "eu"));
+    expect(bench.presence.presence("ann")).toMatchObject({ home: "eu", epoch: { count: 1 } });
+    expect(await bench.presence.rehome("ann", "us")).toMatchObject({ problem: { name: "not-home" } });
   });
 });
 
