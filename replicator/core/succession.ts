@@ -160,6 +160,8 @@ export interface StoodFor {
   readonly stands: boolean;
   /** The fold has gone over to what was decided. */
   readonly isFollowed: boolean;
+  /** The fold holds what does not count any more, and cannot go over. */
+  readonly isAstray: boolean;
 }
 
 /** The regions that were succeeded, by what all logs say. */
@@ -169,7 +171,8 @@ export function stoodFor(folds: readonly Fold[]): StoodFor[] {
     if (succession === undefined) return [];
     const { heir, phase, generation } = succession;
     const isFollowed = deputyOf(fold).generation >= generation;
-    return [{ region: fold.region, heir, stands: phase === "succeed", isFollowed }];
+    const isAstray = sourceOf(folds, fold).kind === "astray";
+    return [{ region: fold.region, heir, stands: phase === "succeed", isFollowed, isAstray }];
   });
 }
 

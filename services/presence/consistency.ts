@@ -5,7 +5,8 @@
  *   mode    | satisfied when
  *   --------+---------------------------------------------------------------------------------------
  *   any     | always
- *   bounded | every region's newest watermark here is at most so old, this one's too, however wrong the clocks may be told
+ *   bounded | every region's newest watermark here is at most so old, this one's too, however wrong the clocks may be told; a region that
+ *           | another stands for says none
  *   token   | every position of the token is applied
  *   latest  | every region said after the read began how far its log goes, and that is applied; for a region that another stands for,
  *           | that one's log counts
@@ -98,11 +99,16 @@ export class ConsistencyCheck {
     }
   }
 
-  #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {
-    const { waiters, applied } = this.#options;
+  /** What a region took and its heir has not gone on from satisfies nothing, wherever it is. */
+  async #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {
+    const { waiters, applied, stoodFor } = this.#options;
     const regions = lackedBy(checkToken(token, applied()));
     if (regions.length > 0) lacks({ options: { mode: "token", token, waitMs }, regions });
-    return waiters.wait(token, waitMs);
+    const check = await waiters.wait(token, waitMs);
+    const astray = stoodFor().find(({ region, isAstray }) => isAstray && token.has(region));
+    return check === "overloaded" || astray === undefined
+      ? check
+      : { kind: "replaced", region: astray.region };
   }
 
   /** A stale region's next frame may bring what is waited for. */
@@ -110,7 +116,8 @@ export class ConsistencyCheck {
     const { clock, regions, ageMs, waiters, applied } = this.#options;
     const untilMs = clock().monoMs + waitMs;
     for (;;) {
-      const stale = regions.filter((region) => ageMs(region) > maxStalenessMs);
+      const silenced = new Set(this.#silenced().map(({ region }) => region));
+      const stale = regions.filter((region) => silenced.has(region) || ageMs(region) > maxStalenessMs);
       const leftMs = untilMs - clock().monoMs;
       const [first] = stale;
       if (first === undefined || leftMs <= 0) return { check: { kind: "satisfied" }, unheard: stale };
@@ -119,6 +126,11 @@ export class ConsistencyCheck {
       const next: Token = new Map([[first, { logId: at.logId, position: at.position + 1 }]]);
       if ((await waiters.wait(next, leftMs)) === "overloaded") return { check: "overloaded", unheard: [] };
     }
+  }
+
+  /** What these regions say in logs of their own does not count, or not here yet. */
+  #silenced(): readonly StoodFor[] {
+    return this.#options.stoodFor().filter(({ stands, isFollowed }) => stands || !isFollowed);
   }
 
   /** Where the regions have not all answered by half of the time, another one may reach those that this one does not. */
@@ -142,7 +154,8 @@ export class ConsistencyCheck {
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));
     const isAnyEmpty = [...heads.values()].some(({ position }) => position === 0);
-    if (strange.length > 0 && unheard.length === 0 && !isAnyEmpty) {
+    const isAnyOver = strange.some((region) => this.#isInHeirs(region, known));
+    if (strange.length > 0 && unheard.length === 0 && !isAnyEmpty && !isAnyOver) {
       const whole = mergeTokens(token ?? new Map(), heads);
       lacks({ options: { mode: "token", token: whole, waitMs: leftMs() }, regions: strange });
     }
@@ -157,12 +170,17 @@ export class ConsistencyCheck {
     return check === "overloaded" || check.kind !== "satisfied" ? met : this.#stoodFor(met, heads, leftMs);
   }
 
+  /** What the region's own server says of its log is nothing that a claim may rest on: that goes on in an heir's, or did when it was folded last. */
+  #isInHeirs(region: Region, known: Token): boolean {
+    const one = this.#options.stoodFor().find((succeeded) => succeeded.region === region);
+    return one !== undefined && (one.stands || known.get(region)?.logId === known.get(one.heir)?.logId);
+  }
+
   /** What a region's own server says is not the end of a log that goes on in an heir's: known here by what was just applied of that. */
   async #stoodFor(met: Met, heads: Token, leftMs: () => number): Promise<Met> {
-    const { stoodFor, waiters } = this.#options;
+    const { waiters } = this.#options;
     const unheard = new Set(met.unheard);
-    for (const { region, heir, stands, isFollowed } of stoodFor()) {
-      if (isFollowed && !stands) continue;
+    for (const { region, heir, isFollowed } of this.#silenced()) {
       const head = heads.get(heir);
       unheard.add(region);
       if (!isFollowed || head === undefined) continue;

@@ -203,12 +203,17 @@ describe("the log that counts", () => {
     given.both("us", say("fence 1"));
     expect(told()).toEqual([]);
     given.own("us", say(SUCCEED));
-    const one = { region: "cn", heir: "us", stands: true, isFollowed: false };
+    const one = { region: "cn", heir: "us", stands: true, isFollowed: false, isAstray: false };
     expect(told()).toEqual([one]);
     given.heirs(2, "us", say(SUCCEED));
     expect(told()).toEqual([{ ...one, isFollowed: true }]);
     given.both("us", say("yield 1"));
     expect(told()).toEqual([{ ...one, stands: false, isFollowed: true }]);
+    const further = new Given();
+    further.own("cn", open("cleo", "s3"));
+    further.both("us", say("fence 1"));
+    further.own("us", say(SUCCEED));
+    expect(stoodFor(further.replica.folds)).toEqual([{ ...one, isAstray: true }]);
   });
 
   it("may be that of a second heir, where the first is lost too", () => {

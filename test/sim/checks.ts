@@ -315,9 +315,7 @@ export class Checks implements Observer {
   #answered(host: NodeHost, places: readonly Place[], outcome: Outcome<Consistency>): void {
     if (!outcome.ok) {
       this.#counts.replaced += 1;
-      const other = places.some(
-        ({ strand }) => host.places.get(strand.region)?.strand.logId !== strand.logId,
-      );
+      const other = places.some(({ strand }) => this.#world.hasAnother(host, strand));
       if (outcome.problem.name !== "token-log-replaced" || !other)
         this.#fail(`a read with a token failed: ${outcome.problem.name}`);
       return;

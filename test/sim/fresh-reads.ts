@@ -222,9 +222,7 @@ export class FreshReads {
   ): void {
     const { machine } = this.#world;
     if (!outcome.ok) {
-      const isOther = wanted.places.some(
-        ({ strand }) => host.places.get(strand.region)?.strand.logId !== strand.logId,
-      );
+      const isOther = wanted.places.some(({ strand }) => this.#world.hasAnother(host, strand));
       if (outcome.problem.name !== "token-log-replaced" || !isOther)
         machine.fail(`a fresh read failed: ${outcome.problem.name}`);
       return;
@@ -238,9 +236,18 @@ export class FreshReads {
     if (other !== host) this.counts.freshElsewhere += 1;
     // What a node had that has died since, nobody can say.
     if (!isSame) return;
-    if (lacks(other, wanted.places))
+    const places =
+      consistency.mode === "latest"
+        ? wanted.places.flatMap((place) => this.#counting(other, place))
+        : wanted.places;
+    if (lacks(other, places))
       return this.#false(`${other.name} called an answer (${consistency.mode}) satisfied that is not`);
-    this.#shows(other, wanted, value, consistency.mode);
+    this.#shows(other, { ...wanted, places }, value, consistency.mode);
+  }
+
+  /** The latest is that of the moment of the answer: what was lost with a region meanwhile is none of it. */
+  #counting(host: NodeHost, place: Place): Place | [] {
+    return this.#world.history.counting(host.places.get(place.strand.region), place) ?? [];
   }
 
   /** What was acknowledged at what the answer claims to have is in it. */

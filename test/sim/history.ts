@@ -166,6 +166,20 @@ export class History {
     return false;
   }
 
+  /**
+   * What of `there`, which counted once, still does for who stands at `here`: less than all where an heir of the region went on from before it,
+   * and that was followed. Nowhere where nothing does.
+   */
+  counting(here: Place | undefined, there: Place): Place | undefined {
+    if (this.has(here, there)) return there;
+    for (let at = here; at !== undefined; at = at.strand.from) {
+      const { strand } = at;
+      const isSince = !this.has(there, { strand, position: strand.start });
+      if (strand.writer !== strand.region && isSince && !this.has(strand.from, there)) return strand.from;
+    }
+    return there;
+  }
+
   /** The place behind `here` that has this entry; nowhere where it does not follow. */
   next(here: Place | undefined, entry: Entry | Frame, position: Position): Place | undefined {
     if (here === undefined) {

@@ -225,6 +225,12 @@ export class World {
     });
   }
 
+  /** Whether the host has another log than that, or of that one what does not count any more. */
+  hasAnother({ places }: NodeHost, { region, logId }: Strand): boolean {
+    const here = places.get(region);
+    return here?.strand.logId !== logId || !this.history.has(this.end(region), here);
+  }
+
   /** The oldest frame that the region's log has and the host has not folded. */
   missing(host: NodeHost, region: Region): Stored | undefined {
     return this.history.missing(host.places.get(region), this.end(region));

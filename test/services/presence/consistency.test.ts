@@ -24,6 +24,7 @@ let heads: { readonly said: Heads; readonly afterMs: number } = {
   afterMs: 0,
 };
 
+const US = { region: "us", heir: "cn" };
 /** Of which an heir says how they went on. */
 let stoodFor: readonly StoodFor[] = [];
 
@@ -136,6 +137,19 @@ describe("bounded", () => {
     expect(answer).not.toHaveProperty("unheard");
   });
 
+  it.each([
+    [true, true, false],
+    [true, false, false],
+    [false, false, false],
+    [false, true, true],
+  ])("of a region that another stands for: %s, gone over: %s", async (stands, isFollowed, satisfied) => {
+    stoodFor = [{ ...US, stands, isFollowed, isAstray: false }];
+    expect(await met({ mode: "bounded", maxStalenessMs: 500, waitMs: 0 })).toMatchObject({
+      satisfied,
+      ...(!satisfied && { unheard: ["us"] }),
+    });
+  });
+
   it("names the regions that are too stale when the time is over", async () => {
     ages = { us: Infinity };
     const options = { mode: "bounded", maxStalenessMs: 500, waitMs: 200 } as const;
@@ -146,6 +160,15 @@ describe("bounded", () => {
     });
     expect(await met({ ...options, waitMs: 0 })).toMatchObject({ satisfied: false, unheard: ["us"] });
   });
+});
+
+it("is satisfied by nothing that a region took and its heir has not gone on from", async () => {
+  const token = { mode: "token", token: ofUs(5), waitMs: 0 } as const;
+  stoodFor = [{ ...US, stands: true, isFollowed: false, isAstray: false }];
+  expect(await met(token)).toMatchObject({ satisfied: true });
+  stoodFor = [{ ...US, stands: true, isFollowed: false, isAstray: true }];
+  expect(await met(token)).toMatchObject({ name: "token-log-replaced" });
+  expect(await met({ ...token, token: at({ cn: ["a", 10] }) })).toMatchObject({ satisfied: true });
 });
 
 describe("latest", () => {
@@ -197,13 +220,41 @@ describe("latest", () => {
     expect(lacks).not.toHaveBeenCalled();
   });
 
-  const US = { region: "us", heir: "cn" };
+  it("does not ask the region's own node, of which an heir goes on, whether it has what it says it has", async () => {
+    applied = at({ cn: ["a", 10], us: ["a", 10] });
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 6] }), unheard: [] }, afterMs: 10 };
+    const asked = async (one: StoodFor): Promise<number> => {
+      stoodFor = [one];
+      const lacks = vi.fn<() => void>();
+      const answer = check().meet({ mode: "latest", waitMs: 1_000 }, lacks);
+      await pass(10);
+      await answer;
+      return lacks.mock.calls.length;
+    };
+    expect(await asked({ ...US, stands: true, isFollowed: true, isAstray: false })).toBe(0);
+    expect(await asked({ ...US, stands: false, isFollowed: true, isAstray: false })).toBe(0);
+    applied = at({ cn: ["a", 10], us: ["c", 3] });
+    expect(await asked({ ...US, stands: true, isFollowed: false, isAstray: true })).toBe(0);
+    expect(await asked({ ...US, stands: false, isFollowed: true, isAstray: false })).toBe(1);
+    expect(await asked({ ...US, region: "cn", stands: true, isFollowed: true, isAstray: false })).toBe(1);
+  });
+
   it.each<[string, StoodFor, [string, number], boolean]>([
-    ["followed to the heir's head", { ...US, stands: true, isFollowed: true }, ["a", 10], true],
-    ["followed, behind the heir's head", { ...US, stands: true, isFollowed: true }, ["a", 9], false],
-    ["not followed yet", { ...US, stands: true, isFollowed: false }, ["b", 6], false],
-    ["not followed, and over", { ...US, stands: false, isFollowed: false }, ["b", 6], false],
-    ["followed, and over", { ...US, stands: false, isFollowed: true }, ["b", 6], true],
+    [
+      "followed to the heir's head",
+      { ...US, stands: true, isFollowed: true, isAstray: false },
+      ["a", 10],
+      true,
+    ],
+    [
+      "followed, behind the heir's head",
+      { ...US, stands: true, isFollowed: true, isAstray: false },
+      ["a", 9],
+      false,
+    ],
+    ["not followed yet", { ...US, stands: true, isFollowed: false, isAstray: false }, ["b", 6], false],
+    ["not followed, and over", { ...US, stands: false, isFollowed: false, isAstray: false }, ["b", 6], false],
+    ["followed, and over", { ...US, stands: false, isFollowed: true, isAstray: false }, ["b", 6], true],
   ])("of a region that cn stands for, %s", async (_what, one, here, satisfied) => {
     stoodFor = [one];
     applied = at({ cn: ["a", 10], us: here });
