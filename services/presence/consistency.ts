@@ -123,7 +123,7 @@ export class ConsistencyCheck {
 
   /** Where the regions have not all answered by half of the time, another one may reach those that this one does not. */
   async #latest(token: Token | undefined, waitMs: number, lacks: Lacks): Promise<Met> {
-    const { clock, heads: ask, regions, applied } = this.#options;
+    const { clock, heads: ask, regions, applied, waiters, stoodFor } = this.#options;
     const untilMs = clock().monoMs + waitMs;
     const leftMs = (): number => Math.max(0, untilMs - clock().monoMs);
     const unanswered = setTimeout(() => {
@@ -141,13 +141,14 @@ export class ConsistencyCheck {
     };
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));
-    const isAnyEmpty = [...heads.values()].some(({ position }) => position === 0);
-    if (strange.length > 0 && unheard.length === 0 && !isAnyEmpty) {
-      const whole = mergeTokens(token ?? new Map(), heads);
-      lacks({ options: { mode: "token", token: whole, waitMs: leftMs() }, regions: strange });
+    const whole = wholeOf({ heads, unheard }, token, stoodFor());
+    const lacking = [...(whole ?? [])].filter((at) => checkToken(new Map([at]), known).kind !== "satisfied");
+    if (whole !== undefined && lacking.length > 0) {
+      const sought = { mode: "token", token: whole, waitMs: leftMs() } as const;
+      lacks({ options: sought, regions: lacking.map(([region]) => region) });
     }
     const asked = token === undefined ? wanted : mergeTokens(wanted, token);
-    const check = await this.#token(asked, leftMs(), unheard.length > 0 ? () => undefined : lacks);
+    const check = await waiters.wait(asked, leftMs());
     // Begun again while the read waited: that is no fault of a token that does not speak of it.
     const isBegunAgain =
       check !== "overloaded" && check.kind === "replaced" && token?.has(check.region) !== true;
@@ -172,6 +173,29 @@ export class ConsistencyCheck {
     }
     return { check: met.check, unheard: [...unheard] };
   }
+}
+
+/**
+ * All that a replica must have for its answer to be the latest. Nothing where no vector says that: a region was not heard, its log is empty
+ * or on its way back from an heir's, or the token speaks of another log of it than the region does.
+ */
+function wholeOf(
+  { heads, unheard }: Heads,
+  token: Token | undefined,
+  stoodFor: readonly StoodFor[],
+): Token | undefined {
+  if (unheard.length > 0) return undefined;
+  const whole = new Map(heads);
+  for (const { region, heir, stands, isFollowed } of stoodFor) {
+    if (isFollowed && !stands) continue;
+    const head = heads.get(heir);
+    if (!stands || head === undefined) return undefined;
+    whole.set(region, head);
+  }
+  const isSaid = [...whole].every(
+    ([region, { logId, position }]) => position > 0 && (token?.get(region)?.logId ?? logId) === logId,
+  );
+  return isSaid ? mergeTokens(whole, token ?? new Map()) : undefined;
 }
 
 /** The regions of whose logs more is asked for than there is here. */

@@ -159,4 +159,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a record made late, below the epoch of a user that others had moved, was hidden by a replica that lagged behind the giver after the giving",
   },
+  {
+    seed: 275_792_486,
+    events: 5_000,
+    found:
+      "a read for the latest asked another region for one log alone, where two others had been begun again and one of these was empty, and took its answer for the latest",
+  },
 ];
