@@ -1,6 +1,7 @@
 /** Whom a read asks that this replica cannot satisfy, with what, and which of the answers counts. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Region } from "../../../replicator/core/commands.ts";
+import type { StoodFor } from "../../../replicator/core/succession.ts";
 import type { Token } from "../../../replicator/core/token.ts";
 import type { Heads } from "../../../services/presence/consistency.ts";
 import type { Asked, Served } from "../../../services/presence/relay.ts";
@@ -24,6 +25,7 @@ let asked: { readonly asked: Asked; readonly regions: readonly Region[] }[] = []
 /** What answers, after how long. */
 let answer: { readonly token: Token; readonly afterMs: number; readonly region: Region } | undefined;
 let ageMs = 0;
+let stoodFor: readonly StoodFor[] = [];
 /** What the regions say, all at the end of the read's time where one of them is not heard. */
 let heads: Heads = { heads: at({}), unheard: [] };
 let tally = new Tally();
@@ -56,7 +58,7 @@ function reads(): Reads {
     waiters,
     applied: () => applied,
     ageMs: (region) => (region === "us" ? 0 : ageMs),
-    stoodFor: () => [],
+    stoodFor: () => stoodFor,
     heads: (waitMs) =>
       new Promise((resolve) => {
         setTimeout(() => resolve(heads), heads.unheard.length > 0 ? waitMs : 0);
@@ -90,6 +92,7 @@ beforeEach(() => {
   asked = [];
   answer = { token: AHEAD, afterMs: 200, region: "cn" };
   ageMs = 0;
+  stoodFor = [];
   heads = { heads: at({ cn: ["a", 12], us: ["b", 5] }), unheard: ["eu"] };
   tally = new Tally();
   waiters = new Waiters(() => applied);
@@ -135,6 +138,15 @@ describe("asked are", () => {
     expect(asked).toEqual([]);
     expect(tally.reads).toEqual({ atOnce: 2, waited: 0, home: 0, unsatisfied: 1 });
   });
+});
+
+it("a replica follows the heirs once every fold has gone over", () => {
+  expect(reads().followsHeirs()).toBe(true);
+  const eu: StoodFor = { region: "eu", heir: "cn", stands: true, isFollowed: true };
+  stoodFor = [eu, { ...eu, region: "us", isFollowed: false }];
+  expect(reads().followsHeirs()).toBe(false);
+  stoodFor = [eu, { ...eu, region: "us", stands: false }];
+  expect(reads().followsHeirs()).toBe(true);
 });
 
 describe("asked for is", () => {
