@@ -56,6 +56,13 @@ export class History {
     return [...this.#decided.values()].some(({ phase }) => phase === "fence");
   }
 
+  /** What counts of a region in place of what stands at the place: where its heir went on, if that was from before it. */
+  counted(place: Place): Place {
+    const strand = this.#deputed.get(place.strand.region)?.strand;
+    if (strand === undefined || this.has({ strand, position: endOf(strand) }, place)) return place;
+    return { strand, position: strand.start };
+  }
+
   /** Where the heir's log says that it goes on for the region, until the region has begun its log again. */
   succeeded(region: Region): Place | undefined {
     return this.#deputed.get(region)?.decided;
