@@ -99,11 +99,15 @@ export class ConsistencyCheck {
     }
   }
 
-  /** What a region took and its heir has not gone on from satisfies nothing, wherever it is. */
-  async #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {
-    const { waiters, applied, stoodFor } = this.#options;
-    const regions = lackedBy(checkToken(token, applied()));
+  #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {
+    const regions = lackedBy(checkToken(token, this.#options.applied()));
     if (regions.length > 0) lacks({ options: { mode: "token", token, waitMs }, regions });
+    return this.#wait(token, waitMs);
+  }
+
+  /** What a region took and its heir has not gone on from satisfies nothing, wherever it is. */
+  async #wait(token: Token, waitMs: number): Promise<TokenCheck | "overloaded"> {
+    const { waiters, stoodFor } = this.#options;
     const check = await waiters.wait(token, waitMs);
     const astray = stoodFor().find(({ region, isAstray }) => isAstray && token.has(region));
     return check === "overloaded" || astray === undefined
@@ -153,14 +157,14 @@ export class ConsistencyCheck {
     };
     const wanted = new Map([...heads].filter(([region, head]) => !isStrange(region, head)));
     const strange = [...heads.keys()].filter((region) => !wanted.has(region));
-    const isAnyEmpty = [...heads.values()].some(({ position }) => position === 0);
-    const isAnyOver = strange.some((region) => this.#isInHeirs(region, known));
-    if (strange.length > 0 && unheard.length === 0 && !isAnyEmpty && !isAnyOver) {
-      const whole = mergeTokens(token ?? new Map(), heads);
-      lacks({ options: { mode: "token", token: whole, waitMs: leftMs() }, regions: strange });
+    const whole = wholeOf({ heads, unheard }, token, this.#silenced());
+    const lacking = [...(whole ?? [])].filter((at) => checkToken(new Map([at]), known).kind !== "satisfied");
+    if (whole !== undefined && lacking.length > 0) {
+      const sought = { mode: "token", token: whole, waitMs: leftMs() } as const;
+      lacks({ options: sought, regions: lacking.map(([region]) => region) });
     }
     const asked = token === undefined ? wanted : mergeTokens(wanted, token);
-    const check = await this.#token(asked, leftMs(), unheard.length > 0 ? () => undefined : lacks);
+    const check = await this.#wait(asked, leftMs());
     // Begun again while the read waited: that is no fault of a token that does not speak of it.
     const isBegunAgain =
       check !== "overloaded" && check.kind === "replaced" && token?.has(check.region) !== true;
@@ -168,12 +172,6 @@ export class ConsistencyCheck {
       return { check: { kind: "satisfied" }, unheard: [...unheard, ...strange, check.region] };
     const met = { check, unheard: [...unheard, ...strange] };
     return check === "overloaded" || check.kind !== "satisfied" ? met : this.#stoodFor(met, heads, leftMs);
-  }
-
-  /** What the region's own server says of its log is nothing that a claim may rest on: that goes on in an heir's, or did when it was folded last. */
-  #isInHeirs(region: Region, known: Token): boolean {
-    const one = this.#options.stoodFor().find((succeeded) => succeeded.region === region);
-    return one !== undefined && (one.stands || known.get(region)?.logId === known.get(one.heir)?.logId);
   }
 
   /** What a region's own server says is not the end of a log that goes on in an heir's: known here by what was just applied of that. */
@@ -190,6 +188,28 @@ export class ConsistencyCheck {
     }
     return { check: met.check, unheard: [...unheard] };
   }
+}
+
+/**
+ * All that a replica must have for its answer to be the latest. Nothing where no vector says that: a region was not heard, its log is empty
+ * or on its way back from an heir's, or the token speaks of another log of it than the region does.
+ */
+function wholeOf(
+  { heads, unheard }: Heads,
+  token: Token | undefined,
+  silenced: readonly StoodFor[],
+): Token | undefined {
+  if (unheard.length > 0) return undefined;
+  const whole = new Map(heads);
+  for (const { region, heir, stands } of silenced) {
+    const head = heads.get(heir);
+    if (!stands || head === undefined) return undefined;
+    whole.set(region, head);
+  }
+  const isSaid = [...whole].every(
+    ([region, { logId, position }]) => position > 0 && (token?.get(region)?.logId ?? logId) === logId,
+  );
+  return isSaid ? mergeTokens(whole, token ?? new Map()) : undefined;
 }
 
 /** The regions of whose logs more is asked for than there is here. */

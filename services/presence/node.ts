@@ -131,6 +131,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const answers = {
     ready: (): boolean => presence.ready(),
     meet: (asked: ReadOptions) => presence.reads.meet(asked),
+    followsHeirs: () => presence.reads.followsHeirs(),
     presence: (user: UserId) => presence.presence(user),
     answer: (question: unknown) => friends.answer(question),
     applied: () => presence.applied(),

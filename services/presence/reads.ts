@@ -64,6 +64,11 @@ export class Reads {
     return this.#check.meet(options);
   }
 
+  /** Whether, of every region that was succeeded, what is folded here has gone over to the heir's log. */
+  followsHeirs(): boolean {
+    return this.#options.stoodFor().every(({ isFollowed }) => isFollowed);
+  }
+
   /** Age of the oldest of the regions' newest watermarks; infinite before the first. */
   oldestMs(): number {
     const { regions, ageMs } = this.#options;

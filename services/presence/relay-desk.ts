@@ -17,6 +17,8 @@ import type { Consistency, Outcome, PresenceView, ReadOptions, RelayAnswered } f
 export interface Answers {
   ready(): boolean;
   meet(options: ReadOptions): Promise<Outcome<Consistency>>;
+  /** Whether this replica has gone over to the heir's log wherever one counts. */
+  followsHeirs(): boolean;
   presence(user: UserId): PresenceView;
   /** To what else was asked, of this moment or promised; `undefined` when that cannot be read. */
   answer?(question: unknown): unknown;
@@ -90,8 +92,13 @@ export class RelayDesk {
     this.#answering -= 1;
   }
 
+  /** Who follows a log that an heir's counts in place of may have all of it, and says nothing: it is not what the asker means. */
+  async #meet(ask: ReadAsk, untilMs: number): Promise<boolean> {
+    return (await this.#hasAll(ask, untilMs)) && this.#options.answers.followsHeirs();
+  }
+
   /** First all of the token, then the mode. */
-  async #meet({ mode, token, maxStalenessMs, waitMs }: ReadAsk, untilMs: number): Promise<boolean> {
+  async #hasAll({ mode, token, maxStalenessMs, waitMs }: ReadAsk, untilMs: number): Promise<boolean> {
     const { clock, answers } = this.#options;
     if (!isSatisfied(await answers.meet({ mode: "token", token, waitMs }))) return false;
     const leftMs = Math.max(0, untilMs - clock().monoMs);

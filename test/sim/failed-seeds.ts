@@ -165,4 +165,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a user without a session, who lived there already as the asked node had folded it, was taken by the simulation for moved there: a double claim took them elsewhere",
   },
+  {
+    seed: 275_792_486,
+    events: 5_000,
+    found:
+      "a read for the latest asked another region for one log alone, where two others had been begun again and one of these was empty, and took its answer for the latest",
+  },
 ];

@@ -5,7 +5,8 @@
  *   read    | counted when, as it was asked for                 | the claim holds if who answered has
  *   --------+---------------------------------------------------+-----------------------------------------------------
  *   token   | the replica lacked something the token speaks of  | all that it speaks of
- *   latest  | it lacked something that some log had             | all that every log had
+ *   latest  | it lacked something that some log had             | all that every log had; of a log's end that an heir went on without
+ *           |                                                   | while the read waited, the heir's beginning instead
  *   bounded | it lacked something of some age                   | all that is older than the bound
  *
  * A read of a replica that has everything is made too and counted apart: its claim cannot be false.
@@ -220,7 +221,7 @@ export class FreshReads {
     lives: ReadonlyMap<Region, number>,
     outcome: Outcome<ReadAbout<Shown>>,
   ): void {
-    const { machine } = this.#world;
+    const { machine, history } = this.#world;
     if (!outcome.ok) {
       const isOther = wanted.places.some(({ strand }) => this.#world.hasAnother(host, strand));
       if (outcome.problem.name !== "token-log-replaced" || !isOther)
@@ -236,18 +237,13 @@ export class FreshReads {
     if (other !== host) this.counts.freshElsewhere += 1;
     // What a node had that has died since, nobody can say.
     if (!isSame) return;
-    const places =
-      consistency.mode === "latest"
-        ? wanted.places.flatMap((place) => this.#counting(other, place))
-        : wanted.places;
+    const isToken = consistency.mode === "token";
+    const places = wanted.places.map((place) =>
+      isToken || other.has(place) ? place : history.counted(place),
+    );
     if (lacks(other, places))
       return this.#false(`${other.name} called an answer (${consistency.mode}) satisfied that is not`);
     this.#shows(other, { ...wanted, places }, value, consistency.mode);
-  }
-
-  /** The latest is that of the moment of the answer: what was lost with a region meanwhile is none of it. */
-  #counting(host: NodeHost, place: Place): Place | [] {
-    return this.#world.history.counting(host.places.get(place.strand.region), place) ?? [];
   }
 
   /** What was acknowledged at what the answer claims to have is in it. */

@@ -56,6 +56,13 @@ export class History {
     return [...this.#decided.values()].some(({ phase }) => phase === "fence");
   }
 
+  /** What counts of a region in place of what stands at the place: where its heir went on, if that was from before it. */
+  counted(place: Place): Place {
+    const strand = this.#deputed.get(place.strand.region)?.strand;
+    if (strand === undefined || this.has({ strand, position: endOf(strand) }, place)) return place;
+    return { strand, position: strand.start };
+  }
+
   /** Where the heir's log says that it goes on for the region, until the region has begun its log again. */
   succeeded(region: Region): Place | undefined {
     return this.#deputed.get(region)?.decided;
@@ -164,20 +171,6 @@ export class History {
     for (let at = here; at !== undefined; at = at.strand.from)
       if (at.strand === there.strand) return at.position >= there.position;
     return false;
-  }
-
-  /**
-   * What of `there`, which counted once, still does for who stands at `here`: less than all where an heir of the region went on from before it,
-   * and that was followed. Nowhere where nothing does.
-   */
-  counting(here: Place | undefined, there: Place): Place | undefined {
-    if (this.has(here, there)) return there;
-    for (let at = here; at !== undefined; at = at.strand.from) {
-      const { strand } = at;
-      const isSince = !this.has(there, { strand, position: strand.start });
-      if (strand.writer !== strand.region && isSince && !this.has(strand.from, there)) return strand.from;
-    }
-    return there;
   }
 
   /** The place behind `here` that has this entry; nowhere where it does not follow. */

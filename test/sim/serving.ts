@@ -59,6 +59,7 @@ export function serving(world: World, host: NodeHost, appender: Appender, store:
   const answers = {
     ready: () => presence.ready(),
     meet: reads.meet.bind(reads),
+    followsHeirs: () => reads.followsHeirs(),
     presence: presence.presence.bind(presence),
     answer: (question: unknown) => answerTo(shownBy(presence), question),
     applied: () => presence.applied(),

@@ -4,7 +4,7 @@ import { LIMITS } from "../../../replicator/core/limits.ts";
 import type { StoodFor } from "../../../replicator/core/succession.ts";
 import type { Token } from "../../../replicator/core/token.ts";
 import { ConsistencyCheck } from "../../../services/presence/consistency.ts";
-import type { Heads } from "../../../services/presence/consistency.ts";
+import type { Heads, Lack } from "../../../services/presence/consistency.ts";
 import type { ReadOptions } from "../../../services/presence/service.ts";
 import { Waiters } from "../../../services/presence/waiters.ts";
 
@@ -63,6 +63,21 @@ async function met(
   const outcome = await answer;
   return outcome.ok ? outcome.value : outcome.problem;
 }
+
+/** What the latest asks of whom, when the heads are known; nothing where nobody is asked. */
+async function sought(said: Heads, token?: Token): Promise<unknown> {
+  heads = { said, afterMs: 10 };
+  const lacks = vi.fn<(lack: Lack) => void>();
+  const also = token === undefined ? {} : { token };
+  const answer = check().meet({ mode: "latest", ...also, waitMs: 30 }, lacks);
+  await pass(10);
+  const [first] = lacks.mock.calls;
+  await pass(20);
+  await answer;
+  return first?.[0];
+}
+
+const soughtBy = (token: Token): unknown => ({ mode: "token", token, waitMs: 20 });
 
 beforeEach(() => {
   stoodFor = [];
@@ -210,33 +225,13 @@ describe("latest", () => {
     });
   });
 
-  it("is not satisfied by an empty log of which nothing is known here, and asks nobody about it", async () => {
+  it("is not satisfied by an empty log of which nothing is known here", async () => {
     applied = at({ cn: ["a", 10], us: ["", 0] });
     heads = { said: { heads: at({ cn: ["a", 10], us: ["c", 0] }), unheard: [] }, afterMs: 10 };
-    const lacks = vi.fn<() => void>();
-    const answer = check().meet({ mode: "latest", waitMs: 1_000 }, lacks);
-    await pass(10);
-    expect(await answer).toMatchObject({ value: { satisfied: false, unheard: ["us"] } });
-    expect(lacks).not.toHaveBeenCalled();
-  });
-
-  it("does not ask the region's own node, of which an heir goes on, whether it has what it says it has", async () => {
-    applied = at({ cn: ["a", 10], us: ["a", 10] });
-    heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 6] }), unheard: [] }, afterMs: 10 };
-    const asked = async (one: StoodFor): Promise<number> => {
-      stoodFor = [one];
-      const lacks = vi.fn<() => void>();
-      const answer = check().meet({ mode: "latest", waitMs: 1_000 }, lacks);
-      await pass(10);
-      await answer;
-      return lacks.mock.calls.length;
-    };
-    expect(await asked({ ...US, stands: true, isFollowed: true, isAstray: false })).toBe(0);
-    expect(await asked({ ...US, stands: false, isFollowed: true, isAstray: false })).toBe(0);
-    applied = at({ cn: ["a", 10], us: ["c", 3] });
-    expect(await asked({ ...US, stands: true, isFollowed: false, isAstray: true })).toBe(0);
-    expect(await asked({ ...US, stands: false, isFollowed: true, isAstray: false })).toBe(1);
-    expect(await asked({ ...US, region: "cn", stands: true, isFollowed: true, isAstray: false })).toBe(1);
+    expect(await met({ mode: "latest", waitMs: 1_000 }, () => pass(10))).toMatchObject({
+      satisfied: false,
+      unheard: ["us"],
+    });
   });
 
   it.each<[string, StoodFor, [string, number], boolean]>([
@@ -288,5 +283,54 @@ describe("latest", () => {
       satisfied: false,
       missing: { cn: 2 },
     });
+  });
+});
+
+describe("the latest is asked elsewhere", () => {
+  const CN_LACKS: [string, number] = ["a", 12];
+
+  it("of those whose logs lack here, by all heads and all of the token", async () => {
+    const said = at({ cn: CN_LACKS, us: ["b", 5], eu: ["e", 1] });
+    const token = at({ us: ["b", 4], eu: ["e", 2] });
+    const whole = at({ cn: CN_LACKS, us: ["b", 5], eu: ["e", 2] });
+    expect(await sought({ heads: said, unheard: [] }, token)).toEqual({
+      options: soughtBy(whole),
+      regions: ["cn", "eu"],
+    });
+  });
+
+  it("by the head of a log that goes on as another one, beside what another log lacks", async () => {
+    const said = at({ cn: CN_LACKS, us: ["c", 2] });
+    expect(await sought({ heads: said, unheard: [] })).toEqual({
+      options: soughtBy(said),
+      regions: ["cn", "us"],
+    });
+  });
+
+  it("by the heir's head for a region that another stands for", async () => {
+    stoodFor = [{ region: "us", heir: "cn", stands: true, isFollowed: false, isAstray: false }];
+    expect(await sought({ heads: at({ cn: CN_LACKS, us: ["b", 6] }), unheard: [] })).toEqual({
+      options: soughtBy(at({ cn: CN_LACKS, us: CN_LACKS })),
+      regions: ["cn", "us"],
+    });
+    stoodFor = [{ region: "us", heir: "cn", stands: false, isFollowed: true, isAstray: false }];
+    expect(await sought({ heads: at({ cn: CN_LACKS, us: ["b", 5] }), unheard: [] })).toMatchObject({
+      options: soughtBy(at({ cn: CN_LACKS, us: ["b", 5] })),
+      regions: ["cn"],
+    });
+  });
+
+  const BACK: StoodFor = { region: "us", heir: "cn", stands: false, isFollowed: false, isAstray: false };
+  it.each<[string, Token, { token?: Token; one?: StoodFor; unheard?: string[] }]>([
+    ["a region was not heard", at({ cn: CN_LACKS }), { unheard: ["us"] }],
+    ["a log is empty", at({ cn: CN_LACKS, us: ["c", 0] }), {}],
+    ["an empty log is followed here", at({ cn: CN_LACKS, us: ["b", 0] }), {}],
+    ["the token speaks of another log", at({ cn: CN_LACKS, us: ["b", 5] }), { token: ofUs(3, "z") }],
+    ["the token's log is over", at({ cn: CN_LACKS, us: ["c", 5] }), { token: ofUs(3) }],
+    ["a log is on its way back from the heir's", at({ cn: CN_LACKS, us: ["b", 6] }), { one: BACK }],
+    ["the heir has no log", at({ us: ["b", 6] }), { one: { ...BACK, stands: true } }],
+  ])("of nobody where %s, as no vector says what is wanted", async (_what, said, { token, one, unheard }) => {
+    stoodFor = one === undefined ? [] : [one];
+    expect(await sought({ heads: said, unheard: unheard ?? [] }, token)).toBeUndefined();
   });
 });

@@ -1,7 +1,9 @@
 /** Whom a read asks that this replica cannot satisfy, with what, and which of the answers counts. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Region } from "../../../replicator/core/commands.ts";
+import type { StoodFor } from "../../../replicator/core/succession.ts";
 import type { Token } from "../../../replicator/core/token.ts";
+import type { Heads } from "../../../services/presence/consistency.ts";
 import type { Asked, Served } from "../../../services/presence/relay.ts";
 import { Reads } from "../../../services/presence/reads.ts";
 import type { PresenceView, ReadOptions } from "../../../services/presence/service.ts";
@@ -23,6 +25,9 @@ let asked: { readonly asked: Asked; readonly regions: readonly Region[] }[] = []
 /** What answers, after how long. */
 let answer: { readonly token: Token; readonly afterMs: number; readonly region: Region } | undefined;
 let ageMs = 0;
+let stoodFor: readonly StoodFor[] = [];
+/** What the regions say, all at the end of the read's time where one of them is not heard. */
+let heads: Heads = { heads: at({}), unheard: [] };
 let tally = new Tally();
 let waiters = new Waiters(() => applied);
 
@@ -53,11 +58,10 @@ function reads(): Reads {
     waiters,
     applied: () => applied,
     ageMs: (region) => (region === "us" ? 0 : ageMs),
-    stoodFor: () => [],
+    stoodFor: () => stoodFor,
     heads: (waitMs) =>
       new Promise((resolve) => {
-        const said = { heads: at({ cn: ["a", 12], us: ["b", 5] }), unheard: ["eu"] };
-        setTimeout(() => resolve(said), waitMs);
+        setTimeout(() => resolve(heads), heads.unheard.length > 0 ? waitMs : 0);
       }),
     presence: view,
     elsewhere,
@@ -88,6 +92,8 @@ beforeEach(() => {
   asked = [];
   answer = { token: AHEAD, afterMs: 200, region: "cn" };
   ageMs = 0;
+  stoodFor = [];
+  heads = { heads: at({ cn: ["a", 12], us: ["b", 5] }), unheard: ["eu"] };
   tally = new Tally();
   waiters = new Waiters(() => applied);
 });
@@ -134,6 +140,15 @@ describe("asked are", () => {
   });
 });
 
+it("a replica follows the heirs once every fold has gone over", () => {
+  expect(reads().followsHeirs()).toBe(true);
+  const eu: StoodFor = { region: "eu", heir: "cn", stands: true, isFollowed: true, isAstray: false };
+  stoodFor = [eu, { ...eu, region: "us", isFollowed: false, isAstray: false }];
+  expect(reads().followsHeirs()).toBe(false);
+  stoodFor = [eu, { ...eu, region: "us", stands: false }];
+  expect(reads().followsHeirs()).toBe(true);
+});
+
 describe("asked for is", () => {
   it("all that is applied here and all that the token wants", async () => {
     await met(["ann"], byToken(at({ cn: ["a", 12], eu: ["e", 3] })), 200);
@@ -178,6 +193,18 @@ describe("the answer is", () => {
       applied: APPLIED,
     });
     expect(tally.reads).toMatchObject({ unsatisfied: 1 });
+  });
+
+  it("another region's as the latest, but not where a log was begun again and is empty still", async () => {
+    heads = { heads: at({ cn: ["a", 12], us: ["b", 5], eu: ["e", 7] }), unheard: [] };
+    const latest = { mode: "latest", waitMs: 1_000 } as const;
+    expect(await met(["nobody"], latest, 0, 200)).toMatchObject({
+      consistency: { mode: "latest", satisfied: true, servedBy: "cn" },
+    });
+    heads = { heads: at({ cn: ["a", 12], us: ["b2", 1], eu: ["e2", 0] }), unheard: [] };
+    expect(await met(["nobody"], latest, 0, 200, 800)).toMatchObject({
+      consistency: { satisfied: false, servedBy: "us", missing: { cn: 2 }, unheard: ["us", "eu"] },
+    });
   });
 
   it("a refusal of a replaced log's token, after the time in which another might have had it", async () => {

@@ -84,6 +84,7 @@ function relayDesk(answers: Partial<Answers> = {}): RelayDesk {
     answers: {
       ready: () => true,
       meet: () => Promise.resolve(MET),
+      followsHeirs: () => true,
       presence: (user) => ({ ...OFFLINE, user }),
       applied: () => TOKEN,
       oldestMs: () => 50,
@@ -230,6 +231,19 @@ describe("a node that is asked", () => {
     await settle();
     expect(lacking.stats).toEqual({ answered: 0, declined: 0, malformed: 0 });
     expect(starting.stats).toEqual({ answered: 0, declined: 1, malformed: 0 });
+  });
+
+  it("says nothing while it follows a log that an heir's counts in place of, though it has all of that", async () => {
+    const answers: Uint8Array[] = [];
+    store("cn").listen(readAnsweredTopic("us"), (payload) => answers.push(payload));
+    let follows = false;
+    relayDesk({ followsHeirs: () => follows });
+    askCn();
+    await settle();
+    follows = true;
+    askCn({ ask: "x2" });
+    await settle();
+    expect(answers.map((payload) => decodeReadAnswer(payload)?.ask)).toEqual(["x2"]);
   });
 
   it("meets the mode besides the token", async () => {
