@@ -171,4 +171,17 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a read for the latest asked another region for one log alone, where two others had been begun again and one of these was empty, and took its answer for the latest",
   },
+  {
+    seed: 276_472_290,
+    events: 5_000,
+    also: ["region-lost"],
+    found: "a lost region's own node, asked for the latest by another, answered with the lost end of its log",
+  },
+  {
+    seed: 276_472_310,
+    events: 5_000,
+    also: ["region-lost"],
+    found:
+      "a bounded read was satisfied of a region that had not gone over to its heir's log, by what it said itself",
+  },
 ];
