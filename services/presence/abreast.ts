@@ -94,18 +94,28 @@ async function inTime(answer: Promise<string>): Promise<string> {
   return first;
 }
 
-/** Asks the region's server. The log is opened once: whichever it is then, it tells of the one that is there. */
+/** Asks the region's server. A log that may have lost its end, and of which no peer has said yet that it has not, tells nothing. */
 export function logEndAt(store: LogStore, region: Region): LogEnd {
-  let log: OriginLog | undefined;
+  let proven: OriginLog | undefined;
   return async () => {
-    if (log === undefined) {
-      const opened = await store.openLog(region, { create: false });
-      if (!opened.ok) return `the log of ${region} cannot be asked: ${opened.detail}`;
-      ({ log } = opened);
-    }
+    const opened = await (proven === undefined
+      ? store.openLog(region, { create: false })
+      : { ok: true as const, log: proven });
+    proven = undefined;
+    if (!opened.ok) return cannotBeAsked(region, opened.detail);
+    const { log } = opened;
+    const known = await log.proof();
+    if (!known.ok) return cannotBeAsked(region, known.detail);
+    if (known.proof !== "proven") return `nobody has said yet what the log of ${region} may have lost`;
     const answer = await log.extent();
-    if (!answer.ok) return `the log of ${region} cannot be asked: ${answer.detail}`;
+    if (!answer.ok) return cannotBeAsked(region, answer.detail);
     const { logId, head } = answer.extent;
+    if (logId !== log.logId) return `the log of ${region} was begun again`;
+    proven = log;
     return { logId, position: head };
   };
+}
+
+function cannotBeAsked(region: Region, detail: string): string {
+  return `the log of ${region} cannot be asked: ${detail}`;
 }

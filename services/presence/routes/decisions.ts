@@ -109,9 +109,15 @@ export function decisionRoutes(app: Scope, { service, gates, now }: RouteContext
   );
 }
 
+/** Half of a surrogate pair, what drives a terminal, and what turns the direction of text: operators read it elsewhere. */
+const UNSHOWABLE = /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u;
+
 /** The schema counts characters, the log bytes. */
 export function checkedReason(reason: string): string {
-  if (Buffer.byteLength(reason) <= LIMITS.reasonBytesMax) return reason;
-  const message = `must be at most ${LIMITS.reasonBytesMax} bytes in UTF-8`;
+  const isShort = Buffer.byteLength(reason) <= LIMITS.reasonBytesMax;
+  if (isShort && !UNSHOWABLE.test(reason)) return reason;
+  const message = isShort
+    ? "must have no control characters"
+    : `must be at most ${LIMITS.reasonBytesMax} bytes in UTF-8`;
   throw invalidRequest([{ in: "body", pointer: "/reason", message }]);
 }

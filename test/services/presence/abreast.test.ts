@@ -209,9 +209,12 @@ describe("the end of a region's log", () => {
     expect(await end()).toEqual({ logId: log.logId, position: 1 });
     const renewed = await store.renewLog("cn", log.logId);
     if (!renewed.ok) throw new Error(renewed.detail);
+    expect(await end()).toMatch(/begun again/);
     expect(await end()).toEqual({ logId: renewed.log.logId, position: 0 });
     server.stop();
     expect(await end()).toMatch(/stopped/);
+    server.start();
+    expect(await end()).toMatch(/what the log of cn may have lost/);
     await store.close();
   });
 });
