@@ -2,9 +2,10 @@
  * A record that a log made late, below the epoch of the user: eu had given the user to us, and cn, which had not heard of them, logged s1.
  */
 import { describe, expect, it } from "vitest";
-import type { Claim, Command, Region, Release } from "../../replicator/core/commands.ts";
+import type { Claim } from "../../replicator/core/commands.ts";
 import { Replica } from "../../replicator/core/replica.ts";
-import { REGIONS, accept, close, drop, frame, open } from "./samples.ts";
+import { into } from "./into.ts";
+import { REGIONS, accept, close, drop, open, release } from "./samples.ts";
 
 const S1 = open("ann", "s1", "cn");
 const S2 = open("ann", "s2", "eu");
@@ -17,16 +18,6 @@ const GIVEN: Claim = {
   preferred: "automatic",
   untilMs: 0,
 };
-
-function release(to: Region): Release {
-  return { kind: "release", user: "ann", to };
-}
-
-function into(here: Replica, region: Region, ...commands: Command[]): Replica {
-  const position = (here.fold(region)?.position ?? 0) + 1;
-  expect(here.apply(region, position, frame(region, ...commands))).toBe("applied");
-  return here;
-}
 
 function shown(of: Replica): string[] {
   return (of.view("ann")?.sessions ?? []).map(({ session }) => session.session);

@@ -3,27 +3,18 @@
  * (decisions/0013, 0014): when it counts beside the home's, and when what it says is past.
  */
 import { describe, expect, it } from "vitest";
-import type { Claim, Command, Region, Release, Session } from "../../replicator/core/commands.ts";
+import type { Claim, Session } from "../../replicator/core/commands.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { exportReplica } from "../../replicator/core/transfer.ts";
 import { imported } from "./observed.ts";
-import { REGIONS, accept, close, frame, open, sessionOf } from "./samples.ts";
+import { into } from "./into.ts";
+import { REGIONS, accept, close, open, release, sessionOf } from "./samples.ts";
 
 const S1 = open("ann", "s1", "cn");
 
 function claim(count: number, sessions: readonly Session[]): Claim {
   const epoch = { generation: 0, count };
   return { kind: "claim", user: "ann", epoch, sessions, preferred: "automatic", untilMs: 0 };
-}
-
-function release(to: Region): Release {
-  return { kind: "release", user: "ann", to };
-}
-
-function into(here: Replica, region: Region, ...commands: Command[]): Replica {
-  const position = (here.fold(region)?.position ?? 0) + 1;
-  expect(here.apply(region, position, frame(region, ...commands))).toBe("applied");
-  return here;
 }
 
 function shown(of: Replica): string[] {

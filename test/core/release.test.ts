@@ -1,25 +1,26 @@
 /** A planned move: release and claim in the fold, and what a replica shows meanwhile and on the way back. */
 import { describe, expect, it } from "vitest";
-import type {
-  Claim,
-  Command,
-  Region,
-  Release,
-  Session,
-  UserCommand,
-} from "../../replicator/core/commands.ts";
+import type { Claim, Command, Session, UserCommand } from "../../replicator/core/commands.ts";
 import { LIMITS } from "../../replicator/core/limits.ts";
 import { Replica } from "../../replicator/core/replica.ts";
 import { recorded } from "./recorded.ts";
-import { REGIONS, accept, close, drop, forward, frame, open, prefer, sessionOf, update } from "./samples.ts";
+import { into } from "./into.ts";
+import {
+  REGIONS,
+  accept,
+  close,
+  drop,
+  forward,
+  open,
+  prefer,
+  release,
+  sessionOf,
+  update,
+} from "./samples.ts";
 
 function claim(count: number, sessions: readonly Session[] = [], given: Partial<Claim> = {}): Claim {
   const epoch = { generation: 0, count };
   return { kind: "claim", user: "ann", epoch, sessions, preferred: "automatic", untilMs: 0, ...given };
-}
-
-function release(to: Region): Release {
-  return { kind: "release", user: "ann", to };
 }
 
 const BEFORE: Record<"nothing" | "a record" | "moved", Command[]> = {
@@ -94,12 +95,6 @@ describe("a claim where there is a record", () => {
     expect(fold.homed("ann")).toMatchObject({ preferred: "away", preferredUntilMs: 0 });
   });
 });
-
-function into(here: Replica, region: Region, ...commands: Command[]): Replica {
-  const position = (here.fold(region)?.position ?? 0) + 1;
-  expect(here.apply(region, position, frame(region, ...commands))).toBe("applied");
-  return here;
-}
 
 function shown(of: Replica): string[] {
   return (of.view("ann")?.sessions ?? []).map(({ session }) => `${session.session} ${session.status}`);

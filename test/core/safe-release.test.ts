@@ -1,16 +1,12 @@
 /** When a release is safe: a home gives a user away only where every region knows the record. */
 import { describe, expect, it } from "vitest";
-import type { Claim, Region, Release, Session } from "../../replicator/core/commands.ts";
+import type { Claim, Region, Session } from "../../replicator/core/commands.ts";
 import { Bench } from "./node-bench.ts";
-import { accept, forward, open, prefer, progress, sessionOf } from "./samples.ts";
+import { accept, forward, open, prefer, progress, release, sessionOf } from "./samples.ts";
 
 function claim(count: number, sessions: readonly Session[] = [], given: Partial<Claim> = {}): Claim {
   const epoch = { generation: 0, count };
   return { kind: "claim", user: "ann", epoch, sessions, preferred: "automatic", untilMs: 0, ...given };
-}
-
-function release(to: Region): Release {
-  return { kind: "release", user: "ann", to };
 }
 
 /** us and eu say how far they have folded the log of cn, and that of each other. */

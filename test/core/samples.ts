@@ -13,6 +13,7 @@ import type {
   PreferredStatus,
   Read,
   Region,
+  Release,
   Session,
   SessionId,
   SessionStatus,
@@ -92,6 +93,10 @@ export function drop(user: UserId, to: Region): Drop {
 /** Identity of the region's log in tests. */
 export function logOf(region: Region): string {
   return `log-${region}`;
+}
+
+export function release(to: Region, user: UserId = "ann"): Release {
+  return { kind: "release", user, to };
 }
 
 export function frame(region: Region, ...commands: Command[]): Frame {
