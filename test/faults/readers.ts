@@ -39,7 +39,7 @@ export class Readers {
   lowerEpochs = 0;
   /** Same epoch, lower version. */
   regressions = 0;
-  /** The first findings, in words. */
+  /** The first findings that must not be, in words. */
   readonly examples: string[] = [];
   readonly #apis: ReadonlyMap<string, RegionApi>;
   readonly #ledger: Ledger;
@@ -100,9 +100,13 @@ export class Readers {
     if (entry.state !== "open" || !fresh || !this.#shown.has(key)) return;
     this.judged += 1;
     if (status !== "offline") return;
-    if (freshness === "live") this.falseOffline += 1;
-    else this.staleOffline += 1;
-    this.#example(`${entry.user} (connected to ${entry.region}) read as offline, ${freshness}, at ${region}`);
+    if (freshness === "live") {
+      this.falseOffline += 1;
+      const read = JSON.stringify(presence);
+      this.#example(
+        `${entry.user} (connected to ${entry.region}) read as offline, live, at ${region}: ${read}`,
+      );
+    } else this.staleOffline += 1;
   }
 
   #compare(region: string, { user }: Entry, { home, epoch, version }: Presence): void {
