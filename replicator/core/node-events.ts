@@ -36,7 +36,8 @@ export type NodeEvent =
   | { readonly kind: "copied"; readonly region: Region; readonly logId: LogId; readonly position: Position }
   /** An append effect is acknowledged, or given up. */
   | { readonly kind: "settled"; readonly duty: Duty; readonly ok: boolean }
-  | { readonly kind: "tick" };
+  /** `silent`: this region is not to be heard yet, as its log may lack sessions that are alive here. */
+  | { readonly kind: "tick"; readonly silent?: boolean };
 
 export type NodeEffect =
   | { readonly kind: "append"; readonly duty: Duty; readonly commands: readonly Command[] }

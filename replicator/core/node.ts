@@ -82,7 +82,7 @@ export class PresenceNode {
         this.#frame(event.region, event.position, event.frame, now);
         break;
       case "caught-up":
-        this.#catchUp(now);
+        this.#catchUp(now, false);
         break;
       case "link":
         this.matrix.report(event.report, now);
@@ -100,7 +100,7 @@ export class PresenceNode {
         this.#settled(event.duty, event.ok, now);
         break;
       case "tick":
-        this.#tick(now);
+        this.#tick(now, event.silent === true);
         break;
     }
     return this.#effects;
@@ -141,7 +141,8 @@ export class PresenceNode {
     this.evacuations.adopted();
     this.#scrubs.clear();
     for (const one of [...this.#duties.values(), ...this.#expiring.values()]) one.adopted();
-    if (this.#caughtUp) this.#catchUp(now);
+    // What the new one lacks may be alive here: the driver looks for that first.
+    if (this.#caughtUp) this.#catchUp(now, true);
   }
 
   #frame(region: Region, position: Position, frame: Frame, now: Now): void {
@@ -160,7 +161,7 @@ export class PresenceNode {
     }
   }
 
-  #catchUp(now: Now): void {
+  #catchUp(now: Now, silent: boolean): void {
     this.#caughtUp = true;
     for (const fold of this.replica.folds) {
       for (const user of fold.table.keys()) this.#announce(user);
@@ -169,7 +170,7 @@ export class PresenceNode {
           this.#announce(command.user);
       }
     }
-    this.#tick(now);
+    this.#tick(now, silent);
   }
 
   #announce(user: UserId): void {
@@ -179,10 +180,10 @@ export class PresenceNode {
     }
   }
 
-  #tick(now: Now): void {
+  #tick(now: Now, silent: boolean): void {
     if (!this.#caughtUp) return;
     this.#deputize();
-    if (!this.#watermarkInFlight && now.monoMs - this.#watermarkAtMs >= LIMITS.watermarkMs) {
+    if (!silent && !this.#watermarkInFlight && now.monoMs - this.#watermarkAtMs >= LIMITS.watermarkMs) {
       this.#watermarkInFlight = true;
       this.#watermarkAtMs = now.monoMs;
       const commands: Command[] = [{ kind: "watermark", peers: this.matrix.progress(now) }];

@@ -20,7 +20,7 @@ import type { Freshness, PresenceStatus, PresenceView, SessionView } from "./ser
 export interface RegionTimes {
   readonly wallMs: number;
   readonly regions: readonly Region[];
-  /** Age of the region's newest watermark; 0 for this region, infinite before the first. */
+  /** Age of the region's newest watermark, infinite before the first; of this region 0, as long as its own log is all that counts of it. */
   ageMs(region: Region): number;
 }
 

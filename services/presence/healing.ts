@@ -3,8 +3,12 @@
  * opened again. Rule: it covers lost tails, double claims and long cuts alike, and whatever it appends may be repeated harmlessly.
  */
 import { deposed } from "../../replicator/core/authority.ts";
+import { defined } from "../../replicator/core/assert.ts";
 import type { Close, LinkState, Region, Session, SessionId, UserId } from "../../replicator/core/commands.ts";
+import { deputyOf } from "../../replicator/core/deputy.ts";
 import type { Now } from "../../replicator/core/lag.ts";
+import { LIMITS } from "../../replicator/core/limits.ts";
+import type { NodeEvent } from "../../replicator/core/node-events.ts";
 import type { PresenceNode } from "../../replicator/core/node.ts";
 import { endsFor } from "../../replicator/core/record.ts";
 import type { EndedSession } from "../../replicator/core/record.ts";
@@ -36,6 +40,13 @@ export class Healing {
   #adoptsUntilMs = Number.NEGATIVE_INFINITY;
   /** The user's sessions in the logs when a session was found to be in no log while another region stands for this one. */
   readonly #knownWith = new WeakMap<Lease, ReadonlySet<SessionId>>();
+  /** The succession of this region after which its log was found to have all sessions that were alive here. */
+  #wholeSince = 0;
+  /** Rounds of reconcile from this one on tell whether it has. */
+  #tellsFrom = 0;
+  #isUnsure = false;
+  /** Appends of what it lacked, under way. */
+  #reopening = 0;
 
   constructor(options: HealingOptions) {
     const { node, leases } = options;
@@ -43,15 +54,34 @@ export class Healing {
     this.#reconcile = new Reconcile(node.region, leases, () => node.replica);
   }
 
-  /** The node has caught up, or has another replica: all sessions are looked at again. */
-  begin(now: Now): void {
-    this.#reconcile.request();
-    this.#adoptsUntilMs = now.monoMs + this.#options.ttlMs;
+  /** What the node took in; `before` is its replica from before that. */
+  took(event: NodeEvent, before: Replica, now: Now): void {
+    // A node that answers for the first time has no session that no log has.
+    if (event.kind === "caught-up") this.#wholeSince = this.#succession;
+    if (event.kind === "adopt") this.#adopted(before, event.astray === true);
+    if (event.kind === "caught-up" || event.kind === "adopt") this.#begin(now);
+    this.#isUnsure = this.#isDeposed || this.isSilent();
+  }
+
+  /**
+   * How old it is what the node knows of its own region: nothing; but too old to be live from when another region is known to stand for it
+   * until all is folded that was said in its place, and the log has what is alive here.
+   */
+  ageMs(): number {
+    return this.#isUnsure ? LIMITS.staleAfterMs + 1 : 0;
   }
 
   /** The log was begun again, and may lack what is alive. */
   hurry(): void {
-    this.#reconcile.request();
+    this.#again();
+  }
+
+  /**
+   * Another region stood for this one and closed its sessions, and this region's log may lack some that are alive here. To be heard before
+   * it has them would make them offline where they are known by that log alone.
+   */
+  isSilent(): boolean {
+    return this.#wholeSince !== this.#succession;
   }
 
   /** A link that is live again may have brought what it was without. */
@@ -69,11 +99,13 @@ export class Healing {
   heal(now: Now, canAppend: boolean): void {
     if (!canAppend) {
       if (this.#isDeposed) for (const lease of this.#reconcile.missing(now.monoMs)) this.#await(lease);
+      this.#tellsFrom = this.#reconcile.begun + 1;
       return;
     }
     void this.#close();
-    this.#reopen(this.#reconcile.missing(now.monoMs));
+    void this.#reopen(this.#reconcile.missing(now.monoMs));
     for (const { user, session } of this.#reconcile.orphans()) this.#orphan(user, session, now);
+    if (this.isSilent()) this.#tell();
   }
 
   /**
@@ -113,19 +145,47 @@ export class Healing {
   }
 
   /**
-   * Ends the sessions that the replica of before had in a log, and the one of now has not: their logs ended them while nobody listened. Where
-   * the replica of before was astray, the end of a log may be lost, and only those are over that a login ended which it did not know.
+   * The node has another replica. Ends the sessions that the one of before had in a log, and the one of now has not: their logs ended them
+   * while nobody listened. Where the one of before was astray, the end of a log may be lost, and only those are over that a login ended which
+   * it did not know. What is not over is shown as before, though no log has it now.
    */
-  endThose(before: Replica, wasAstray: boolean): void {
+  #adopted(before: Replica, wasAstray: boolean): void {
     const { node, leases, local } = this.#options;
     const { replica } = node;
     for (const lease of leases.all()) {
-      if (lease.settling > 0 || !isInLog(before, lease) || isInLog(replica, lease)) continue;
+      if (!isInLog(before, lease) || isInLog(replica, lease)) continue;
       const { user, session } = lease;
       const known = new Set(decidedOf(before, user).map(idOf));
-      if (!this.#endedByOther(lease, known) && !wasAstray && isSameHome(before, replica, user))
-        local.end(session.session, "forced", "");
+      if (lease.settling > 0) local.missing(lease);
+      else if (this.#endedByOther(lease, known)) continue;
+      else if (wasAstray || !isSameHome(before, replica, user)) local.missing(lease);
+      else local.end(session.session, "forced", "");
     }
+  }
+
+  #begin(now: Now): void {
+    this.#reconcile.request();
+    this.#adoptsUntilMs = now.monoMs + this.#options.ttlMs;
+  }
+
+  get #succession(): number {
+    const { region, replica } = this.#options.node;
+    return deputyOf(defined(replica.fold(region), "a replica has every region")).generation;
+  }
+
+  /** The region is heard again once a round is over, and all is in the log that it found missing or passed over. */
+  #tell(): void {
+    const { finished, passed } = this.#reconcile;
+    const isUnderWay = this.#reopening > 0 || passed.some(({ settling }) => settling > 0);
+    if (finished < this.#tellsFrom || isUnderWay) return;
+    const { replica } = this.#options.node;
+    if (passed.some((lease) => !lease.removed && !isInLog(replica, lease))) this.#again();
+    else this.#wholeSince = this.#succession;
+  }
+
+  #again(): void {
+    this.#tellsFrom = this.#reconcile.begun + 1;
+    this.#reconcile.request();
   }
 
   get #isDeposed(): boolean {
@@ -175,7 +235,7 @@ export class Healing {
     local.closed(closes);
   }
 
-  #reopen(found: readonly Lease[]): void {
+  async #reopen(found: readonly Lease[]): Promise<void> {
     const missing = found.filter((lease) => {
       const known = this.#knownWith.get(lease);
       this.#knownWith.delete(lease);
@@ -186,7 +246,10 @@ export class Healing {
     tally.reconciled.reopened += missing.length;
     for (const lease of missing) local.missing(lease);
     const commands = missing.map(({ user, session }) => homeward.address({ kind: "open", user, session }));
-    void homeward.append(commands, missing);
+    this.#reopening += 1;
+    const { ok } = await homeward.append(commands, missing);
+    this.#reopening -= 1;
+    if (!ok && this.isSilent()) this.#again();
   }
 }
 

@@ -129,7 +129,7 @@ export class LostEnds implements Aside {
         const kept = newestEnd(stored, "lost-end", region);
         const isDone =
           kept === undefined || newestEnd(stored, "returned", region, kept.label.generation) !== undefined;
-        if (isDone) return;
+        if (isDone) return this.#options.reconcile();
         const fault = await this.#goThrough(kept);
         if (fault === undefined) return;
         logger.warn({ event: "lost-end-waits", log: region, detail: fault });

@@ -169,7 +169,7 @@ export class Presence implements PresenceService {
     if (this.node.caughtUp && now.monoMs - this.#tickAtMs >= LIMITS.asleepAfterMs) void this.#recheck();
     this.#tickAtMs = now.monoMs;
     for (const lease of this.#leases.advance(now.monoMs, this.#hearing)) this.#local.expire(lease);
-    this.step({ kind: "tick" });
+    this.step({ kind: "tick", silent: this.healing.isSilent() });
     if (!this.node.caughtUp) return;
     this.healing.watchLinks(now);
     const canAppend = this.#options.canAppend();
@@ -186,10 +186,9 @@ export class Presence implements PresenceService {
 
   step(event: NodeEvent): void {
     const before = this.node.replica;
-    for (const effect of this.node.step(event, this.#options.clock())) this.#carryOut(effect);
-    if (event.kind !== "caught-up" && event.kind !== "adopt") return;
-    if (event.kind === "adopt") this.healing.endThose(before, event.astray === true);
-    this.healing.begin(this.#options.clock());
+    const now = this.#options.clock();
+    for (const effect of this.node.step(event, now)) this.#carryOut(effect);
+    this.healing.took(event, before, now);
   }
 
   #carryOut(effect: NodeEffect): void {
@@ -344,7 +343,8 @@ export class Presence implements PresenceService {
     return {
       wallMs: now.wallMs,
       regions: this.regions,
-      ageMs: (region) => this.node.matrix.watermarkAgeMs(region, now),
+      ageMs: (region) =>
+        region === this.region ? this.healing.ageMs() : this.node.matrix.watermarkAgeMs(region, now),
     };
   }
 }

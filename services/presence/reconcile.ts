@@ -25,6 +25,12 @@ export class Reconcile {
   #hurried = 0;
   #round: IterableIterator<Lease> | undefined;
   #startedAtMs = Number.NEGATIVE_INFINITY;
+  /** Rounds of the leases are numbered, from 1: the one begun last. */
+  begun = 0;
+  /** The one that looked at all leases last. */
+  finished = 0;
+  /** What the round begun last passed over: in no log, and commands about it were under way. */
+  passed: Lease[] = [];
 
   constructor(region: Region, leases: Leases, replica: () => Replica) {
     this.#region = region;
@@ -44,6 +50,8 @@ export class Reconcile {
     if (this.#round === undefined) {
       if (monoMs - this.#startedAtMs < LIMITS.reconcileMs) return [];
       this.#startedAtMs = monoMs;
+      this.begun += 1;
+      this.passed = [];
       this.#round = this.#leases.all();
     }
     const missing: Lease[] = [];
@@ -51,9 +59,12 @@ export class Reconcile {
       const { value: lease, done } = this.#round.next();
       if (done === true || lease === undefined) {
         this.#round = undefined;
+        this.finished = this.begun;
         break;
       }
-      if (lease.settling === 0 && !isInLog(this.#replica(), lease)) missing.push(lease);
+      if (isInLog(this.#replica(), lease)) continue;
+      if (lease.settling > 0) this.passed.push(lease);
+      else missing.push(lease);
     }
     return missing;
   }

@@ -170,6 +170,24 @@ describe("watermarks", () => {
     expect(bench.settle({ kind: "watermark" }, false).tick().take("watermark")).toHaveLength(1);
   });
 
+  it("none is appended while the region is to be silent; its other duties go on", () => {
+    const bench = new Bench()
+      .settle({ kind: "watermark" }, true)
+      .pass(60_000)
+      .give({ kind: "tick", silent: true });
+    expect(bench.take("watermark")).toEqual([]);
+    expect(bench.fold("us", forward("cn", OPEN)).take("accept")).toHaveLength(1);
+    expect(bench.tick().take("watermark")).toHaveLength(1);
+  });
+
+  it("none is appended with a replica that takes the place of another: the driver has not looked at it", () => {
+    const bench = new Bench().settle({ kind: "watermark" }, true).pass(60_000);
+    expect(bench.give({ kind: "adopt", replica: new Replica(REGIONS.toSorted()) }).take("watermark")).toEqual(
+      [],
+    );
+    expect(bench.tick().take("watermark")).toHaveLength(1);
+  });
+
   it("none is appended before the node has caught up", () => {
     expect(new Bench(false).tick(60_000).take("watermark")).toEqual([]);
   });

@@ -21,6 +21,7 @@ import { Walks } from "./walks.ts";
 import type { Clients } from "./clients.ts";
 import type { Befrienders } from "./befrienders.ts";
 import { FreshReads } from "./fresh-reads.ts";
+import { FalseOffline, isBack } from "./false-offline.ts";
 import { Flips } from "./flips.ts";
 import { Losses } from "./losses.ts";
 import type { Observer, World } from "./world.ts";
@@ -71,6 +72,7 @@ export class Checks implements Observer {
   readonly #losses: Losses;
   readonly #fresh: FreshReads;
   readonly flips: Flips;
+  readonly #falseOffline: FalseOffline;
   #reads = 0;
   readonly #counts = { digests: 0, reads: 0, shown: 0, gone: 0, satisfied: 0, unsatisfied: 0, replaced: 0 };
 
@@ -85,6 +87,7 @@ export class Checks implements Observer {
     this.#walks = new Walks(world, ledger, clients);
     this.#losses = new Losses(world, ledger);
     this.flips = new Flips(world);
+    this.#falseOffline = new FalseOffline(world, ledger, clients);
     this.#fresh = new FreshReads(world, ledger, clients, befrienders, {
       bounds: this.#bounds,
       contact: this.#contact,
@@ -105,6 +108,7 @@ export class Checks implements Observer {
       ...this.#fresh.counts,
       ...losses,
       ...this.flips.counts,
+      ...this.#falseOffline.counts,
     };
   }
 
@@ -120,6 +124,7 @@ export class Checks implements Observer {
 
   adopted(host: NodeHost): void {
     for (const place of host.places.values()) this.#sameState(host, place);
+    this.#falseOffline.adopted(host);
   }
 
   begun(strand: Strand): void {
@@ -127,13 +132,13 @@ export class Checks implements Observer {
     this.#losses.begun(region, from);
     this.#lags.begun(region);
     // An heir ends the sessions of a lost region; when that is back it opens those again that still have a lease.
-    if (writer !== region || (from !== undefined && from.strand.writer !== region))
-      this.#ledger.interrupt(region);
+    if (writer !== region || isBack(strand)) this.#ledger.interrupt(region);
   }
 
   folded(host: NodeHost, place: Place): void {
     this.#lags.folded(host, place);
     if (place.position % DIGEST_EVERY === 0) this.#sameState(host, place);
+    this.#falseOffline.folded(host, place);
   }
 
   /** Invariant 1: at one place of one lineage one state, whoever got there and how. */
@@ -191,7 +196,10 @@ export class Checks implements Observer {
     if (this.#reads % ALL_EVERY === 0) {
       this.#bounds.look();
       for (const one of this.#world.nodes)
-        for (const someone of this.#ledger.users()) this.#gone(one, someone);
+        for (const someone of this.#ledger.users()) {
+          this.#gone(one, someone);
+          this.#falseOffline.look(one, someone);
+        }
     }
     if (!host.ready) return;
     this.#counts.reads += 1;

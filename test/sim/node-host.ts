@@ -165,7 +165,11 @@ export class NodeHost {
       node,
       step,
       folded: (region, position, frame) => step({ kind: "frame", region, position, frame }),
-      tick: () => step({ kind: "tick" }),
+      tick: () =>
+        step({
+          kind: "tick",
+          silent: this.#world.serving(this.region).presence?.healing.isSilent() === true,
+        }),
     };
   }
 

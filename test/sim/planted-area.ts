@@ -9,6 +9,8 @@ import { LinkMatrix } from "../../replicator/core/matrix.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import type { Heads } from "../../services/presence/consistency.ts";
 import { HeadAsker } from "../../services/presence/heads.ts";
+import { Healing } from "../../services/presence/healing.ts";
+import { LocalSessions } from "../../services/presence/local-sessions.ts";
 import { Waiters } from "../../services/presence/waiters.ts";
 import { refold, replace, withCommands } from "./planting.ts";
 import type { Plant } from "./planting.ts";
@@ -166,6 +168,28 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
               );
           },
       ),
+  },
+  {
+    name: "a region that is back is heard before its sessions are open again",
+    also: ["region-lost"],
+    plant: () => {
+      const restores = [
+        replace(Healing.prototype, "isSilent", () => () => false),
+        replace(Healing.prototype, "hurry", () => () => undefined),
+      ];
+      return () => restores.forEach((restore) => restore());
+    },
+  },
+  {
+    name: "a region is sure of itself while another stands for it",
+    also: ["region-lost"],
+    plant: () => {
+      const restores = [
+        replace(Healing.prototype, "ageMs", () => () => 0),
+        replace(LocalSessions.prototype, "missing", () => () => undefined),
+      ];
+      return () => restores.forEach((restore) => restore());
+    },
   },
   {
     name: "a fact on its way counts only at its home",

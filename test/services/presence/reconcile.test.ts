@@ -89,6 +89,27 @@ describe("missing", () => {
     expect(bench.missing(0)).toEqual([]);
   });
 
+  it("a round tells what it passed over, until the next one begins", () => {
+    const bench = new Bench().lease("ann", "s1").lease("bob", "s2").fold("cn", open("bob", "s2"));
+    for (const lease of bench.leases.all()) lease.settling = 1;
+    expect(bench.missing(0)).toEqual([]);
+    expect(bench.reconcile.passed.map(({ id }) => id)).toEqual(["s1"]);
+    for (const lease of bench.leases.all()) lease.settling = 0;
+    expect(bench.missing(LIMITS.reconcileMs)).toEqual(["s1"]);
+    expect(bench.reconcile.passed).toEqual([]);
+  });
+
+  it("rounds are numbered; one that is begun again before its end is another", () => {
+    const { reconcile, leases } = new Bench();
+    for (let n = 0; n < 600; n++) leases.open("ann", sessionOf(`s${n}`));
+    reconcile.missing(0);
+    expect([reconcile.begun, reconcile.finished]).toEqual([1, 0]);
+    reconcile.request();
+    reconcile.missing(0);
+    reconcile.missing(0);
+    expect([reconcile.begun, reconcile.finished]).toEqual([2, 2]);
+  });
+
   it("is looked for each 30 s", () => {
     const bench = new Bench();
     expect(bench.missing(0)).toEqual([]);

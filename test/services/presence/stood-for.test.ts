@@ -2,9 +2,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { DeputedCommand } from "../../../replicator/core/commands.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
+import { Replica } from "../../../replicator/core/replica.ts";
 import { successionKey } from "../../../replicator/core/succession.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { close, frame, open, sessionOf } from "../../core/samples.ts";
+import { REGIONS, close, frame, open, sessionOf } from "../../core/samples.ts";
 
 /** More than a round of looking at all sessions. */
 const ROUND_MS = LIMITS.reconcileMs + 1_000;
@@ -32,6 +33,15 @@ function pass(ms: number): void {
     bench.presence.heartbeat(session);
     bench.presence.tick();
   }
+}
+
+/** Kinds of the commands that wait to be appended. */
+function asked(): string[] {
+  return bench.asked.flatMap(({ commands }) => commands.map(({ kind }) => kind));
+}
+
+function freshness(): string {
+  return bench.presence.presence("ann").freshness;
 }
 
 /** ann is connected to cn, which is cut off; us goes on from where all of that is known. */
@@ -63,6 +73,32 @@ describe("a session of a region that another one stands for", () => {
     );
   });
 
+  it("that is missing in a replica which takes the place of one that went astray is shown as before", () => {
+    const replica = new Replica(REGIONS.toSorted());
+    bench.presence.step({ kind: "adopt", replica, astray: true });
+    expect(replica.view("ann")).toBeUndefined();
+    expect(bench.status("ann")).toBe("online");
+  });
+
+  it("that is missing there while it is being changed is shown as before", () => {
+    void bench.presence.updateSession(session, { status: "busy" });
+    bench.presence.step({ kind: "adopt", replica: new Replica(REGIONS.toSorted()), astray: true });
+    expect(bench.status("ann")).toBe("online");
+  });
+
+  it("is told as stale, in its own region too, until that has its log again, with the session in it", async () => {
+    expect(freshness()).toBe("stale");
+    us(close("ann", session, "expired"));
+    us("yield 1");
+    await bench.settle("lost");
+    bench.canAppend = true;
+    pass(LIMITS.watermarkMs);
+    expect(freshness()).toBe("stale");
+    await bench.settle();
+    pass(LIMITS.watermarkMs);
+    expect(freshness()).toBe("live");
+  });
+
   it("that its user closed is over", () => {
     us(close("ann", session, "logout"));
     expect(bench.presence.heartbeat(session)).toEqual({ reason: "logout", by: "" });
@@ -74,5 +110,59 @@ describe("a session of a region that another one stands for", () => {
     us(open("ann", { ...sessionOf("s9", "us"), policy: "single" }));
     pass(ROUND_MS);
     expect(bench.presence.heartbeat(session)).toEqual({ reason: "kicked", by: "s9" });
+  });
+});
+
+describe("a region that another one stood for, and closed a session of", () => {
+  /** Its node has looked for missing sessions, and could not open any. */
+  beforeEach(async () => {
+    us(close("ann", session, "expired"));
+    pass(LIMITS.tickMs);
+    us("yield 1");
+    await bench.settle("lost");
+    bench.canAppend = true;
+  });
+
+  it("is not heard before it has looked for the sessions that its log lacks", () => {
+    pass(LIMITS.reconcileMs / 2);
+    expect(asked()).toEqual([]);
+  });
+
+  it("is heard again when its log has the session", async () => {
+    bench.presence.healing.hurry();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toEqual(["open"]);
+    await bench.settle();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toContain("watermark");
+  });
+
+  it("is heard again without being told to look, a round later", async () => {
+    pass(ROUND_MS);
+    expect(asked()).toEqual(["open"]);
+    await bench.settle();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toContain("watermark");
+  });
+
+  it("is not heard when the session could not be opened again, which is tried again at once", async () => {
+    bench.presence.healing.hurry();
+    pass(LIMITS.tickMs);
+    await bench.settle("lost");
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toEqual(["open"]);
+  });
+
+  it("is not heard while the session is being changed, and then opens it again", async () => {
+    void bench.presence.updateSession(session, { status: "busy" });
+    bench.presence.healing.hurry();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toEqual(["update"]);
+    await bench.settle();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toEqual(["open"]);
+    await bench.settle();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toContain("watermark");
   });
 });
