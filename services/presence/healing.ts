@@ -16,7 +16,7 @@ import type { Replica } from "../../replicator/core/replica.ts";
 import type { Homeward } from "./homeward.ts";
 import type { Lease, Leases } from "./leases.ts";
 import type { LocalSessions } from "./local-sessions.ts";
-import { Reconcile, isInLog } from "./reconcile.ts";
+import { Reconcile, isInLog, onItsWay } from "./reconcile.ts";
 import type { Tally } from "./tally.ts";
 
 export interface HealingOptions {
@@ -51,7 +51,12 @@ export class Healing {
   constructor(options: HealingOptions) {
     const { node, leases } = options;
     this.#options = options;
-    this.#reconcile = new Reconcile(node.region, leases, () => node.replica);
+    this.#reconcile = new Reconcile(
+      node.region,
+      leases,
+      () => node.replica,
+      () => this.isSilent(),
+    );
   }
 
   /** What the node took in; `before` is its replica from before that. */
@@ -121,15 +126,12 @@ export class Healing {
     if (held || shown || replica.replaced(user).some(isIt)) local.opened(user, session);
   }
 
-  /**
-   * A log ended a session that is connected here. Whoever stands for this region hears no heartbeats of it, and ends what it takes for over:
-   * what is not is opened again once this region writes.
-   */
+  /** A log ended a session that is connected here. */
   ended({ session, reason, by }: EndedSession): void {
     const { leases, local } = this.#options;
     const lease = leases.get(session.session);
-    if (reason === "expired" && lease !== undefined && this.#isDeposed) this.#await(lease);
-    else local.end(session.session, reason, by);
+    if (lease === undefined || reason !== "expired" || !this.#livesOn(lease))
+      local.end(session.session, reason, by);
   }
 
   /**
@@ -139,7 +141,7 @@ export class Healing {
   closed({ session, reason, by }: Close): void {
     const { node, leases, local } = this.#options;
     const lease = leases.get(session);
-    if (lease === undefined) return;
+    if (lease === undefined || (reason === "expired" && this.#livesOn(lease))) return;
     local.end(session, reason, by);
     if (isInLog(node.replica, lease)) local.orphaned(lease.user, session);
   }
@@ -178,8 +180,7 @@ export class Healing {
     const { finished, passed } = this.#reconcile;
     const isUnderWay = this.#reopening > 0 || passed.some(({ settling }) => settling > 0);
     if (finished < this.#tellsFrom || isUnderWay) return;
-    const { replica } = this.#options.node;
-    if (passed.some((lease) => !lease.removed && !isInLog(replica, lease))) this.#again();
+    if (passed.some((lease) => !lease.removed && this.#reconcile.lacks(lease))) this.#again();
     else this.#wholeSince = this.#succession;
   }
 
@@ -191,6 +192,18 @@ export class Healing {
   get #isDeposed(): boolean {
     const { region, replica } = this.#options.node;
     return deposed(replica.folds, region) !== undefined;
+  }
+
+  /**
+   * Whether a session that a log ends as expired is alive all the same. Whoever stands for this region hears no heartbeats of it, and ends what
+   * it takes for over; some homes take that in when this region has its log again. What is not over is opened again, or is on its way to that.
+   */
+  #livesOn(lease: Lease): boolean {
+    const isDeposed = this.#isDeposed;
+    if (!isDeposed && !this.isSilent()) return onItsWay(this.#options.node.replica, lease) === "open";
+    this.#await(lease);
+    if (!isDeposed) this.#again();
+    return true;
   }
 
   /** The session is alive and in no log, and cannot be opened again yet: who logs in meanwhile may end it. */

@@ -20,6 +20,8 @@ export class Reconcile {
   readonly #region: Region;
   /** The replica of the moment. */
   readonly #replica: () => Replica;
+  /** Whether an expiry on its way may be that of another region, which stood for this one. */
+  readonly #isBack: () => boolean;
   #bucket = 0;
   /** Buckets of users still to be looked at in a hurry. */
   #hurried = 0;
@@ -32,10 +34,11 @@ export class Reconcile {
   /** What the round begun last passed over: in no log, and commands about it were under way. */
   passed: Lease[] = [];
 
-  constructor(region: Region, leases: Leases, replica: () => Replica) {
+  constructor(region: Region, leases: Leases, replica: () => Replica, isBack: () => boolean) {
     this.#region = region;
     this.#leases = leases;
     this.#replica = replica;
+    this.#isBack = isBack;
   }
 
   /** Something happened that may have lost a session: look at all of them now. */
@@ -62,11 +65,17 @@ export class Reconcile {
         this.finished = this.begun;
         break;
       }
-      if (isInLog(this.#replica(), lease)) continue;
+      if (!this.lacks(lease)) continue;
       if (lease.settling > 0) this.passed.push(lease);
       else missing.push(lease);
     }
     return missing;
+  }
+
+  /** Whether no log has the session, or it is being ended as nobody heard its heartbeats, by another region than this one. */
+  lacks(lease: Lease): boolean {
+    const replica = this.#replica();
+    return !isInLog(replica, lease) || (this.#isBack() && onItsWay(replica, lease) === "expired");
   }
 
   /**
@@ -106,4 +115,13 @@ export function isInLog(replica: Replica, lease: Lease): boolean {
   return replica.provisional
     .of(lease.user)
     .some(({ command }) => isAbout(command, session) && command.kind !== "update");
+}
+
+/** What the last command does that is on its way to a home about the lease's session: it opens it, or closes it as expired. */
+export function onItsWay({ provisional }: Replica, { user, id }: Lease): "open" | "expired" | undefined {
+  const last = provisional
+    .of(user)
+    .findLast(({ command }) => command.kind !== "update" && isAbout(command, id));
+  if (last?.command.kind === "open") return "open";
+  return last?.command.kind === "close" && last.command.reason === "expired" ? "expired" : undefined;
 }

@@ -10,7 +10,13 @@ import { REGIONS, accept, close, forward, frame, open, sessionOf } from "../../c
 class Bench {
   readonly replica = new Replica(REGIONS);
   readonly leases = new Leases(0);
-  readonly reconcile = new Reconcile("cn", this.leases, () => this.replica);
+  isBack = false;
+  readonly reconcile = new Reconcile(
+    "cn",
+    this.leases,
+    () => this.replica,
+    () => this.isBack,
+  );
 
   fold(region: Region, ...commands: Command[]): this {
     const position = (this.replica.fold(region)?.position ?? 0) + 1;

@@ -1,11 +1,12 @@
 /** The sessions connected to a region for which another one stands: who is alive stays so, and whom a later login ended does not come back. */
 import { beforeEach, describe, expect, it } from "vitest";
-import type { DeputedCommand } from "../../../replicator/core/commands.ts";
+import { defined } from "../../../replicator/core/assert.ts";
+import type { Close, Command, DeputedCommand } from "../../../replicator/core/commands.ts";
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import { Replica } from "../../../replicator/core/replica.ts";
 import { successionKey } from "../../../replicator/core/succession.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
-import { REGIONS, close, frame, open, sessionOf } from "../../core/samples.ts";
+import { REGIONS, accept, close, forward, frame, open, sessionOf } from "../../core/samples.ts";
 
 /** More than a round of looking at all sessions. */
 const ROUND_MS = LIMITS.reconcileMs + 1_000;
@@ -15,16 +16,25 @@ let session = "";
 /** Of log-us. */
 let position = 0;
 
-/** us says so in its own log, and both folds read it. */
+/** us says so for cn, or decides it, in its own log, and both folds read it. */
 function us(...commands: readonly (DeputedCommand | string)[]): void {
-  position += 1;
   const said = commands.map((one) =>
     typeof one === "string"
       ? ({ kind: "set", key: successionKey("cn"), value: one, by: "op", reason: "lost" } as const)
       : ({ kind: "deputed", region: "cn", command: one } as const),
   );
-  bench.presence.folded("us", position, frame("us", ...said));
-  if (position > 1) bench.presence.folded("cn", position, frame("us", ...said));
+  append(...said);
+}
+
+function append(...commands: readonly Command[]): void {
+  position += 1;
+  bench.presence.folded("us", position, frame("us", ...commands));
+  const isCns = bench.presence.node.replica.fold("cn")?.logId === "log-us" || commands.some(isSucceed);
+  if (isCns) bench.presence.folded("cn", position, frame("us", ...commands));
+}
+
+function isSucceed(command: Command): boolean {
+  return command.kind === "set" && command.value.startsWith("succeed");
 }
 
 function pass(ms: number): void {
@@ -165,4 +175,70 @@ describe("a region that another one stood for, and closed a session of", () => {
     pass(LIMITS.watermarkMs);
     expect(asked()).toContain("watermark");
   });
+});
+
+function expiry(): Close {
+  return close("bob", session, "expired");
+}
+
+describe("a session whose home, another region, has its expiry from who stood for the session's region", () => {
+  /** bob is connected to cn and lives in us; what us says of him for cn, it has not taken in itself. */
+  beforeEach(async () => {
+    bench = new Bench().caughtUp();
+    const opening = bench.presence.openSession({ user: "bob", home: "us" });
+    await bench.settle();
+    bench.fold();
+    session = valueOf(await opening).session;
+    position = 0;
+    bench.canAppend = false;
+    us("fence 1");
+    append(accept("cn", 0, 1, open("bob", session)));
+    us(`succeed 1 of log-cn at ${bench.log.length} sum 0`);
+    us(forward("us", expiry()));
+    pass(LIMITS.tickMs);
+    us("yield 1");
+    await bench.settle("lost");
+    bench.canAppend = true;
+  });
+
+  it("lives on when the home takes it in, and is opened again before its region is heard", () => {
+    append(accept("cn", 1, 2, expiry()));
+    expect(bench.presence.heartbeat(session)).toBeUndefined();
+    expect(bench.status("bob")).toBe("online");
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toEqual(["forward"]);
+  });
+
+  it("is opened again behind it, and lives on when the home takes it in later", async () => {
+    bench.presence.healing.hurry();
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toEqual(["forward"]);
+    const again = await bench.settle();
+    const { logId, checksum } = defined(bench.presence.node.replica.fold("cn"), "it is there");
+    const begins: Command = { kind: "renewed", logId, position, checksum };
+    for (const [index, command] of [begins, ...again].entries())
+      bench.presence.folded("cn", index + 1, { ...frame("cn", command), logId: "log-cn-2" });
+    pass(LIMITS.watermarkMs);
+    expect(asked()).toContain("watermark");
+    append(accept("cn", 1, 2, expiry()));
+    expect(bench.presence.heartbeat(session)).toBeUndefined();
+    append(accept("cn", 2, 3, open("bob", session)));
+    expect(bench.status("bob")).toBe("online");
+  });
+
+  it("that the home does not have lives on all the same", () => {
+    append(accept("cn", 1, 2, close("bob", session, "expired")), accept("cn", 2, 3, expiry()));
+    expect(bench.presence.heartbeat(session)).toBeUndefined();
+  });
+});
+
+it("a session that another node of its region ended is over", async () => {
+  bench = new Bench().caughtUp();
+  const opening = bench.presence.openSession({ user: "cleo" });
+  await bench.settle();
+  bench.fold();
+  const { session: ended } = valueOf(await opening);
+  bench.log.push([close("cleo", ended, "expired")]);
+  bench.fold();
+  expect(bench.presence.heartbeat(ended)).toEqual({ reason: "expired", by: "" });
 });
