@@ -65,6 +65,8 @@ export class Clients {
   /** Tokens that clients hold, newest last. */
   readonly tokens: Held[] = [];
   readonly preferred = new Map<UserId, Set<PreferredStatus>>();
+  /** Which life of a node accepted the session's last beat. */
+  readonly #heardBy = new WeakMap<Account, Presence>();
   readonly #weak: WeakClients;
   readonly #operators: Operators;
   readonly #evacuators: Evacuators;
@@ -187,12 +189,15 @@ export class Clients {
     this.#counts.beats += 1;
     if (refused === undefined) {
       account.beatMs = nowMs;
+      this.#heardBy.set(account, presence);
       return true;
     }
     this.#counts.refused += 1;
     if (refused.reason === "kicked") this.#counts.kicked += 1;
     this.#world.machine.trace(() => `beat of ${account.id} refused: ${refused.reason} ${refused.by}`);
-    if (!this.#ledger.mayBeOver(account, nowMs)) {
+    // Who has heard it beat knows better than who stood for its region, and did not.
+    const isHeard = refused.reason === "expired" && this.#heardBy.get(account) === presence;
+    if (!this.#ledger[isHeard ? "mayBeEnded" : "mayBeOver"](account, nowMs)) {
       this.wrong(
         `invariant 6: beat of ${account.id} of ${account.user} refused (${refused.reason}) and nobody ended it`,
       );

@@ -184,4 +184,17 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a bounded read was satisfied of a region that had not gone over to its heir's log, by what it said itself",
   },
+  {
+    seed: 290_000_102,
+    events: 5_000,
+    also: ["region-lost"],
+    found:
+      "a region told a user as offline, live, who was connected to it: who stood for it had given the numbers of its lost forwards to others",
+  },
+  {
+    seed: 290_000_122,
+    events: 5_000,
+    also: ["region-lost"],
+    found: "the simulation gave a node a second life beside the first, which its clients did not beat",
+  },
 ];

@@ -16,7 +16,8 @@ export interface Catch {
 export async function hunt(plant: Plant, firstSeed: number, seeds: number, events: number): Promise<Catch> {
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const pullOut = plant.plant();
-    const scenario = { seed, events, also: plant.also ?? [] };
+    const length = Math.max(events, plant.eventsMin ?? 0);
+    const scenario = { seed, events: length, also: plant.also ?? [] };
     const found = await judgeOnce({ ...scenario, bugs: bugsOf(plant) });
     pullOut();
     if (found.violation === undefined) continue;

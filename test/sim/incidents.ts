@@ -99,7 +99,10 @@ export class Incidents {
       case "replicator-crash":
         if (host === undefined) return false;
         host.process.alive = false;
-        return this.#lasts(forMs, () => host.start());
+        return this.#lasts(forMs, () => {
+          // Where its whole region is dead it starts with that; it may have by now.
+          if (!host.process.alive && !this.#lostRegions.isDead(host.region)) host.start();
+        });
       case "node-pause":
       case "replicator-pause":
         if (host === undefined) return false;
@@ -194,6 +197,7 @@ export class Incidents {
     server.stop();
     this.#world.network.changed();
     return this.#lasts(forMs, () => {
+      if (this.#lostRegions.isDead(server.region)) return;
       server.up = true;
       this.#world.network.changed();
     });

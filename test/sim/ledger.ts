@@ -98,11 +98,15 @@ export class Ledger {
     return this.#byUser.keys();
   }
 
-  /** Whether anything that the client knows of could have ended the session. */
+  /** Whether anything that the client knows of could have ended the session, or who stood for its region. */
   mayBeOver(account: Account, nowMs: number): boolean {
+    return account.interrupted || this.mayBeEnded(account, nowMs);
+  }
+
+  /** Whether anything that the client knows of could have ended the session. */
+  mayBeEnded(account: Account, nowMs: number): boolean {
     if (
       account.forced ||
-      account.interrupted ||
       account.over ||
       account.closeRequestedMs !== undefined ||
       account.openAcked === undefined

@@ -30,6 +30,7 @@ export interface Loss {
 export class LostRegions {
   readonly #world: World;
   #lost: Region | undefined;
+  #dead: Region | undefined;
   readonly counts = { lostDead: 0, lostCutOff: 0, succeeded: 0, lossesRefused: 0 };
 
   constructor(world: World) {
@@ -66,6 +67,10 @@ export class LostRegions {
     return this.#lost === region || history.isFenced || history.succeeded(region) !== undefined;
   }
 
+  isDead(region: Region): boolean {
+    return this.#dead === region;
+  }
+
   #kill(region: Region): () => void {
     const { network, nodes, replicators } = this.#world;
     const server = this.#world.server(region);
@@ -73,7 +78,9 @@ export class LostRegions {
     for (const { process } of hosts) process.alive = false;
     if (server.up) server.stop();
     network.changed();
+    this.#dead = region;
     return () => {
+      this.#dead = undefined;
       server.up = true;
       network.changed();
       for (const host of hosts) if (!host.process.alive) host.start();

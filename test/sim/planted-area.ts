@@ -47,6 +47,8 @@ function mistake(change: (token: Token) => Token): () => () => void {
 }
 
 const ASKS_SHARED = 4;
+/** Events in which a region is lost, its sessions are closed, and it is back, often enough. */
+const LOST_AND_BACK = 6_000;
 
 const PLANTS: readonly Omit<Plant, "area">[] = [
   {
@@ -172,6 +174,7 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
   {
     name: "a region that is back is heard before its sessions are open again",
     also: ["region-lost"],
+    eventsMin: LOST_AND_BACK,
     plant: () => {
       const restores = [
         replace(Healing.prototype, "isSilent", () => () => false),
@@ -183,6 +186,7 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
   {
     name: "a region is sure of itself while another stands for it",
     also: ["region-lost"],
+    eventsMin: LOST_AND_BACK,
     plant: () => {
       const restores = [
         replace(Healing.prototype, "ageMs", () => () => 0),

@@ -11,6 +11,8 @@ export interface Plant {
   readonly bugs?: Partial<Bugs>;
   /** Incidents without which it cannot show. */
   readonly also?: readonly Incident[];
+  /** A shorter run shows it too seldom. */
+  readonly eventsMin?: number;
   /** Of homes, login policies, evacuation, tokens or friends. */
   readonly area?: true;
 }
