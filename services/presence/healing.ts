@@ -44,7 +44,8 @@ export class Healing {
   #wholeSince = 0;
   /** Rounds of reconcile from this one on tell whether it has. */
   #tellsFrom = 0;
-  #isUnsure = false;
+  /** Since when, by the monotonic clock, {@link ageMs} is not 0. */
+  #unsureSinceMs: number | undefined;
   /** Appends of what it lacked, under way. */
   #reopening = 0;
 
@@ -65,15 +66,18 @@ export class Healing {
     if (event.kind === "caught-up") this.#wholeSince = this.#succession;
     if (event.kind === "adopt") this.#adopted(before, event.astray === true);
     if (event.kind === "caught-up" || event.kind === "adopt") this.#begin(now);
-    this.#isUnsure = this.#isDeposed || this.isSilent();
+    const isUnsure = this.#isDeposed || this.isSilent();
+    this.#unsureSinceMs = isUnsure ? (this.#unsureSinceMs ?? now.monoMs) : undefined;
   }
 
   /**
-   * How old it is what the node knows of its own region: nothing; but too old to be live from when another region is known to stand for it
-   * until all is folded that was said in its place, and the log has what is alive here.
+   * How old, at least, is what the node knows of its own region, in milliseconds. From when another is known to stand for it until all is folded
+   * that was said in its place, and the log has what is alive here, it is stale; never unknown, as who is connected here is known.
    */
-  ageMs(): number {
-    return this.#isUnsure ? LIMITS.staleAfterMs + 1 : 0;
+  ageMs(monoMs: number): number {
+    if (this.#unsureSinceMs === undefined) return 0;
+    const unsureMs = Math.max(1, monoMs - this.#unsureSinceMs);
+    return Math.min(LIMITS.staleAfterMs + unsureMs, LIMITS.unknownAfterMs);
   }
 
   /** The log was begun again, and may lack what is alive. */

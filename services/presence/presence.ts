@@ -340,11 +340,11 @@ export class Presence implements PresenceService {
 
   #times(): RegionTimes {
     const now = this.#options.clock();
+    const { matrix } = this.node;
     return {
       wallMs: now.wallMs,
       regions: this.regions,
-      ageMs: (region) =>
-        region === this.region ? this.healing.ageMs() : this.node.matrix.watermarkAgeMs(region, now),
+      ageMs: (of) => (of === this.region ? this.healing.ageMs(now.monoMs) : matrix.watermarkAgeMs(of, now)),
     };
   }
 }

@@ -98,6 +98,8 @@ describe("a session of a region that another one stands for", () => {
 
   it("is told as stale, in its own region too, until that has its log again, with the session in it", async () => {
     expect(freshness()).toBe("stale");
+    pass(2 * LIMITS.unknownAfterMs);
+    expect(freshness()).toBe("stale");
     us(close("ann", session, "expired"));
     us("yield 1");
     await bench.settle("lost");
