@@ -43,10 +43,13 @@ export type NodeEffect =
   | { readonly kind: "append"; readonly duty: Duty; readonly commands: readonly Command[] }
   /** A session connected to this region is in a log. */
   | { readonly kind: "opened"; readonly user: UserId; readonly session: Session }
-  /** The home ended a session connected to this region. */
-  | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession }
+  /**
+   * The home ended a session connected to this region. `unsaid`: by a close that this region's log, as folded here, did not send there; another
+   * may have in its place.
+   */
+  | { readonly kind: "ended"; readonly user: UserId; readonly ended: EndedSession; readonly unsaid: boolean }
   /** A session was closed in a log that does not have it: if it is connected to this region, it is over. */
-  | { readonly kind: "closed"; readonly close: Close }
+  | { readonly kind: "closed"; readonly close: Close; readonly unsaid: boolean }
   /** The digest that the log carries was compared at the mark of version `at`; these buckets differ here. */
   | {
       readonly kind: "compared";

@@ -3,7 +3,16 @@
  * lost claims, append watermarks, measure lag. Driven alike in production and in simulation; clock and IO are the driver's.
  * Rule: every duty may be repeated harmlessly, so several nodes of a region may run it at once.
  */
-import type { Command, DeputedCommand, Frame, Mark, Position, Region, UserId } from "./commands.ts";
+import type {
+  Command,
+  DeputedCommand,
+  Frame,
+  Mark,
+  Position,
+  Region,
+  SessionId,
+  UserId,
+} from "./commands.ts";
 import { Duties } from "./duties.ts";
 import { Expiring } from "./expiring.ts";
 import { Evacuations } from "./evacuation.ts";
@@ -113,10 +122,20 @@ export class PresenceNode {
         if (this.#caughtUp && session.region === region)
           this.#effects.push({ kind: "opened", user, session });
       },
-      ended: (user, ended) => {
-        if (ended.session.region === region) this.#effects.push({ kind: "ended", user, ended });
+      ended: (user, ended, log) => {
+        const { session } = ended;
+        if (session.region !== region) return;
+        this.#effects.push({
+          kind: "ended",
+          user,
+          ended,
+          unsaid: this.#isUnsaid(user, session.session, log),
+        });
       },
-      closed: (close) => this.#effects.push({ kind: "closed", close }),
+      closed: (close, log) => {
+        const unsaid = this.#isUnsaid(close.user, close.session, log);
+        this.#effects.push({ kind: "closed", close, unsaid });
+      },
       preferred: (user, log, untilMs) => this.#duties.get(log)?.preferred(user, untilMs),
       marked: (log, version, sums) => {
         if (this.#caughtUp) this.#duties.get(log)?.marked(version, sums);
@@ -130,6 +149,17 @@ export class PresenceNode {
         this.#effects.push({ kind: "compared", region: log, at, buckets, node });
       },
     };
+  }
+
+  /** Whether a close that `log` has just taken in is none that this region's log is known to have sent there. */
+  #isUnsaid(user: UserId, session: SessionId, log: Region): boolean {
+    const isSent = this.#replica.provisional
+      .underWay(user)
+      .some(
+        ({ from, command }) =>
+          from === this.region && command.kind === "close" && command.session === session,
+      );
+    return log !== this.region && !isSent;
   }
 
   /** What the old replica led to is forgotten; what it would have led to, the new one leads to again. */

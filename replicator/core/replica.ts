@@ -38,13 +38,13 @@ import type { View } from "./view.ts";
 export interface ReplicaListener {
   /** A log put the session into its user's record, or forwarded it there. */
   opened(user: UserId, session: Session): void;
-  /** The user's home ended the session: final, unlike a forward that asks for it. */
-  ended(user: UserId, ended: EndedSession): void;
+  /** The user's home, `log`, ended the session: final, unlike a forward that asks for it. */
+  ended(user: UserId, ended: EndedSession, log: Region): void;
   /**
    * A close found nothing where it went: the session was over before, or its opening was left out as the close took its place, or another log
    * has it.
    */
-  closed(close: Close): void;
+  closed(close: Close, log: Region): void;
   preferred(user: UserId, log: Region, untilMs: number): void;
   /** The user's record in that log is not what commands made of it. */
   corrupt(log: Region, user: UserId): void;
@@ -165,7 +165,7 @@ export class Replica {
       },
       applied: (fold: Fold, command: RecordCommand, ended: readonly EndedSession[], accepted: boolean) => {
         if (!accepted || command.kind === "claim") this.#overtake(fold.region, command);
-        for (const one of ended) this.listener.ended(command.user, one);
+        for (const one of ended) this.listener.ended(command.user, one, fold.region);
         if (command.kind === "open") this.listener.opened(command.user, command.session);
         else if (command.kind === "prefer" || command.kind === "claim") {
           // Of a claim, what the record has then: it keeps its own preference.
@@ -204,9 +204,9 @@ export class Replica {
         for (const one of settled) if (!isFact(one)) users.add(one.user);
         for (const user of users) this.show(user);
       },
-      refused: (_fold: Fold, command: Command, refusal: Refusal) => {
+      refused: ({ region }: Fold, command: Command, refusal: Refusal) => {
         this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
-        if (command.kind === "close") this.listener.closed(command);
+        if (command.kind === "close") this.listener.closed(command, region);
       },
       corrupt: (fold: Fold, user: UserId) => this.listener.corrupt(fold.region, user),
       marked: (fold: Fold, version: number, sums: Uint8Array) => {

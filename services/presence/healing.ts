@@ -130,11 +130,11 @@ export class Healing {
     if (held || shown || replica.replaced(user).some(isIt)) local.opened(user, session);
   }
 
-  /** A log ended a session that is connected here. */
-  ended({ session, reason, by }: EndedSession): void {
+  /** A log ended a session that is connected here; `unsaid` as in `NodeEffect`. */
+  ended({ session, reason, by }: EndedSession, unsaid: boolean): void {
     const { leases, local } = this.#options;
     const lease = leases.get(session.session);
-    if (lease === undefined || reason !== "expired" || !this.#livesOn(lease))
+    if (lease === undefined || reason !== "expired" || !this.#livesOn(lease, unsaid))
       local.end(session.session, reason, by);
   }
 
@@ -142,10 +142,10 @@ export class Healing {
    * A close found nothing where it went: if the session is connected here, it is over all the same. The close may have gone to another log
    * than the one that has the session, which is to hear of it.
    */
-  closed({ session, reason, by }: Close): void {
+  closed({ session, reason, by }: Close, unsaid: boolean): void {
     const { node, leases, local } = this.#options;
     const lease = leases.get(session);
-    if (lease === undefined || (reason === "expired" && this.#livesOn(lease))) return;
+    if (lease === undefined || (reason === "expired" && this.#livesOn(lease, unsaid))) return;
     local.end(session, reason, by);
     if (isInLog(node.replica, lease)) local.orphaned(lease.user, session);
   }
@@ -200,13 +200,15 @@ export class Healing {
 
   /**
    * Whether a session that a log ends as expired is alive all the same. Whoever stands for this region hears no heartbeats of it, and ends what
-   * it takes for over; some homes take that in when this region has its log again. What is not over is opened again, or is on its way to that.
+   * it takes for over. Some homes tell so before this region knows who stands for it, some when it has its log again. What is not over is
+   * opened again, or is on its way to that.
    */
-  #livesOn(lease: Lease): boolean {
+  #livesOn(lease: Lease, unsaid: boolean): boolean {
     const isDeposed = this.#isDeposed;
-    if (!isDeposed && !this.isSilent()) return onItsWay(this.#options.node.replica, lease) === "open";
+    const isBack = !isDeposed && this.isSilent();
+    if (!isDeposed && !isBack && !unsaid) return onItsWay(this.#options.node.replica, lease) === "open";
     this.#await(lease);
-    if (!isDeposed) this.#again();
+    if (isBack) this.#again();
     return true;
   }
 

@@ -201,9 +201,9 @@ export class Presence implements PresenceService {
       case "opened":
         return this.healing.opened(effect.user, effect.session);
       case "ended":
-        return this.healing.ended(effect.ended);
+        return this.healing.ended(effect.ended, effect.unsaid);
       case "closed":
-        return this.healing.closed(effect.close);
+        return this.healing.closed(effect.close, effect.unsaid);
       case "refused":
         return this.tally.refusedFrame(effect.reason);
       case "compared":

@@ -270,8 +270,33 @@ describe("what the service is told", () => {
     expect(bench.told.filter(({ kind }) => kind === "closed")).toEqual([]);
     bench.fold("eu", accept("us", 0, 2, first), open("ann", "s3", "eu"), accept("us", 2, 4, second));
     expect(bench.told.filter(({ kind }) => kind === "closed")).toEqual(
-      [first, second].map((one) => ({ kind: "closed", close: one })),
+      [first, second].map((one) => ({ kind: "closed", close: one, unsaid: true })),
     );
+  });
+
+  it("whether this region's log has sent the close that ended a session, as far as it is folded", () => {
+    const expiry = close("ann", "s1", "expired");
+    const opened = new Bench().fold("us", open("ann", "s1", "cn"));
+    expect(opened.fold("us", accept("cn", 0, 1, expiry)).told.at(-1)).toMatchObject({
+      kind: "ended",
+      unsaid: true,
+    });
+    const sent = new Bench().fold("us", open("ann", "s1", "cn")).fold("cn", forward("us", expiry));
+    expect(sent.fold("us", accept("cn", 0, 1, expiry)).told.at(-1)).toMatchObject({
+      kind: "ended",
+      unsaid: false,
+    });
+    const own = new Bench().fold("cn", open("ann", "s1", "cn"), expiry);
+    expect(own.told.at(-1)).toMatchObject({ kind: "ended", unsaid: false });
+    const other = new Bench().fold("us", open("ann", "s1", "cn"), open("ann", "s2", "cn"));
+    other.fold("cn", forward("us", close("ann", "s2"))).fold("us", accept("cn", 0, 1, expiry));
+    expect(other.told.at(-1)).toMatchObject({ kind: "ended", unsaid: true });
+    const gone = new Bench().fold("us", open("ann", "s2", "us")).fold("cn", forward("us", expiry), expiry);
+    expect(gone.told.filter(({ kind }) => kind === "closed")).toMatchObject([{ unsaid: false }]);
+    expect(gone.fold("us", accept("cn", 0, 1, expiry)).told.at(-1)).toMatchObject({
+      kind: "closed",
+      unsaid: false,
+    });
   });
 
   it("of a user's last session going, with the commit time of the frame that ended it", () => {

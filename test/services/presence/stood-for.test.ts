@@ -234,6 +234,21 @@ describe("a session whose home, another region, has its expiry from who stood fo
   });
 });
 
+it("a session whose home has its expiry before its region knows of any heir lives on", async () => {
+  bench = new Bench().caughtUp();
+  const opening = bench.presence.openSession({ user: "bob", home: "us" });
+  await bench.settle();
+  bench.fold();
+  session = valueOf(await opening).session;
+  bench.peer("us", accept("cn", 0, 1, open("bob", session)), accept("cn", 1, 2, expiry()));
+  expect(bench.presence.heartbeat(session)).toBeUndefined();
+  expect(bench.status("bob")).toBe("online");
+  bench.peer("us", accept("cn", 2, 3, expiry()));
+  expect(bench.presence.heartbeat(session)).toBeUndefined();
+  const again = await bench.pass(ROUND_MS, () => bench.presence.heartbeat(session));
+  expect(again).toContainEqual(expect.objectContaining({ kind: "forward", to: "us" }));
+});
+
 it("a session that another node of its region ended is over", async () => {
   bench = new Bench().caughtUp();
   const opening = bench.presence.openSession({ user: "cleo" });
