@@ -124,7 +124,7 @@ export class Checks implements Observer {
 
   adopted(host: NodeHost): void {
     for (const place of host.places.values()) this.#sameState(host, place);
-    this.#falseOffline.adopted(host);
+    this.#falseOffline.lookAtAll(host);
   }
 
   begun(strand: Strand): void {

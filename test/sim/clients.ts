@@ -197,7 +197,8 @@ export class Clients {
     this.#world.machine.trace(() => `beat of ${account.id} refused: ${refused.reason} ${refused.by}`);
     // Who has heard it beat knows better than who stood for its region, and did not.
     const isHeard = refused.reason === "expired" && this.#heardBy.get(account) === presence;
-    if (!this.#ledger[isHeard ? "mayBeEnded" : "mayBeOver"](account, nowMs)) {
+    const mayBe = isHeard ? this.#ledger.mayBeEnded(account, nowMs) : this.#ledger.mayBeOver(account, nowMs);
+    if (!mayBe) {
       this.wrong(
         `invariant 6: beat of ${account.id} of ${account.user} refused (${refused.reason}) and nobody ended it`,
       );

@@ -25,12 +25,12 @@ export class FalseOffline {
     this.#clients = clients;
   }
 
-  adopted(host: NodeHost): void {
-    for (const user of this.#ledger.users()) this.look(host, user);
+  folded(host: NodeHost, { strand, position }: Place): void {
+    if (position <= FRAMES && isBack(strand)) this.lookAtAll(host);
   }
 
-  folded(host: NodeHost, { strand, position }: Place): void {
-    if (position <= FRAMES && isBack(strand)) this.adopted(host);
+  lookAtAll(host: NodeHost): void {
+    for (const user of this.#ledger.users()) this.look(host, user);
   }
 
   look(host: NodeHost, user: UserId): void {

@@ -12,7 +12,7 @@ import { HeadAsker } from "../../services/presence/heads.ts";
 import { Healing } from "../../services/presence/healing.ts";
 import { LocalSessions } from "../../services/presence/local-sessions.ts";
 import { Waiters } from "../../services/presence/waiters.ts";
-import { refold, replace, withCommands } from "./planting.ts";
+import { refold, replace, together, withCommands } from "./planting.ts";
 import type { Plant } from "./planting.ts";
 
 /** A command about a user, on whichever way it is. */
@@ -175,35 +175,29 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
     name: "a region that is back is heard before its sessions are open again",
     also: ["region-lost"],
     eventsMin: LOST_AND_BACK,
-    plant: () => {
-      const restores = [
+    plant: () =>
+      together(
         replace(Healing.prototype, "isSilent", () => () => false),
         replace(Healing.prototype, "hurry", () => () => undefined),
-      ];
-      return () => restores.forEach((restore) => restore());
-    },
+      ),
   },
   {
     name: "a region is sure of itself while another stands for it",
     also: ["region-lost"],
     eventsMin: LOST_AND_BACK,
-    plant: () => {
-      const restores = [
+    plant: () =>
+      together(
         replace(Healing.prototype, "ageMs", () => () => 0),
         replace(LocalSessions.prototype, "missing", () => () => undefined),
-      ];
-      return () => restores.forEach((restore) => restore());
-    },
+      ),
   },
   {
     name: "a fact on its way counts only at its home",
-    plant: () => {
-      const restores = [
+    plant: () =>
+      together(
         replace(Friends.prototype, "sent", () => () => undefined),
         replace(Friends.prototype, "arrived", () => () => undefined),
-      ];
-      return () => restores.forEach((restore) => restore());
-    },
+      ),
   },
   {
     name: "who asked anew is shown as in the round before",

@@ -19,7 +19,7 @@ import { Waiters } from "../../services/presence/waiters.ts";
 import { NO_BUGS } from "./bugs.ts";
 import type { Bugs } from "./bugs.ts";
 import { AREA_PLANTS } from "./planted-area.ts";
-import { refold, replace, withCommands } from "./planting.ts";
+import { refold, replace, together, withCommands } from "./planting.ts";
 import type { Plant } from "./planting.ts";
 
 const EMPTY_BOOKMARK = { kind: "bookmark", offset: "", count: 0 } as const;
@@ -41,13 +41,11 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "a record that changed by itself is not looked for",
     also: ["memory-flip"],
-    plant: () => {
-      const restores = [
+    plant: () =>
+      together(
         replace(FoldDigest.prototype, "isIntact", () => () => true),
         replace(FoldDigest.prototype, "compare", () => () => []),
-      ];
-      return () => restores.forEach((restore) => restore());
-    },
+      ),
   },
   {
     name: "a lower word takes the place of a higher",
@@ -131,8 +129,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "lower epoch wins",
     area: true,
-    plant: () => {
-      const restores = [
+    plant: () =>
+      together(
         replace(
           Replica.prototype,
           "view",
@@ -160,9 +158,7 @@ export const PLANTS: readonly Plant[] = [
               return claimants(lowest(this, user), user)?.winner.region;
             },
         ),
-      ];
-      return () => restores.forEach((restore) => restore());
-    },
+      ),
   },
   {
     name: "the lower claim wins, in one region",
@@ -181,14 +177,12 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "forget reconcile",
-    plant: () => {
-      const restores = [
+    plant: () =>
+      together(
         replace(Reconcile.prototype, "missing", () => () => []),
         replace(Reconcile.prototype, "orphans", () => () => []),
         replace(LocalSessions.prototype, "orphaned", () => () => undefined),
-      ];
-      return () => restores.forEach((restore) => restore());
-    },
+      ),
   },
   {
     name: "token satisfied early",

@@ -30,6 +30,11 @@ export function replace<T extends object, K extends keyof T>(
   };
 }
 
+/** Several things that are taken out together. */
+export function together(...restores: readonly (() => void)[]): () => void {
+  return () => restores.forEach((restore) => restore());
+}
+
 /** A fold that is given other frames than the log has. */
 export function refold(change: (fold: Fold, frame: Frame, position: number) => Frame): () => void {
   return replace(

@@ -5,6 +5,7 @@ import type { Close, Command, DeputedCommand } from "../../../replicator/core/co
 import { LIMITS } from "../../../replicator/core/limits.ts";
 import { Replica } from "../../../replicator/core/replica.ts";
 import { successionKey } from "../../../replicator/core/succession.ts";
+import type { OpenInput } from "../../../services/presence/service.ts";
 import { Bench, valueOf } from "../../core/presence-bench.ts";
 import { REGIONS, accept, close, forward, frame, open, sessionOf } from "../../core/samples.ts";
 
@@ -54,14 +55,19 @@ function freshness(): string {
   return bench.presence.presence("ann").freshness;
 }
 
-/** ann is connected to cn, which is cut off; us goes on from where all of that is known. */
-beforeEach(async () => {
+/** A node of cn, with one session, which its log has. */
+async function connect(input: OpenInput): Promise<void> {
   bench = new Bench().caughtUp();
-  const opening = bench.presence.openSession({ user: "ann", policy: "single" });
+  const opening = bench.presence.openSession(input);
   await bench.settle();
   bench.fold();
   session = valueOf(await opening).session;
   position = 0;
+}
+
+/** ann is connected to cn, which is cut off; us goes on from where all of that is known. */
+beforeEach(async () => {
+  await connect({ user: "ann", policy: "single" });
   bench.canAppend = false;
   us("fence 1");
   const at = bench.presence.node.replica.fold("cn")?.position;
@@ -186,12 +192,7 @@ function expiry(): Close {
 describe("a session whose home, another region, has its expiry from who stood for the session's region", () => {
   /** bob is connected to cn and lives in us; what us says of him for cn, it has not taken in itself. */
   beforeEach(async () => {
-    bench = new Bench().caughtUp();
-    const opening = bench.presence.openSession({ user: "bob", home: "us" });
-    await bench.settle();
-    bench.fold();
-    session = valueOf(await opening).session;
-    position = 0;
+    await connect({ user: "bob", home: "us" });
     bench.canAppend = false;
     us("fence 1");
     append(accept("cn", 0, 1, open("bob", session)));
@@ -235,11 +236,7 @@ describe("a session whose home, another region, has its expiry from who stood fo
 });
 
 it("a session whose home has its expiry before its region knows of any heir lives on", async () => {
-  bench = new Bench().caughtUp();
-  const opening = bench.presence.openSession({ user: "bob", home: "us" });
-  await bench.settle();
-  bench.fold();
-  session = valueOf(await opening).session;
+  await connect({ user: "bob", home: "us" });
   bench.peer("us", accept("cn", 0, 1, open("bob", session)), accept("cn", 1, 2, expiry()));
   expect(bench.presence.heartbeat(session)).toBeUndefined();
   expect(bench.status("bob")).toBe("online");
@@ -250,12 +247,8 @@ it("a session whose home has its expiry before its region knows of any heir live
 });
 
 it("a session that another node of its region ended is over", async () => {
-  bench = new Bench().caughtUp();
-  const opening = bench.presence.openSession({ user: "cleo" });
-  await bench.settle();
+  await connect({ user: "cleo" });
+  bench.log.push([close("cleo", session, "expired")]);
   bench.fold();
-  const { session: ended } = valueOf(await opening);
-  bench.log.push([close("cleo", ended, "expired")]);
-  bench.fold();
-  expect(bench.presence.heartbeat(ended)).toEqual({ reason: "expired", by: "" });
+  expect(bench.presence.heartbeat(session)).toEqual({ reason: "expired", by: "" });
 });
