@@ -97,6 +97,11 @@ export class Provisional {
     return this.#unheard.some(({ from, to }) => to !== start && !but.includes(from));
   }
 
+  /** What this replica lags behind, each once. */
+  get unheard(): readonly Unheard[] {
+    return this.#unheard;
+  }
+
   /** What is overlaid on the user's record: by log, and within a log in its order. */
   of(user: UserId): readonly Overlaid[] {
     const all = this.underWay(user);

@@ -20,6 +20,7 @@ import type {
   UserId,
 } from "./commands.ts";
 import { isFact } from "./facts.ts";
+import { claimants } from "./claimants.ts";
 import { Fold } from "./fold.ts";
 import type { FoldListener, FoldResult } from "./fold-listener.ts";
 import { Friends } from "./friends.ts";
@@ -32,7 +33,7 @@ import { routeOf } from "./route.ts";
 import type { PendingState, RecordState } from "./snapshot.ts";
 import { misled } from "./succession.ts";
 import type { Token } from "./token.ts";
-import { claimants, replacedOf, sessionsOf, viewOf } from "./view.ts";
+import { replacedOf, sessionsOf, viewOf } from "./view.ts";
 import type { View } from "./view.ts";
 
 export interface ReplicaListener {
@@ -130,6 +131,15 @@ export class Replica {
 
   view(user: UserId): View | undefined {
     return viewOf(this.folds, this.provisional, user);
+  }
+
+  /** The logs of which more has to be folded before this replica can tell of all users that it knows; none when it can. */
+  unsure(): readonly Region[] {
+    for (const user of [...this.#returned, ...this.contested]) {
+      const unsure = this.view(user)?.unsure;
+      if (unsure !== undefined) return unsure.logs;
+    }
+    return [];
   }
 
   /** Sessions of the user that a forward replaces, as far as the home has not applied it: not in view, and not over. */

@@ -4,12 +4,16 @@
  */
 import type { Position, PreferredStatus, Region, Session, UserId } from "./commands.ts";
 import type { Fold } from "./fold.ts";
-import { FIRST_EPOCH, beats, compareEpochs, nextEpoch, rank } from "./homing.ts";
+import { claimants, giversOf, hasGiven, mayBeGivenUp } from "./claimants.ts";
+import type { Claimants } from "./claimants.ts";
+import { FIRST_EPOCH, compareEpochs, rank } from "./homing.ts";
 import type { Epoch } from "./homing.ts";
 import { isAboutSame } from "./provisional.ts";
 import type { Overlaid, Provisional } from "./provisional.ts";
 import { EMPTY_STATE, applyToState } from "./record.ts";
 import type { EndedSession, PresenceState, UserRecord } from "./record.ts";
+import { unsureOf } from "./unsure.ts";
+import type { Unsure } from "./unsure.ts";
 
 export interface ViewedSession {
   readonly session: Session;
@@ -26,55 +30,8 @@ export interface View {
   readonly preferred: PreferredStatus;
   readonly preferredUntilMs: number;
   readonly sessions: readonly ViewedSession[];
-}
-
-export interface Homed {
-  readonly region: Region;
-  readonly record: UserRecord;
-  /** The record's; after the log was renewed at least that of its beginning, as its lost end may have been seen. */
-  readonly version: number;
-}
-
-export interface Claimants {
-  readonly winner: Homed;
-  /** Of equal epoch. */
-  readonly equals: readonly Homed[];
-  /** Of the same generation and a lower count. */
-  readonly lower: readonly Homed[];
-}
-
-/**
- * The record of the log that wins the user, and those that it has not absorbed yet. None, where a log that gave the user up
- * did so at a higher epoch than any record has: such a record was given up too, as this replica has still to hear.
- */
-export function claimants(folds: readonly Fold[], user: UserId): Claimants | undefined {
-  let highest: Epoch | undefined;
-  let winner: Homed | undefined;
-  const homes: Homed[] = [];
-  for (const fold of folds) {
-    const record = fold.table.get(user);
-    if (record === undefined) continue;
-    const order = highest === undefined ? 1 : compareEpochs(record.epoch, highest);
-    if (order > 0) {
-      highest = record.epoch;
-      winner = undefined;
-    }
-    if (record.movedTo !== "") continue;
-    const homed = { region: fold.region, record, version: Math.max(record.version, fold.base) };
-    homes.push(homed);
-    if (order >= 0 && (winner === undefined || beats(user, claimOf(homed), claimOf(winner)))) winner = homed;
-  }
-  if (winner === undefined) return undefined;
-  const home = winner;
-  const others = homes.filter((one) => one !== home);
-  const { generation, count } = home.record.epoch;
-  const peers = others.filter(({ record }) => record.epoch.generation === generation);
-  const isEqual = ({ record }: Homed): boolean => record.epoch.count === count;
-  return { winner, equals: peers.filter(isEqual), lower: peers.filter((one) => !isEqual(one)) };
-}
-
-function claimOf(homed: Homed): { region: Region; epoch: Epoch } {
-  return { region: homed.region, epoch: homed.record.epoch };
+  /** Absent where this replica can tell of every session that it knows. */
+  readonly unsure?: Unsure;
 }
 
 /** `undefined` for a user that no log has ever spoken of. */
@@ -85,6 +42,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
   if (claimed === undefined && pending.length === 0) return undefined;
   const record = claimed?.winner.record;
   const state = overlaid(base, pending);
+  const unsure = unsureOf(folds, provisional, user, { claimed, pending, state });
   return {
     user,
     home: claimed?.winner.region ?? provisionalHome(user, pending),
@@ -96,6 +54,7 @@ export function viewOf(folds: readonly Fold[], provisional: Provisional, user: U
       session,
       provisional: !base.sessions.some((held) => isSame(held, session)),
     })),
+    ...(unsure !== undefined && { unsure }),
   };
 }
 
@@ -137,15 +96,7 @@ function isSame(a: Session, b: Session): boolean {
   return a === b || (a.session === b.session && a.status === b.status && a.state === b.state);
 }
 
-/**
- * The winner's record, and what the others will forward to it when they are given up; not what they have, as is known by what became of it.
- * A record of a lower epoch is of a log that had not heard of a move, or one that was given up as this replica has still to hear: where the
- * replica lags behind a log by which the user may have come from there, nobody can tell. That it lags behind the record's own log hides
- * nothing: to whom the record was given is known to have it ({@link Ahead}), and the end of a session of its own region comes by that log.
- * Nor does what that log has accepted unheard: it was there while the record was, and the record left after it, if at all.
- * Nor does a lag behind a log whose giving made the winner's record, once that is folded: what came there before is folded too, and what
- * came later went on from there to the winner.
- */
+/** The winner's record, and what the others will forward to it when they are given up; not what they have, as is known by what became of it. */
 function union(
   folds: readonly Fold[],
   claimed: Claimants | undefined,
@@ -155,10 +106,8 @@ function union(
   const { winner, equals, lower } = claimed;
   if (equals.length + lower.length === 0) return winner.record;
   const { user } = winner.record;
-  const givers = folds.flatMap(({ region, table }) => (hasGiven(table.get(user), winner) ? [region] : []));
-  const late = lower.filter(
-    ({ region }) => !provisional.mayHaveGone(region, winner.region, region, ...givers),
-  );
+  const givers = giversOf(folds, winner);
+  const late = lower.filter((one) => !mayBeGivenUp(one, { winner, givers, provisional }));
   if (equals.length + late.length === 0) return winner.record;
   const sessions = [...winner.record.sessions];
   let { preferred, preferredUntilMs } = winner.record;
@@ -243,11 +192,6 @@ function mayBeRecorded(
   const isPending = provisional.isPending(one);
   if (!provisional.mayHaveGone(isPending ? one.to : undefined, one.from)) return false;
   return !hasGiven(given, { region: one.from, record }) || !isPending;
-}
-
-/** Whether the pointer is of the giving that made the record. */
-function hasGiven(given: UserRecord | undefined, to: Pick<Homed, "region" | "record">): boolean {
-  return given?.movedTo === to.region && compareEpochs(nextEpoch(given.epoch), to.record.epoch) === 0;
 }
 
 /** Which of them hand over a record, or say of another region's session that it is there or how it is. */

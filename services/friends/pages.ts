@@ -38,6 +38,8 @@ export interface Shown {
   /** Of the replica of the moment. */
   readonly friends: () => Friends;
   readonly presence: (user: UserId) => PresenceView;
+  /** What cannot be told of the user yet: `Presence.unsure`. */
+  readonly unsure: (user: UserId) => readonly Region[];
 }
 
 export const PAGE = Type.Object({
@@ -82,7 +84,11 @@ export const isPage = Compile(PAGE);
 const isFriendsPage = Compile(FRIENDS_PAGE);
 
 export function shownBy(presence: Presence): Shown {
-  return { friends: () => presence.node.replica.friends, presence: (user) => presence.presence(user) };
+  return {
+    friends: () => presence.node.replica.friends,
+    presence: (user) => presence.presence(user),
+    unsure: (user) => presence.unsure(user),
+  };
 }
 
 function pageOf(friends: Friends, { user, direction, limit: max, after }: RequestsQuestion): Page {
@@ -110,6 +116,11 @@ function friendsPageOf(
   return { friends: some.map(({ other }) => ({ user: other, presence: presence(other) })), ...next };
 }
 
+function unsureOf({ friends, unsure }: Shown, { user, limit: max, after }: FriendsQuestion): Region[] {
+  const { some } = cut(friends().friendsOf(user), after, max);
+  return [...new Set(some.flatMap(({ other }) => unsure(other)))];
+}
+
 /** Of a list that is sorted by the other user: what comes behind `after`. */
 function cut<P extends Pick<PairWith, "other">>(
   all: readonly P[],
@@ -133,6 +144,7 @@ export function aboutRequests(
     whom,
     question,
     here: () => pageOf(friends(), question),
+    unsure: () => [],
     there: ({ answer }) => (isPage.Check(answer) ? answer : undefined),
   };
 }
@@ -149,6 +161,7 @@ export function aboutFriends(
     whom,
     question,
     here: () => friendsPageOf(shown, question),
+    unsure: () => unsureOf(shown, question),
     there: ({ answer }, transitMs) => {
       if (!isFriendsPage.Check(answer)) return undefined;
       const { wallMs } = clock();
@@ -160,8 +173,9 @@ export function aboutFriends(
   };
 }
 
-/** The answer to what another region's node asks; `undefined` for what cannot be read. */
+/** The answer to what another region's node asks; `undefined` for what cannot be read, or not be told here yet. */
 export function answerTo(shown: Shown, question: unknown): Page | FriendsPage | undefined {
   if (isRequestsQuestion.Check(question)) return pageOf(shown.friends(), question);
-  return isFriendsQuestion.Check(question) ? friendsPageOf(shown, question) : undefined;
+  if (!isFriendsQuestion.Check(question) || unsureOf(shown, question).length > 0) return undefined;
+  return friendsPageOf(shown, question);
 }

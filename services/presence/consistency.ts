@@ -10,6 +10,8 @@
  *   token   | every position of the token is applied
  *   latest  | every region said after the read began how far its log goes, and that is applied; for a region that another stands for,
  *           | that one's log counts
+ *
+ * But for any, also this must be so: of every session of what is read that is known here, it is known whether it is over (decisions/0022).
  */
 import type { Position, Region } from "../../replicator/core/commands.ts";
 import type { StoodFor } from "../../replicator/core/succession.ts";
@@ -49,10 +51,20 @@ export interface Lack {
 }
 type Lacks = (lack: Lack) => void;
 
+/** What of it this replica cannot tell yet: the logs of which more has to be folded. */
+export type Unsure = () => readonly Region[];
+
 /** How one read was met, before it is described. */
 interface Met {
   readonly check: TokenCheck | "overloaded";
   readonly unheard: readonly Region[];
+}
+
+interface Sure {
+  readonly options: Exclude<ReadOptions, { readonly mode: "any" }>;
+  readonly startedMs: number;
+  readonly unsure: Unsure;
+  readonly lacks: Lacks;
 }
 
 export class ConsistencyCheck {
@@ -66,10 +78,16 @@ export class ConsistencyCheck {
    * Waits as long as allowed. A token of a replaced log is refused; whatever else is missing is said. `lacks` hears what has to be waited
    * for, perhaps more than once.
    */
-  async meet(options: ReadOptions, lacks: Lacks = () => undefined): Promise<Outcome<Consistency>> {
+  async meet(
+    options: ReadOptions,
+    unsure: Unsure,
+    lacks: Lacks = () => undefined,
+  ): Promise<Outcome<Consistency>> {
     const { clock, region, applied } = this.#options;
     const startedMs = clock().monoMs;
-    const { check, unheard } = await this.#met(options, lacks);
+    const met = await this.#met(options, lacks);
+    const { check, unheard } =
+      options.mode === "any" ? met : await this.#sure(met, { options, startedMs, unsure, lacks });
     if (check === "overloaded") return tooManyWaiters();
     if (check.kind === "replaced") return logReplaced(check.region);
     return {
@@ -97,6 +115,17 @@ export class ConsistencyCheck {
       case "latest":
         return this.#latest(options.token, options.waitMs, lacks);
     }
+  }
+
+  /** Waits for what this replica has and cannot tell of yet. */
+  async #sure(met: Met, { options, startedMs, unsure, lacks }: Sure): Promise<Met> {
+    const { clock, waiters } = this.#options;
+    if (met.check === "overloaded" || met.check.kind !== "satisfied" || unsure().length === 0) return met;
+    const waitMs = Math.max(0, options.waitMs - (clock().monoMs - startedMs));
+    lacks({ options: { ...options, waitMs }, regions: unsure() });
+    if ((await waiters.until(() => unsure().length === 0, waitMs)) === "overloaded")
+      return { check: "overloaded", unheard: [] };
+    return { check: met.check, unheard: [...new Set([...met.unheard, ...unsure()])] };
   }
 
   #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {

@@ -6,7 +6,8 @@
  *   preferred  | sessions               | status
  *   -----------+------------------------+-------------------------------------------------------------------------
  *   invisible  | any                    | as with none, and no sessions are told
- *   any        | none                   | offline; unknown if the user was ever seen online and the home is unknown
+ *   any        | none                   | offline; unknown if the user was ever seen online and the home is unknown, or if this replica
+ *              |                        | knows a session of which it cannot tell whether it is over
  *   any        | all in unknown regions | unknown
  *   away, busy | some                   | as preferred
  *   automatic  | some                   | online before busy before away
@@ -46,7 +47,7 @@ export function describePresence(
   // Who was never seen to be online must read as one of whom no log has heard: that there is a home would tell the invisible.
   const wasSeen = view !== undefined && lastSeenMs !== undefined;
   const homeUnknown = wasSeen && freshnessOf(times.ageMs(view.home)) === "unknown";
-  const status = statusOf(view?.preferred ?? "automatic", shown, homeUnknown);
+  const status = statusOf(view?.preferred ?? "automatic", shown, homeUnknown || isUnsure(view));
   return {
     user,
     status,
@@ -57,6 +58,11 @@ export function describePresence(
     stalenessMs: Number.isFinite(stalenessMs) ? Math.round(stalenessMs) : null,
     freshness,
   };
+}
+
+/** Whether the view leaves out what may be alive. Of the invisible nothing is told, so there is nothing to be unsure of. */
+export function isUnsure(view: View | undefined): boolean {
+  return view?.unsure?.invisible === false && view.preferred !== "invisible";
 }
 
 /** Of who shows no session nothing is told of the record: it would tell the invisible, who change it, from the offline, who do not. */
@@ -87,9 +93,9 @@ function describe(session: Session, provisional: boolean, times: RegionTimes): S
 function statusOf(
   preferred: PreferredStatus,
   sessions: readonly SessionView[],
-  homeUnknown: boolean,
+  isUnknown: boolean,
 ): PresenceStatus {
-  if (sessions.length === 0) return homeUnknown ? "unknown" : "offline";
+  if (sessions.length === 0) return isUnknown ? "unknown" : "offline";
   if (sessions.every((one) => one.freshness === "unknown")) return "unknown";
   if (preferred === "away" || preferred === "busy") return preferred;
   const statuses = sessions.map((one) => one.status);

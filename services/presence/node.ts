@@ -130,7 +130,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const answers = {
     ready: (): boolean => presence.ready(),
-    meet: (asked: ReadOptions) => presence.reads.meet(asked),
+    meet: (asked: ReadOptions, users: readonly UserId[]) => presence.reads.meet(asked, users),
     followsHeirs: () => presence.reads.followsHeirs(),
     presence: (user: UserId) => presence.presence(user),
     answer: (question: unknown) => friends.answer(question),

@@ -8,6 +8,7 @@ import type {
   Position,
   PreferredStatus,
   Region,
+  Session,
   SessionId,
   SessionStatus,
   UserId,
@@ -19,7 +20,7 @@ import { stoodFor } from "../../replicator/core/succession.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import { Abreast } from "./abreast.ts";
 import { Capacity } from "./capacity.ts";
-import { describePresence } from "./describe.ts";
+import { describePresence, isUnsure } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
 import { Evacuating } from "./evacuating.ts";
 import { Healing } from "./healing.ts";
@@ -100,6 +101,7 @@ export class Presence implements PresenceService {
       clock,
       waiters,
       presence: (user) => this.presence(user),
+      unsure: (user) => (user === undefined ? node.replica.unsure() : this.unsure(user)),
       applied: () => this.applied(),
       ageMs: (origin) => node.matrix.watermarkAgeMaxMs(origin, clock()),
       stoodFor: () => stoodFor(node.replica.folds),
@@ -285,13 +287,26 @@ export class Presence implements PresenceService {
 
   presence(user: UserId): PresenceView {
     const view = this.node.replica.view(user);
+    const connected = (view?.unsure?.sessions ?? []).filter((one) => this.#isConnected(one));
     return describePresence(
       user,
       view,
-      this.#local.unlogged(user),
+      [...this.#local.unlogged(user), ...connected],
       this.node.replica.online.lastSeenMs(user),
       this.#times(),
     );
+  }
+
+  /** The logs of which more has to be folded before this node can tell of each session of the user that it knows. */
+  unsure(user: UserId): readonly Region[] {
+    const view = this.node.replica.view(user);
+    if (!isUnsure(view)) return [];
+    const { sessions = [], logs = [] } = view?.unsure ?? {};
+    return sessions.every((one) => this.#isConnected(one)) ? [] : logs;
+  }
+
+  #isConnected({ session }: Session): boolean {
+    return this.#leases.get(session) !== undefined;
   }
 
   online(filter: OnlineFilter): OnlinePage | { invalidCursor: true } {

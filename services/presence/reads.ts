@@ -7,7 +7,7 @@ import type { Region, UserId } from "../../replicator/core/commands.ts";
 import { mergeTokens } from "../../replicator/core/token.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import { ConsistencyCheck, positions } from "./consistency.ts";
-import type { ConsistencyOptions, Lack } from "./consistency.ts";
+import type { ConsistencyOptions, Lack, Unsure } from "./consistency.ts";
 import { freshnessOf } from "./describe.ts";
 import type { ReadAnswer } from "./relay-messages.ts";
 import type { Asked, Served } from "./relay.ts";
@@ -20,6 +20,8 @@ export type Elsewhere = (asked: Asked, regions: readonly Region[]) => Promise<Se
 
 export interface ReadsOptions extends ConsistencyOptions {
   readonly presence: (user: UserId) => PresenceView;
+  /** The logs of which more has to be folded before this replica can tell of the user; without one, of all users. */
+  readonly unsure: (user?: UserId) => readonly Region[];
   readonly elsewhere: Elsewhere;
   readonly tally: Tally;
 }
@@ -32,6 +34,8 @@ export interface About<T> {
   /** Goes there with the read; absent where the presences are all that is read. */
   readonly question?: unknown;
   readonly here: () => T;
+  /** What of it cannot be told here yet. */
+  readonly unsure: Unsure;
   /** `undefined` for an answer that cannot be read: it counts as none. `transitMs` is for how long it was on its way. */
   readonly there: (answer: ReadAnswer, transitMs: number) => T | undefined;
 }
@@ -54,14 +58,14 @@ export class Reads {
 
   /** Of what is not about single users: by this replica alone. */
   async consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    const met = await this.#check.meet(options);
+    const met = await this.#check.meet(options, () => this.#options.unsure());
     if (met.ok) this.#count(met.value);
     return met;
   }
 
-  /** The same for another region's node: it is no read of this region. */
-  meet(options: ReadOptions): Promise<Outcome<Consistency>> {
-    return this.#check.meet(options);
+  /** The same of what these users' presence is, for another region's node or a write: it is no read of this region. */
+  meet(options: ReadOptions, users: readonly UserId[] = []): Promise<Outcome<Consistency>> {
+    return this.#check.meet(options, () => this.#unsureOf(users));
   }
 
   /** Whether, of every region that was succeeded, what is folded here has gone over to the heir's log. */
@@ -91,10 +95,11 @@ export class Reads {
   /** The same for a read that counts with nobody's. */
   async probe<T>(about: About<T>, options: ReadOptions): Promise<Outcome<ReadAbout<T>>> {
     const { clock } = this.#options;
-    if (options.mode === "any") return this.#here(about, await this.#check.meet(options));
+    const { unsure } = about;
+    if (options.mode === "any") return this.#here(about, await this.#check.meet(options, unsure));
     const startedMs = clock().monoMs;
     const asking = new Asking((lack: Lack) => this.#ask(about, options.mode, startedMs, lack));
-    const here = this.#check.meet(options, asking.begin);
+    const here = this.#check.meet(options, unsure, asking.begin);
     const first = await Promise.race([here, asking.served]);
     const isHere = "ok" in first && first.ok && first.value.satisfied;
     const served = "ok" in first ? (isHere ? undefined : await asking.done()) : first;
@@ -111,8 +116,13 @@ export class Reads {
     return {
       users,
       here: () => users.map(presence),
+      unsure: () => this.#unsureOf(users),
       there: ({ presences }, transitMs) => presences.map((view) => aged(view, transitMs, clock().wallMs)),
     };
+  }
+
+  #unsureOf(users: readonly UserId[]): readonly Region[] {
+    return [...new Set(users.flatMap((user) => this.#options.unsure(user)))];
   }
 
   #here<T>(about: About<T>, met: Outcome<Consistency>): Outcome<ReadAbout<T>> {

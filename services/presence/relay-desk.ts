@@ -16,7 +16,7 @@ import type { Consistency, Outcome, PresenceView, ReadOptions, RelayAnswered } f
 /** The node's own answers. */
 export interface Answers {
   ready(): boolean;
-  meet(options: ReadOptions): Promise<Outcome<Consistency>>;
+  meet(options: ReadOptions, users: readonly UserId[]): Promise<Outcome<Consistency>>;
   /** Whether this replica has gone over to the heir's log wherever one counts. */
   followsHeirs(): boolean;
   presence(user: UserId): PresenceView;
@@ -98,17 +98,17 @@ export class RelayDesk {
   }
 
   /** First all of the token, then the mode. */
-  async #hasAll({ mode, token, maxStalenessMs, waitMs }: ReadAsk, untilMs: number): Promise<boolean> {
+  async #hasAll({ users, mode, token, maxStalenessMs, waitMs }: ReadAsk, untilMs: number): Promise<boolean> {
     const { clock, answers } = this.#options;
-    if (!isSatisfied(await answers.meet({ mode: "token", token, waitMs }))) return false;
+    if (!isSatisfied(await answers.meet({ mode: "token", token, waitMs }, users))) return false;
     const leftMs = Math.max(0, untilMs - clock().monoMs);
     switch (mode) {
       case "token":
         return true;
       case "bounded":
-        return isSatisfied(await answers.meet({ mode, maxStalenessMs, waitMs: leftMs }));
+        return isSatisfied(await answers.meet({ mode, maxStalenessMs, waitMs: leftMs }, users));
       case "latest":
-        return isSatisfied(await answers.meet({ mode, waitMs: leftMs }));
+        return isSatisfied(await answers.meet({ mode, waitMs: leftMs }, users));
     }
   }
 

@@ -118,7 +118,7 @@ export const Consistency = object(
     unheard: Type.Optional(
       Type.Array(RegionName, {
         description:
-          "Regions that could not be asked, or that were heard of too long ago: what they have of late may be missing",
+          "Regions that could not be asked, or that were heard of too long ago, or of whose logs more has to be heard to tell whether a session is over: what they have of late may be missing",
       }),
     ),
   },

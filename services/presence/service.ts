@@ -116,7 +116,10 @@ export interface Consistency {
   readonly servedBy: string;
   readonly applied: Readonly<Record<Region, Position>>;
   readonly missing?: Readonly<Record<Region, number>>;
-  /** Regions that nobody could ask, or that were heard of too long ago: what they have of late may be missing. */
+  /**
+   * Regions that nobody could ask, or that were heard of too long ago, or of whose logs more has to be heard to tell whether a session is over: what
+   * they have of late may be missing.
+   */
   readonly unheard?: Region[];
 }
 

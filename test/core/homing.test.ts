@@ -7,7 +7,8 @@ import { Fold } from "../../replicator/core/fold.ts";
 import type { Epoch } from "../../replicator/core/homing.ts";
 import { FIRST_EPOCH, beats, compareEpochs, hash32, rank } from "../../replicator/core/homing.ts";
 import { Provisional } from "../../replicator/core/provisional.ts";
-import { claimants, viewOf } from "../../replicator/core/view.ts";
+import { claimants } from "../../replicator/core/claimants.ts";
+import { viewOf } from "../../replicator/core/view.ts";
 import { holds } from "./property.ts";
 import { REGIONS, sessionOf } from "./samples.ts";
 

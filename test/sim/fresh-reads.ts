@@ -194,32 +194,18 @@ export class FreshReads {
   #read(host: NodeHost, presence: Presence, wanted: Wanted, options: Waiting): void {
     const answered = this.#bounds.waits(host, options.waitMs);
     const lives = new Map(REGIONS.map((region) => [region, this.#world.serving(region).process.number]));
-    const { held, asked } = wanted;
-    const about =
-      asked === undefined
-        ? {
-            users: held === undefined ? [] : [held.user],
-            here: () => [presence.presence(held?.user ?? "")],
-            there: ({ presences }: { readonly presences: readonly PresenceView[] }) => presences,
-          }
-        : aboutRequests(shownBy(presence), REGIONS, {
-            kind: "friend-requests",
-            user: asked.to,
-            direction: "in",
-            limit: 100,
-          });
-    const check = (outcome: Outcome<ReadAbout<Shown>>): void => {
+    const check = (outcome: Outcome<Answer>): void => {
       answered();
       this.#answered(host, wanted, lives, outcome);
     };
-    void presence.reads.readAbout<Shown>(about, options).then(check);
+    void answerOf(presence, wanted, options).then(check);
   }
 
   #answered(
     host: NodeHost,
     wanted: Wanted,
     lives: ReadonlyMap<Region, number>,
-    outcome: Outcome<ReadAbout<Shown>>,
+    outcome: Outcome<Answer>,
   ): void {
     const { machine, history } = this.#world;
     if (!outcome.ok) {
@@ -280,6 +266,22 @@ export class FreshReads {
 
 type Waiting = Extract<ReadOptions, { readonly mode: "token" | "latest" }>;
 type Shown = readonly PresenceView[] | Page;
+type Answer = Pick<ReadAbout<Shown>, "value" | "consistency">;
+
+async function answerOf(
+  presence: Presence,
+  { held, asked }: Wanted,
+  options: Waiting,
+): Promise<Outcome<Answer>> {
+  if (asked !== undefined) {
+    const question = { kind: "friend-requests", user: asked.to, direction: "in", limit: 100 } as const;
+    return presence.reads.readAbout(aboutRequests(shownBy(presence), REGIONS, question), options);
+  }
+  const read = await presence.read(held === undefined ? [] : [held.user], options);
+  if (!read.ok) return read;
+  const { presences, consistency } = read.value;
+  return { ok: true, value: { value: presences, consistency } };
+}
 
 function lacks(host: NodeHost, places: readonly Place[]): boolean {
   return !places.every((place) => host.has(place));

@@ -24,6 +24,9 @@ let heads: { readonly said: Heads; readonly afterMs: number } = {
   afterMs: 0,
 };
 
+/** What of the read the replica cannot tell yet. */
+let unsure: readonly string[] = [];
+
 const US = { region: "us", heir: "cn" };
 /** Of which an heir says how they went on. */
 let stoodFor: readonly StoodFor[] = [];
@@ -58,7 +61,7 @@ async function met(
   options: ReadOptions,
   during: () => Promise<void> = () => Promise.resolve(),
 ): Promise<unknown> {
-  const answer = check().meet(options);
+  const answer = check().meet(options, () => unsure);
   await during();
   const outcome = await answer;
   return outcome.ok ? outcome.value : outcome.problem;
@@ -69,7 +72,7 @@ async function sought(said: Heads, token?: Token): Promise<unknown> {
   heads = { said, afterMs: 10 };
   const lacks = vi.fn<(lack: Lack) => void>();
   const also = token === undefined ? {} : { token };
-  const answer = check().meet({ mode: "latest", ...also, waitMs: 30 }, lacks);
+  const answer = check().meet({ mode: "latest", ...also, waitMs: 30 }, () => unsure, lacks);
   await pass(10);
   const [first] = lacks.mock.calls;
   await pass(20);
@@ -125,6 +128,67 @@ describe("token", () => {
     const problem = { name: "overloaded", retryAfterSeconds: 1 };
     expect(await met({ mode: "token", token: ofUs(6), waitMs: 1 })).toMatchObject(problem);
     expect(await met({ mode: "bounded", maxStalenessMs: -1, waitMs: 1 })).toMatchObject(problem);
+  });
+});
+
+describe("what the replica has and cannot tell yet", () => {
+  const ASKED: readonly Exclude<ReadOptions, { readonly mode: "any" }>[] = [
+    { mode: "token", token: ofUs(5), waitMs: 300 },
+    { mode: "bounded", maxStalenessMs: 1_000, waitMs: 300 },
+    { mode: "latest", waitMs: 300 },
+  ];
+
+  beforeEach(() => {
+    unsure = ["us"];
+    heads = { said: { heads: at({ cn: ["a", 10], us: ["b", 5] }), unheard: [] }, afterMs: 0 };
+  });
+  afterEach(() => {
+    unsure = [];
+  });
+
+  it.each(ASKED)("$mode waits for it", async (options) => {
+    const told = met(options, async () => {
+      await pass(50);
+      waiters.advanced();
+      await pass(50);
+      unsure = [];
+      waiters.advanced();
+      await pass(0);
+    });
+    expect(await told).toMatchObject({ satisfied: true, waitedMs: 100 });
+    expect(await told).not.toHaveProperty("unheard");
+    expect(waiters.size).toBe(0);
+  });
+
+  it.each(ASKED)("$mode is not satisfied where it does not come in time", async (options) => {
+    const told = { satisfied: false, waitedMs: 300, unheard: ["us"] };
+    expect(await met(options, () => pass(300))).toMatchObject(told);
+    const atOnce = { satisfied: false, waitedMs: 0, unheard: ["us"] };
+    expect(await met({ ...options, waitMs: 0 }, () => pass(0))).toMatchObject(atOnce);
+  });
+
+  it.each(ASKED)("$mode asks for it elsewhere, with the time that is left", async (options) => {
+    const lacks = vi.fn<(lack: Lack) => void>();
+    const answer = check().meet(options, () => unsure, lacks);
+    await pass(0);
+    await pass(300);
+    await answer;
+    expect(lacks.mock.calls).toContainEqual([{ options: { ...options, waitMs: 300 }, regions: ["us"] }]);
+  });
+
+  it("is not waited for in vain, nor named, where a position is missing too", async () => {
+    const answer = await met({ mode: "token", token: ofUs(8), waitMs: 300 }, () => pass(300));
+    expect(answer).toMatchObject({ satisfied: false, waitedMs: 300, missing: { us: 3 } });
+    expect(answer).not.toHaveProperty("unheard");
+  });
+
+  it("is nothing to a read of any", async () => {
+    expect(await met({ mode: "any" })).toMatchObject({ satisfied: true, waitedMs: 0 });
+  });
+
+  it("is a problem where too many wait", async () => {
+    for (let n = 0; n < LIMITS.waitersMax; n++) void waiters.wait(ofUs(6), 1_000);
+    expect(await met({ mode: "token", token: ofUs(5), waitMs: 1 })).toMatchObject({ name: "overloaded" });
   });
 });
 

@@ -30,6 +30,11 @@ function on(region: string, status: SessionStatus = "online", id = `on ${region}
   return { ...sessionOf(id, region), status };
 }
 
+/** Besides, it is unsure of a session. */
+function unsureView(given: View, invisible = false): View {
+  return { ...given, unsure: { sessions: [on("eu")], logs: ["us"], invisible } };
+}
+
 function told(
   given: View | undefined,
   ages?: Partial<Record<string, number>>,
@@ -45,6 +50,8 @@ describe("the status", () => {
     ["no sessions, busy preferred: offline", view("busy"), {}, "offline"],
     ["no sessions, home unknown: unknown", view("automatic"), { cn: UNKNOWN }, "unknown"],
     ["no sessions, home stale: still offline", view("automatic"), { cn: LIMITS.unknownAfterMs }, "offline"],
+    ["none shown, one unsure: unknown", unsureView(view("automatic")), {}, "unknown"],
+    ["some shown, one unsure", unsureView(view("automatic", on("us", "busy"))), {}, "busy"],
     ["invisible: offline, as without sessions", view("invisible", on("cn")), {}, "offline"],
     ["invisible, home stale: offline", view("invisible", on("cn")), { cn: LIMITS.unknownAfterMs }, "offline"],
     ["invisible, home unknown: unknown", view("invisible", on("us")), { cn: UNKNOWN }, "unknown"],
@@ -89,6 +96,12 @@ describe("the status", () => {
       expect(told(view("invisible", on("us")), ages)).toEqual(told(view("automatic"), ages));
   });
 
+  it("an invisible user of whom a replica is unsure is as one without a session", () => {
+    const offline = told(view("automatic"));
+    expect(told(unsureView(view("invisible")))).toEqual(offline);
+    expect(told(unsureView(view("automatic"), true))).toEqual(offline);
+  });
+
   it("an invisible user's sessions are not told, nor those that no log has", () => {
     expect(told(view("invisible", on("cn")), {}, [on("cn", "online", "mine")]).sessions).toEqual([]);
   });
@@ -97,6 +110,7 @@ describe("the status", () => {
     expect(told(view("automatic")).lastSeenMs).toBe(55);
     expect(told(view("automatic", on("cn")))).not.toHaveProperty("lastSeenMs");
     expect(told(view("automatic"), { cn: UNKNOWN })).not.toHaveProperty("lastSeenMs");
+    expect(told(unsureView(view("automatic")))).not.toHaveProperty("lastSeenMs");
   });
 });
 

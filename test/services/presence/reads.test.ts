@@ -27,6 +27,8 @@ let answer: { readonly token: Token; readonly afterMs: number; readonly region: 
 let ageMs = 0;
 let stoodFor: readonly StoodFor[] = [];
 /** What the regions say, all at the end of the read's time where one of them is not heard. */
+/** What cannot be told of uma yet. */
+let unsure: readonly Region[] = [];
 let heads: Heads = { heads: at({}), unheard: [] };
 let tally = new Tally();
 let waiters = new Waiters(() => applied);
@@ -64,6 +66,7 @@ function reads(): Reads {
         setTimeout(() => resolve(heads), heads.unheard.length > 0 ? waitMs : 0);
       }),
     presence: view,
+    unsure: (user) => (user === undefined || user === "uma" ? unsure : []),
     elsewhere,
     tally,
   });
@@ -99,6 +102,35 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+});
+
+describe("a user of whom this replica cannot tell yet", () => {
+  beforeEach(() => {
+    unsure = ["eu"];
+    homes = { ...homes, uma: "cn" };
+  });
+  afterEach(() => {
+    unsure = [];
+  });
+
+  it("is asked about at the home and at the regions whose logs will tell, and their answer is given", async () => {
+    answer = { token: AHEAD, afterMs: 200, region: "eu" };
+    const value = await met(["ann", "uma"], byToken(APPLIED), 200);
+    expect(whom()).toEqual([["cn", "eu"]]);
+    expect(value).toMatchObject({ consistency: { satisfied: true, servedBy: "eu" } });
+  });
+
+  it("leaves other reads as they are, but those of all users", async () => {
+    expect(await met(["ann"], byToken(APPLIED))).toMatchObject({ consistency: { satisfied: true } });
+    const listed = await reads().consistency(byToken(APPLIED, 0));
+    expect(listed).toMatchObject({ ok: true, value: { satisfied: false, unheard: ["eu"] } });
+  });
+
+  it("is told to no other region's node", async () => {
+    const options = byToken(APPLIED, 0);
+    expect(await reads().meet(options, ["ann"])).toMatchObject({ value: { satisfied: true } });
+    expect(await reads().meet(options, ["ann", "uma"])).toMatchObject({ value: { satisfied: false } });
+  });
 });
 
 describe("asked are", () => {
