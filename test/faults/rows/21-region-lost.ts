@@ -17,6 +17,8 @@ import { Witnesses } from "./support/witnesses.ts";
 
 const ALONE_MS = { quick: 2_000, full: 20_000 };
 const GONE_ON_MS = { quick: 2_000, full: 60_000 };
+/** cn hears the third region before its heir by so much: what it says there is of before the loss. */
+const THIRD_FIRST_MS = 1_000;
 const TTL_MS = 8_000;
 const CONVERGED_MS_MAX = 60_000;
 const PATIENCE_MS = 60_000;
@@ -77,7 +79,9 @@ async function lose({ stage, name, aloneMs, goneOnMs, say }: Loss): Promise<Outc
   const release = name === "cut off" ? await clients.hold() : undefined;
   const backMs = performance.now();
   const writes = lost.watchWrites();
-  for (const peer of PEERS) stage.wan("cn", peer).heal();
+  for (const peer of PEERS) if (peer !== heir) stage.wan("cn", peer).heal();
+  await pause(THIRD_FIRST_MS, stage.signal);
+  stage.wan("cn", heir).heal();
   if (name === "killed") await start(cn);
   const writtenMs = (await writes) - backMs;
   release?.();
