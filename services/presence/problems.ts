@@ -104,7 +104,8 @@ const HTTP_PROBLEMS = {
   "malformed-json": {
     status: 400,
     title: "The body is not acceptable JSON",
-    advice: "The body must be one JSON value without `__proto__` or `constructor.prototype` keys.",
+    advice:
+      "The body must be one well-formed JSON value; the keys `__proto__` and `constructor.prototype` are refused.",
   },
   "malformed-http": {
     status: 400,

@@ -94,7 +94,7 @@ export const readQuery = {
     Type.Integer({
       minimum: 0,
       maximum: LIMITS.waitMsMax,
-      description: `How long to wait for that. Default 0; for latest ${LIMITS.latestWaitMs}`,
+      description: `How long to wait for that. Default 0; for latest, which takes a round trip and is never satisfied with 0, ${LIMITS.latestWaitMs}`,
     }),
   ),
   maxStalenessMs: Type.Optional(
