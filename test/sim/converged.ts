@@ -68,7 +68,10 @@ function notMoved({ node, name }: NodeHost): string | undefined {
   return undefined;
 }
 
-/** Whom the region gave away in its last evacuation, and the heir has kept ever since. */
+/**
+ * Whom the region gave away in its last evacuation, and the heir has kept ever since. Where two regions gave the user to the heir at one epoch,
+ * one of them dropped a double claim, and the user may be there by the other.
+ */
 function notBack(replica: Replica, region: Region): UserId | undefined {
   const decided = replica.fold(region)?.audit.findLast(({ key }) => key === EVACUATION_KEY);
   const before = replica.fold(region)?.audit.findLast(({ value }) => RETURN.test(value));
@@ -77,7 +80,11 @@ function notBack(replica: Replica, region: Region): UserId | undefined {
   const away = [...(replica.fold(region)?.table.values() ?? [])].find(({ user, movedTo, version, epoch }) => {
     const there = replica.fold(heir)?.homed(user);
     const isOfIt = movedTo === heir && version > Number(since) && version <= Number(end);
-    return isOfIt && there !== undefined && compareEpochs(there.epoch, nextEpoch(epoch)) === 0;
+    const isAlone = replica.folds.every(({ region: other, table }) => {
+      const record = table.get(user);
+      return other === region || record?.movedTo !== heir || compareEpochs(record.epoch, epoch) !== 0;
+    });
+    return isOfIt && isAlone && there !== undefined && compareEpochs(there.epoch, nextEpoch(epoch)) === 0;
   });
   return away?.user;
 }

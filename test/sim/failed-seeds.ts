@@ -210,4 +210,10 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
     found:
       "a region's own node left out who was connected to it, as it had heard of the claim and not of the giving",
   },
+  {
+    seed: 300_552_292,
+    events: 5_000,
+    found:
+      "the simulation took a double claim that a region had dropped to its heir for one of its evacuation, and the user for not back",
+  },
 ];
