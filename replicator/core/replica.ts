@@ -133,13 +133,9 @@ export class Replica {
     return viewOf(this.folds, this.provisional, user);
   }
 
-  /** The logs of which more has to be folded before this replica can tell of all users that it knows; none when it can. */
-  unsure(): readonly Region[] {
-    for (const user of [...this.#returned, ...this.contested]) {
-      const unsure = this.view(user)?.unsure;
-      if (unsure !== undefined) return unsure.logs;
-    }
-    return [];
+  /** Users whom two logs hold at once, or who have come back to a log from which a forward is pending: those a view may be unsure of. */
+  disputed(): Iterable<UserId> {
+    return new Set([...this.#returned, ...this.contested]);
   }
 
   /** Sessions of the user that a forward replaces, as far as the home has not applied it: not in view, and not over. */

@@ -14,7 +14,7 @@ import { Refusal, invalidRequest, unwrap } from "../presence/problems.ts";
 import { TOKEN_HEADER, readOptions, readToken } from "../presence/reading.ts";
 import type { Reads } from "../presence/reads.ts";
 import type { RouteContext, Scope } from "../presence/routes/scope.ts";
-import { CANARY_PREFIX, ReadHeaders } from "../presence/schemas.ts";
+import { CANARY_PREFIX, NoQuery, ReadHeaders } from "../presence/schemas.ts";
 import type { Consistency } from "../presence/service.ts";
 import { formatCursor, parseCursor, parseRequestId, requestId } from "./names.ts";
 import { aboutFriends, aboutRequests } from "./pages.ts";
@@ -49,6 +49,7 @@ export function friendWriteRoutes(
         tags,
         summary:
           "Ask a user to be friends; asking again asks the same, and two who ask each other are friends",
+        querystring: NoQuery,
         headers: ReadHeaders,
         body: schemas.AskFriend,
         response: { 201: schemas.AskedFriend },
@@ -78,6 +79,7 @@ export function friendWriteRoutes(
           tags,
           summary: `The ${verb === "cancel" ? "sender cancels" : `recipient ${verb}s`} a request`,
           params: schemas.RequestPath,
+          querystring: NoQuery,
           headers: ReadHeaders,
           body: schemas.Act,
           response: { 200: schemas.Acted },
@@ -128,6 +130,7 @@ export function friendWriteRoutes(
         tags,
         summary: "Mark as read what a page showed, and nothing that came since",
         params: schemas.UserPath,
+        querystring: NoQuery,
         headers: ReadHeaders,
         body: schemas.MarkRead,
         response: { 200: schemas.MarkedRead },

@@ -125,7 +125,11 @@ export class ConsistencyCheck {
     lacks({ options: { ...options, waitMs }, regions: unsure() });
     if ((await waiters.until(() => unsure().length === 0, waitMs)) === "overloaded")
       return { check: "overloaded", unheard: [] };
-    return { check: met.check, unheard: [...new Set([...met.unheard, ...unsure()])] };
+    const leftMs = Math.max(0, options.waitMs - (clock().monoMs - startedMs));
+    // What the latest is was asked after the read began; how old all is, and whether a log was replaced, is as of now.
+    const { check, unheard } =
+      options.mode === "latest" ? met : await this.#met({ ...options, waitMs: leftMs }, lacks);
+    return { check, unheard: [...new Set([...unheard, ...unsure()])] };
   }
 
   #token(token: Token, waitMs: number, lacks: Lacks): Promise<TokenCheck | "overloaded"> {

@@ -101,7 +101,7 @@ export class Presence implements PresenceService {
       clock,
       waiters,
       presence: (user) => this.presence(user),
-      unsure: (user) => (user === undefined ? node.replica.unsure() : this.unsure(user)),
+      unsure: (user) => this.unsure(user),
       applied: () => this.applied(),
       ageMs: (origin) => node.matrix.watermarkAgeMaxMs(origin, clock()),
       stoodFor: () => stoodFor(node.replica.folds),
@@ -287,7 +287,8 @@ export class Presence implements PresenceService {
 
   presence(user: UserId): PresenceView {
     const view = this.node.replica.view(user);
-    const connected = (view?.unsure?.sessions ?? []).filter((one) => this.#isConnected(one));
+    const unsure = isUnsure(view) ? view?.unsure?.sessions : undefined;
+    const connected = unsure?.filter((one) => this.#isConnected(one)) ?? [];
     return describePresence(
       user,
       view,
@@ -297,9 +298,17 @@ export class Presence implements PresenceService {
     );
   }
 
-  /** The logs of which more has to be folded before this node can tell of each session of the user that it knows. */
-  unsure(user: UserId): readonly Region[] {
-    const view = this.node.replica.view(user);
+  /** The logs of which more has to be folded before this node can tell of each session of the user that it knows; without one, of any user. */
+  unsure(user?: UserId): readonly Region[] {
+    const { replica } = this.node;
+    if (user === undefined) {
+      for (const one of replica.disputed()) {
+        const logs = this.unsure(one);
+        if (logs.length > 0) return logs;
+      }
+      return [];
+    }
+    const view = replica.view(user);
     if (!isUnsure(view)) return [];
     const { sessions = [], logs = [] } = view?.unsure ?? {};
     return sessions.every((one) => this.#isConnected(one)) ? [] : logs;

@@ -34,18 +34,16 @@ describe("a replica that has still to hear of a giving", () => {
     const here = into(beforeTheGiving(), "cn", S1);
     const unsure = { sessions: [S1.session], logs: ["eu"], invisible: false };
     expect(seen(here)).toEqual({ shown: ["s2"], unsure });
-    expect(here.unsure()).toEqual(["eu"]);
+    expect([...here.disputed()]).toEqual(["ann"]);
     expect(seen(imported([...exportReplica(here)], REGIONS))).toEqual({ shown: ["s2"], unsure });
     into(here, "eu", S2, release("us"));
     expect(seen(here)).toEqual({ shown: ["s2", "s1"], unsure: undefined });
-    expect(here.unsure()).toEqual([]);
   });
 
   it("is sure of who is in one log alone, and of what the view shows", () => {
     const here = into(beforeTheGiving(), "cn", open("ann", sessionOf("s2", "eu")), open("bob", "s9"));
     expect(seen(here)).toEqual({ shown: ["s2"], unsure: undefined });
     expect(here.view("bob")?.unsure).toBeUndefined();
-    expect(here.unsure()).toEqual([]);
   });
 
   it("is sure of what is ended on the way, and of what is known to have gone on", () => {
@@ -95,7 +93,7 @@ describe("what a log carried along and may have in its record", () => {
     into(here, "us", accept("eu", 0, 1, close("bob", "s9")));
     const unsure = { sessions: [S1.session], logs: ["eu"], invisible: false };
     expect(seen(here)).toEqual({ shown: ["s0"], unsure });
-    expect(here.unsure()).toEqual(["eu"]);
+    expect([...here.disputed()]).toEqual(["ann"]);
     into(here, "eu", forward("us", close("bob", "s9")));
     expect(seen(here)).toEqual({ shown: ["s0", "s1"], unsure: undefined });
   });

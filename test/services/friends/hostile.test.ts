@@ -114,6 +114,18 @@ describe("whatever is wrong is refused, and nothing written", () => {
     expect(stateOf("ann", "bob")).toBe("friends");
   });
 
+  test.each([
+    ["POST", "/v1/friend-requests?token=1.", { from: "ann", to: "bob" }],
+    ["POST", `/v1/friend-requests/${requestId({ from: "bob", to: "ann", round: 1 })}/accept?ack=local`, {}],
+    ["PUT", "/v1/users/ann/friend-requests/read?foo=1", { offset: "x" }],
+  ] as const)("%s %s, of which no such query is known", async (method, path, given) => {
+    said(asked("bob", "ann"));
+    const { status, body } = await send(method, path, given);
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ type: "/problems/invalid-request", errors: [{ in: "query" }] });
+    expect(stateOf("ann", "bob")).toBe("requested");
+  });
+
   it("a token that cannot be read", async () => {
     const answer = await send("POST", "/v1/friend-requests", { from: "ann", to: "bob" }, "nonsense");
     expect(answer.body.type).toBe("/problems/malformed-token");

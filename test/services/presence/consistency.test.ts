@@ -176,6 +176,17 @@ describe("what the replica has and cannot tell yet", () => {
     expect(lacks.mock.calls).toContainEqual([{ options: { ...options, waitMs: 300 }, regions: ["us"] }]);
   });
 
+  it("is not all that counts: what grew too old meanwhile does not satisfy a bound", async () => {
+    const told = met({ mode: "bounded", maxStalenessMs: 500, waitMs: 300 }, async () => {
+      await pass(0);
+      ages = { us: 600 };
+      unsure = [];
+      waiters.advanced();
+      await pass(300);
+    });
+    expect(await told).toMatchObject({ satisfied: false, waitedMs: 300, unheard: ["us"] });
+  });
+
   it("is not waited for in vain, nor named, where a position is missing too", async () => {
     const answer = await met({ mode: "token", token: ofUs(8), waitMs: 300 }, () => pass(300));
     expect(answer).toMatchObject({ satisfied: false, waitedMs: 300, missing: { us: 3 } });

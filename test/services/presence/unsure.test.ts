@@ -3,12 +3,13 @@
  * a record of another log, made late or given up before that, has her too.
  */
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Claim, Region } from "../../../replicator/core/commands.ts";
+import type { Claim, Command, Region } from "../../../replicator/core/commands.ts";
 import type { Token } from "../../../replicator/core/token.ts";
 import { aboutFriends, answerTo, shownBy } from "../../../services/friends/pages.ts";
 import { Bench } from "../../core/presence-bench.ts";
-import { accept, logOf, open, release, says } from "../../core/samples.ts";
+import { accept, logOf, open, prefer, release, says } from "../../core/samples.ts";
 
+/** From where she was, without a session. */
 const GIVEN: Claim = {
   kind: "claim",
   user: "ann",
@@ -27,11 +28,11 @@ const at = (region: Region, position: number): Token =>
   new Map([[region, { logId: logOf(region), position }]]);
 
 /** eu, which had not heard of her, logged s1; another node of cn has given her to us before. */
-function hearOfHer(): void {
+function hearOfHer(given = GIVEN, ...late: Command[]): void {
   bench.log.push([open("bob", "s9")]);
   bench.fold();
-  bench.peer("us", accept("cn", 0, 1, GIVEN));
-  bench.peer("eu", open("ann", "s1", "eu"));
+  bench.peer("us", accept("cn", 0, 1, given));
+  bench.peer("eu", open("ann", "s1", "eu"), ...late);
 }
 
 function hearOfTheGiving(): void {
@@ -66,6 +67,39 @@ describe("a session that may be over", () => {
         consistency: { satisfied: true },
         presences: [{ status: "online", sessions: [{ session: "s1" }] }],
       },
+    });
+  });
+
+  it("keeps a list of all users from being called fresh", async () => {
+    const options = { mode: "token", token: at("eu", 1), waitMs: 0 } as const;
+    hearOfHer();
+    expect(await bench.presence.consistency(options)).toMatchObject({
+      value: { satisfied: false, unheard: ["cn"] },
+    });
+    hearOfTheGiving();
+    expect(await bench.presence.consistency(options)).toMatchObject({ value: { satisfied: true } });
+  });
+
+  it.each<[string, Partial<Claim>, boolean]>([
+    ["the home's record", { preferred: "invisible" }, false],
+    ["the record that is left out", {}, true],
+  ])("of a user whom %s makes invisible reads as one of nobody", async (_where, given, isLate) => {
+    hearOfHer({ ...GIVEN, ...given }, ...(isLate ? [prefer("ann", "invisible")] : []));
+    const options = { mode: "token", token: at("eu", 1), waitMs: 0 } as const;
+    const reading = await bench.presence.read(["ann", "nobody"], options);
+    expect(reading).toMatchObject({ value: { consistency: { satisfied: true } } });
+    const [ann, nobody] = reading.ok ? reading.value.presences : [];
+    expect({ ...ann, user: "" }).toEqual({ ...nobody, user: "" });
+    expect(await bench.presence.consistency(options)).toMatchObject({ value: { satisfied: true } });
+  });
+
+  it("of an invisible user is not shown where its own region has its lease", async () => {
+    bench.log.push([prefer("ann", "invisible"), open("ann", "s1")]);
+    bench.fold();
+    bench.peer("us", accept("eu", 0, 1, GIVEN));
+    const options = { mode: "token", token: at("cn", 1), waitMs: 0 } as const;
+    expect(await bench.presence.read(["ann"], options)).toMatchObject({
+      value: { consistency: { satisfied: true }, presences: [{ sessions: [] }] },
     });
   });
 
