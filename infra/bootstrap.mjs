@@ -22,7 +22,7 @@ const TOOLS = {
 /** What must hold beside the tests, when all are run: each counts as one. */
 const PROOFS = [
   { name: "branches of the core covered", tool: "coverage", args: ["--coverage.reporter=text-summary"] },
-  { name: "simulation", tool: "sim", args: ["--seed", "1", "--seeds", "400", "--events", "5000"] },
+  { name: "simulation", tool: "sim", args: ["--seed", "1", "--seeds", "250", "--events", "5000"] },
   { name: "real faults", tool: "faults", args: ["--quick"] },
 ];
 const COVERAGE = ["run", "--project=unit", "test/core", "--coverage.enabled"];

@@ -3,11 +3,13 @@
  * Rule: an answer of another shape is no answer, and the row fails with it.
  */
 import { readFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
 import { Type, type Static, type TProperties, type TSchema } from "typebox";
 import { Compile, type Validator } from "typebox/compile";
 import type { RegionApi } from "../../infra/demo/api.ts";
 import type { Method } from "../../infra/demo/http.ts";
 import { waitFor } from "../../infra/demo/wait.ts";
+import { pause } from "../../replicator/runtime/pause.ts";
 import { metric } from "./rows/support/metrics.ts";
 import { atLeast, exactly, type Figure } from "./row.ts";
 import type { NodeProcess, StageProcess } from "./stage-process.ts";
@@ -24,6 +26,7 @@ const AppliedShape = Compile(
     applied: Type.Record(Type.String(), Type.Object({ logId: Type.String(), position: Type.Integer() })),
   }),
 );
+const OverloadedShape = Compile(Type.Object({ type: Type.Literal("/problems/overloaded") }));
 const EventShape = Compile(Type.Object({ event: Type.String() }));
 
 /** One line of a process's log that names an event; what else it says is in `line`. */
@@ -42,15 +45,21 @@ export interface Digests {
 const SETTLE_MS_MAX = 30_000;
 const LOOK_EVERY_MS = 100;
 const VERIFY_TRIES = 10;
+const SHED_MS_MAX = 30_000;
 
-/** Calls a node; throws where it answers otherwise than with `status` and of that shape. */
+/** Calls a node, again while it sheds the call; throws where it answers otherwise than with `status` and of that shape. */
 export async function ask<T extends TSchema>(
   api: RegionApi,
   [method, path, body]: readonly [Method, string, unknown?],
   status: number,
   shape: Validator<TProperties, T>,
 ): Promise<Static<T>> {
-  const answer = await api.send(method, path, body);
+  let answer = await api.send(method, path, body);
+  for (const sinceMs = performance.now(); answer.ok && OverloadedShape.Check(answer.body);) {
+    if (answer.status === status || performance.now() - sinceMs > SHED_MS_MAX) break;
+    await pause(LOOK_EVERY_MS);
+    answer = await api.send(method, path, body);
+  }
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.reason}`);
   if (answer.status !== status || !shape.Check(answer.body))
     throw new Error(`${method} ${path} answers ${answer.status}: ${JSON.stringify(answer.body)}`);
