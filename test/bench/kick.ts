@@ -109,18 +109,19 @@ function places(regions: readonly StageRegion[], random: () => number): [string,
 
 /** Resolves with how long after its acknowledgement the login at `to` is shown at `from`. */
 async function untilShown(user: string, home: string, from: StageRegion, to: StageRegion): Promise<number> {
-  await settledLogin(from, { user, home }, "multi");
+  await settledLogin(from, to, { user, home }, "multi");
   const { session, ackedMs } = await login(to.api, user, "multi");
-  return until(
-    `${session} is shown`,
-    ackedMs,
-    async () => (await sessionsAt(from.api, [user])).at(0)?.includes(session) === true,
-  );
+  return until(`${session} is shown`, ackedMs, () => isShownAt(from, user, session));
+}
+
+async function isShownAt(region: StageRegion, user: string, session: string): Promise<boolean> {
+  const [shown] = await sessionsAt(region.api, [user]);
+  return shown?.includes(session) === true;
 }
 
 /** Resolves with how long after the acknowledgement of the login at `to` the session at `from` is refused. */
 async function untilKicked(user: string, home: string, from: StageRegion, to: StageRegion): Promise<number> {
-  const first = await settledLogin(from, { user, home }, "single");
+  const first = await settledLogin(from, to, { user, home }, "single");
   const { session, ackedMs } = await login(to.api, user, "single");
   return until(
     `${first} is kicked by ${session}`,
@@ -129,13 +130,15 @@ async function untilKicked(user: string, home: string, from: StageRegion, to: St
   );
 }
 
-/** Logs in and waits until every region shows it as its home has it. */
+/** Logs in, and waits until the region of the next login shows it, which then asks the same home, and until the home has it. */
 async function settledLogin(
   at: StageRegion,
+  next: StageRegion,
   { user, home }: { readonly user: string; readonly home: string },
   policy: string,
 ): Promise<string> {
   const { session } = await login(at.api, user, policy, home);
+  await until(`${session} is shown at ${next.name}`, performance.now(), () => isShownAt(next, user, session));
   await new Promise((resolve) => setTimeout(resolve, 3 * RTT_MS));
   return session;
 }
