@@ -16,6 +16,7 @@ import type { PreferredStatus, Region, Session } from "../../replicator/core/com
 import { LIMITS } from "../../replicator/core/limits.ts";
 import type { View } from "../../replicator/core/view.ts";
 import type { Freshness, PresenceStatus, PresenceView, SessionView } from "./service.ts";
+import { unsureSessions } from "./unsure.ts";
 
 /** What is known of the regions at the moment of the answer. */
 export interface RegionTimes {
@@ -47,7 +48,11 @@ export function describePresence(
   // Who was never seen to be online must read as one of whom no log has heard: that there is a home would tell the invisible.
   const wasSeen = view !== undefined && lastSeenMs !== undefined;
   const homeUnknown = wasSeen && freshnessOf(times.ageMs(view.home)) === "unknown";
-  const status = statusOf(view?.preferred ?? "automatic", shown, homeUnknown || isUnsure(view));
+  const status = statusOf(
+    view?.preferred ?? "automatic",
+    shown,
+    homeUnknown || unsureSessions(view).length > 0,
+  );
   return {
     user,
     status,
@@ -58,11 +63,6 @@ export function describePresence(
     stalenessMs: Number.isFinite(stalenessMs) ? Math.round(stalenessMs) : null,
     freshness,
   };
-}
-
-/** Whether the view leaves out what may be alive. Of the invisible nothing is told, so there is nothing to be unsure of. */
-export function isUnsure(view: View | undefined): boolean {
-  return view?.unsure?.invisible === false && view.preferred !== "invisible";
 }
 
 /** Of who shows no session nothing is told of the record: it would tell the invisible, who change it, from the offline, who do not. */

@@ -8,7 +8,6 @@ import type {
   Position,
   PreferredStatus,
   Region,
-  Session,
   SessionId,
   SessionStatus,
   UserId,
@@ -20,7 +19,7 @@ import { stoodFor } from "../../replicator/core/succession.ts";
 import type { Token } from "../../replicator/core/token.ts";
 import { Abreast } from "./abreast.ts";
 import { Capacity } from "./capacity.ts";
-import { describePresence, isUnsure } from "./describe.ts";
+import { describePresence } from "./describe.ts";
 import type { RegionTimes } from "./describe.ts";
 import { Evacuating } from "./evacuating.ts";
 import { Healing } from "./healing.ts";
@@ -50,6 +49,7 @@ import type {
 } from "./service.ts";
 import { Tally } from "./tally.ts";
 import { REHOME_LOGINS, Travellers } from "./travellers.ts";
+import { connectedOf, unsureOf, unsureOfAny } from "./unsure.ts";
 import { Waiters } from "./waiters.ts";
 import { Writes } from "./writes.ts";
 
@@ -102,6 +102,7 @@ export class Presence implements PresenceService {
       waiters,
       presence: (user) => this.presence(user),
       unsure: (user) => this.unsure(user),
+      unsureOfAny: () => unsureOfAny(node.replica, leases),
       applied: () => this.applied(),
       ageMs: (origin) => node.matrix.watermarkAgeMaxMs(origin, clock()),
       stoodFor: () => stoodFor(node.replica.folds),
@@ -287,35 +288,17 @@ export class Presence implements PresenceService {
 
   presence(user: UserId): PresenceView {
     const view = this.node.replica.view(user);
-    const unsure = isUnsure(view) ? view?.unsure?.sessions : undefined;
-    const connected = unsure?.filter((one) => this.#isConnected(one)) ?? [];
     return describePresence(
       user,
       view,
-      [...this.#local.unlogged(user), ...connected],
+      [...this.#local.unlogged(user), ...connectedOf(view, this.#leases)],
       this.node.replica.online.lastSeenMs(user),
       this.#times(),
     );
   }
 
-  /** The logs of which more has to be folded before this node can tell of each session of the user that it knows; without one, of any user. */
-  unsure(user?: UserId): readonly Region[] {
-    const { replica } = this.node;
-    if (user === undefined) {
-      for (const one of replica.disputed()) {
-        const logs = this.unsure(one);
-        if (logs.length > 0) return logs;
-      }
-      return [];
-    }
-    const view = replica.view(user);
-    if (!isUnsure(view)) return [];
-    const { sessions = [], logs = [] } = view?.unsure ?? {};
-    return sessions.every((one) => this.#isConnected(one)) ? [] : logs;
-  }
-
-  #isConnected({ session }: Session): boolean {
-    return this.#leases.get(session) !== undefined;
+  unsure(user: UserId): readonly Region[] {
+    return unsureOf(this.node.replica, this.#leases, user);
   }
 
   online(filter: OnlineFilter): OnlinePage | { invalidCursor: true } {

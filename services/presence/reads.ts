@@ -20,8 +20,9 @@ export type Elsewhere = (asked: Asked, regions: readonly Region[]) => Promise<Se
 
 export interface ReadsOptions extends ConsistencyOptions {
   readonly presence: (user: UserId) => PresenceView;
-  /** The logs of which more has to be folded before this replica can tell of the user; without one, of all users. */
-  readonly unsure: (user?: UserId) => readonly Region[];
+  /** The logs of which more has to be folded before this replica can tell of the user. */
+  readonly unsure: (user: UserId) => readonly Region[];
+  readonly unsureOfAny: () => readonly Region[];
   readonly elsewhere: Elsewhere;
   readonly tally: Tally;
 }
@@ -58,7 +59,7 @@ export class Reads {
 
   /** Of what is not about single users: by this replica alone. */
   async consistency(options: ReadOptions): Promise<Outcome<Consistency>> {
-    const met = await this.#check.meet(options, () => this.#options.unsure());
+    const met = await this.#check.meet(options, this.#options.unsureOfAny);
     if (met.ok) this.#count(met.value);
     return met;
   }

@@ -5,7 +5,7 @@
 import type { SessionId } from "../../replicator/core/commands.ts";
 import type { Replica } from "../../replicator/core/replica.ts";
 import type { View } from "../../replicator/core/view.ts";
-import { isUnsure } from "../../services/presence/describe.ts";
+import { unsureSessions } from "../../services/presence/unsure.ts";
 import type { NodeHost } from "./node-host.ts";
 import type { World } from "./world.ts";
 
@@ -27,7 +27,7 @@ export class Unsure {
       this.#world.machine.fail(
         `invariant 6: ${host.name} cannot tell of ${id} of ${user}, and lags behind nothing`,
       );
-    if (isUnsure(view) && host.presence?.presence(user).status === "offline")
+    if (unsureSessions(view).length > 0 && host.presence?.presence(user).status === "offline")
       this.#world.machine.fail(
         `invariant 6: ${host.name} cannot tell of ${id}, and tells ${user} as offline`,
       );

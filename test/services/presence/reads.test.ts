@@ -66,7 +66,8 @@ function reads(): Reads {
         setTimeout(() => resolve(heads), heads.unheard.length > 0 ? waitMs : 0);
       }),
     presence: view,
-    unsure: (user) => (user === undefined || user === "uma" ? unsure : []),
+    unsure: (user) => (user === "uma" ? unsure : []),
+    unsureOfAny: () => unsure,
     elsewhere,
     tally,
   });
