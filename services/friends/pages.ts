@@ -38,8 +38,8 @@ export interface Shown {
   /** Of the replica of the moment. */
   readonly friends: () => Friends;
   readonly presence: (user: UserId) => PresenceView;
-  /** What cannot be told of the user yet: `Presence.unsure`. */
-  readonly unsure: (user: UserId) => readonly Region[];
+  /** `Reads.unsureOf` */
+  readonly unsure: (users: readonly UserId[]) => readonly Region[];
 }
 
 export const PAGE = Type.Object({
@@ -87,7 +87,7 @@ export function shownBy(presence: Presence): Shown {
   return {
     friends: () => presence.node.replica.friends,
     presence: (user) => presence.presence(user),
-    unsure: (user) => presence.unsure(user),
+    unsure: (users) => presence.reads.unsureOf(users),
   };
 }
 
@@ -116,9 +116,12 @@ function friendsPageOf(
   return { friends: some.map(({ other }) => ({ user: other, presence: presence(other) })), ...next };
 }
 
-function unsureOf({ friends, unsure }: Shown, { user, limit: max, after }: FriendsQuestion): Region[] {
+function unsureOf(
+  { friends, unsure }: Shown,
+  { user, limit: max, after }: FriendsQuestion,
+): readonly Region[] {
   const { some } = cut(friends().friendsOf(user), after, max);
-  return [...new Set(some.flatMap(({ other }) => unsure(other)))];
+  return unsure(some.map(({ other }) => other));
 }
 
 /** Of a list that is sorted by the other user: what comes behind `after`. */

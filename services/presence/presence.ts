@@ -90,7 +90,7 @@ export class Presence implements PresenceService {
     this.#leases = leases;
     const local = new LocalSessions(leases, tally);
     this.#local = local;
-    const capacity = options.capacity ?? new Capacity();
+    const { capacity = new Capacity() } = options;
     this.#capacity = capacity;
     const waiters = this.#waiters;
     const abreast = new Abreast({ region, waiters, applied: () => this.applied(), logEnd: options.logEnd });
@@ -101,7 +101,7 @@ export class Presence implements PresenceService {
       clock,
       waiters,
       presence: (user) => this.presence(user),
-      unsure: (user) => this.unsure(user),
+      unsure: (user) => unsureOf(node.replica, leases, user),
       unsureOfAny: () => unsureOfAny(node.replica, leases),
       applied: () => this.applied(),
       ageMs: (origin) => node.matrix.watermarkAgeMaxMs(origin, clock()),
@@ -297,10 +297,6 @@ export class Presence implements PresenceService {
     );
   }
 
-  unsure(user: UserId): readonly Region[] {
-    return unsureOf(this.node.replica, this.#leases, user);
-  }
-
   online(filter: OnlineFilter): OnlinePage | { invalidCursor: true } {
     return onlinePage(this.node.replica.online, filter, (user) => this.presence(user));
   }
@@ -318,8 +314,8 @@ export class Presence implements PresenceService {
   }
 
   replication(): ReplicationView {
-    const rows = this.node.matrix.rows(this.#options.clock());
-    const links = linksOf(rows, this.region, this.#options.secondsToOverrun);
+    const { clock, secondsToOverrun } = this.#options;
+    const links = linksOf(this.node.matrix.rows(clock()), this.region, secondsToOverrun);
     return { region: this.region, applied: Object.fromEntries(this.applied()), links };
   }
 
@@ -347,11 +343,11 @@ export class Presence implements PresenceService {
 
   #times(): RegionTimes {
     const now = this.#options.clock();
-    const { matrix } = this.node;
     return {
       wallMs: now.wallMs,
       regions: this.regions,
-      ageMs: (of) => (of === this.region ? this.healing.ageMs(now.monoMs) : matrix.watermarkAgeMs(of, now)),
+      ageMs: (of) =>
+        of === this.region ? this.healing.ageMs(now.monoMs) : this.node.matrix.watermarkAgeMs(of, now),
     };
   }
 }

@@ -66,7 +66,7 @@ export class Reads {
 
   /** The same of what these users' presence is, for another region's node or a write: it is no read of this region. */
   meet(options: ReadOptions, users: readonly UserId[] = []): Promise<Outcome<Consistency>> {
-    return this.#check.meet(options, () => this.#unsureOf(users));
+    return this.#check.meet(options, () => this.unsureOf(users));
   }
 
   /** Whether, of every region that was succeeded, what is folded here has gone over to the heir's log. */
@@ -117,12 +117,13 @@ export class Reads {
     return {
       users,
       here: () => users.map(presence),
-      unsure: () => this.#unsureOf(users),
+      unsure: () => this.unsureOf(users),
       there: ({ presences }, transitMs) => presences.map((view) => aged(view, transitMs, clock().wallMs)),
     };
   }
 
-  #unsureOf(users: readonly UserId[]): readonly Region[] {
+  /** The logs of which more has to be folded before this replica can tell of them. */
+  unsureOf(users: readonly UserId[]): readonly Region[] {
     return [...new Set(users.flatMap((user) => this.#options.unsure(user)))];
   }
 
