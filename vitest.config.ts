@@ -1,6 +1,7 @@
 /**
- * Two projects: `unit` (everything in one process or against single servers), then `e2e` (whole regions as processes), which starts
- * when the machine is free of the first, builds dist/ before, and runs one file at a time.
+ * Three projects: `core` (functions of their input, to the last branch), `unit` (all else in one process or against single servers: it
+ * waits more than it computes), then `e2e` (whole regions as processes), which starts when the machine is free of the others, builds
+ * dist/ before, and runs one file at a time.
  */
 import { defineConfig } from "vitest/config";
 
@@ -16,13 +17,22 @@ export default defineConfig({
     projects: [
       {
         test: {
-          name: "unit",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/e2e/**"],
+          name: "core",
+          include: ["test/core/**/*.test.ts"],
           testTimeout: 180_000,
-          hookTimeout: 30_000,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/core/**", "test/e2e/**"],
+          testTimeout: 180_000,
+          hookTimeout: 30_000,
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -33,7 +43,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -17,15 +17,18 @@ const TOOLS = {
   sim: (args) => runTool("dist/test/sim/main.js", args),
   faults: (args) => runTool("dist/test/faults/main.js", args),
   test: (args) => runTests(args),
-  coverage: (args) => run(process.execPath, [binary("vitest"), ...COVERAGE, ...args], "inherit"),
+  coverage: (args) => vitest(...COVERAGE, ...args),
 };
-/** What must hold beside the tests, when all are run: each counts as one. */
-const PROOFS = [
-  { name: "branches of the core covered", tool: "coverage", args: ["--coverage.reporter=text-summary"] },
-  { name: "simulation", tool: "sim", args: ["--seed", "1", "--seeds", "250", "--events", "5000"] },
-  { name: "real faults", tool: "faults", args: ["--quick"] },
+const COVERAGE = ["--project=core", "--coverage.enabled"];
+/** All that must hold, in this order. Of those that are no tests of vitest's, each counts as one. */
+const CHECK = { name: "types, lint and format", run: () => run(...npm("run", "check"), "inherit") };
+const STEPS = [
+  CHECK,
+  tests("tests of the core, and its branches covered", ...COVERAGE, "--coverage.reporter=text-summary"),
+  tests("all other tests", "--project=unit", "--project=e2e"),
+  { name: "simulation", run: () => TOOLS.sim(["--seed", "1", "--seeds", "100", "--events", "5000"]) },
+  { name: "real faults", run: () => TOOLS.faults(["--quick"]) },
 ];
-const COVERAGE = ["run", "--project=unit", "test/core", "--coverage.enabled"];
 /** What goes into dist/, and the files that decide how. */
 const SOURCES = ["replicator", "services", "infra", "test/bench", "test/sim", "test/faults"];
 const BUILD_CONFIG = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"];
@@ -37,6 +40,7 @@ const SAME_SIGNAL_MS = 1_000;
 
 const say = (line) => process.stderr.write(`rollcall: ${line}\n`);
 let child;
+let endedBy;
 
 await main(process.argv[2], process.argv.slice(3));
 
@@ -100,49 +104,65 @@ function runTool(path, args) {
   return run(process.execPath, [join(ROOT, path), ...args], "inherit", "ipc");
 }
 
-/** Types, lint and format, then every test; without arguments the proofs as well. Ends with a line counted from vitest's own report. */
+function vitest(...args) {
+  return run(process.execPath, [binary("vitest"), "run", ...args], "inherit");
+}
+
+/** A step that leaves vitest's report. */
+function tests(name, ...args) {
+  const reporters = ["--reporter=default", "--reporter=json"];
+  return {
+    name,
+    run: (report) => vitest(...args, ...reporters, `--outputFile.json=${report}`),
+    counted: true,
+  };
+}
+
+/** Every step, or with arguments the check and these tests. Ends with `N passed, N failed`; a signal ends it before the next step. */
 async function runTests(args) {
-  const check = await run(...npm("run", "check"), "inherit");
   const folder = mkdtempSync(join(tmpdir(), "rollcall-test-"));
+  const failures = [];
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  let exitCode = 0;
   try {
-    const report = join(folder, "report.json");
-    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-    const tests = await run(process.execPath, [binary("vitest"), "run", ...reporters, ...args], "inherit");
-    const proofs = args.length === 0 ? await runProofs() : [];
-    if (check !== 0) console.log("npm run check failed: see above");
-    console.log(summary(report, tests, proofs));
-    return [check, tests, ...proofs.map(({ code }) => code)].find((code) => code !== 0) ?? 0;
+    for (const [index, step] of (args.length === 0 ? STEPS : [CHECK, tests("tests", ...args)]).entries()) {
+      say(step.name);
+      const report = join(folder, `${index}.json`);
+      const code = await step.run(report);
+      if (endedBy !== undefined) return 128 + constants.signals[endedBy];
+      if (code !== 0) failures.push(`${step.name} failed: see above`);
+      exitCode ||= code;
+      const counts = step.counted ? countsOf(report, code) : countsOfOne(code);
+      for (const what of Object.keys(sum)) sum[what] += counts[what];
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  const { passed, failed, skipped } = sum;
+  for (const line of failures) console.log(line);
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  return exitCode;
 }
 
-async function runProofs() {
-  const proofs = [];
-  for (const { name, tool, args } of PROOFS) {
-    say(`${name}: npm run ${tool} -- ${args.join(" ")}`);
-    const code = await TOOLS[tool](args);
-    if (code !== 0) console.log(`${name} failed: see above`);
-    proofs.push({ name, code });
-  }
-  return proofs;
+function countsOfOne(code) {
+  return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
 }
 
-/** `N passed, N failed`. A file that fails outside its tests, or a run that fails outside every file, counts as a failure. */
-function summary(report, exitCode, proofs) {
-  if (!existsSync(report)) return `0 passed, 1 failed (vitest ended with ${exitCode} and left no report)`;
+/** A file that fails outside its tests, or a run that fails outside every file or leaves no report, counts as a failure. */
+function countsOf(report, code) {
+  if (!existsSync(report)) return countsOfOne(code || 1);
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
     readFileSync(report, "utf8"),
   );
   const brokenFiles = testResults.filter(
     (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
   );
-  let failed = numFailedTests + brokenFiles.length;
-  if (failed === 0 && exitCode !== 0) failed = 1;
-  const held = proofs.filter(({ code }) => code === 0).length;
-  failed += proofs.length - held;
-  const skipped = numPendingTests + numTodoTests;
-  return `${numPassedTests + held} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+  const failed = numFailedTests + brokenFiles.length;
+  return {
+    passed: numPassedTests,
+    failed: failed === 0 && code !== 0 ? 1 : failed,
+    skipped: numPendingTests + numTodoTests,
+  };
 }
 
 /** Runs a step whose output is not the tool's; ends here when it fails. */
@@ -174,6 +194,7 @@ function passSignalsOn() {
   const seen = new Map();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
+      endedBy ??= signal;
       const first = seen.get(signal);
       const now = Date.now();
       if (first === undefined) seen.set(signal, now);

@@ -12,7 +12,7 @@ import { checkAtRest } from "./rest.ts";
 import { run, scripts } from "./script.ts";
 import { World } from "./world.ts";
 
-const RUNS = Number(process.env["RUNS"] ?? 200);
+const RUNS = Number(process.env["RUNS"] ?? 100);
 const USUAL_SEED = 20_261_121;
 const TIMEOUT_MS = 600_000 + 4_000 * RUNS;
 

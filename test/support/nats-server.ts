@@ -1,9 +1,11 @@
 /**
  * A real nats-server with JetStream for one test: own port, own store directory, killable and restartable.
- * Rule: without the binary a test fails and says what to install; no server and no directory outlives the test process.
+ * Rule: without the binary a test fails and says what to install; no server and no directory outlives the test process; nothing here
+ * stands in the way of clients that notice when the server goes.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { accessSync, constants, cpSync, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { cp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -158,13 +160,13 @@ class LocalNatsServer implements NatsServer {
     const copy = mkdtempSync(join(tmpdir(), "rollcall-nats-"));
     directories.add(copy);
     await this.kill();
-    cpSync(this.storeDir, copy, { recursive: true });
+    await cp(this.storeDir, copy, { recursive: true });
     await this.restart();
     return async () => {
       await this.kill();
-      rmSync(this.storeDir, { recursive: true });
-      cpSync(copy, this.storeDir, { recursive: true });
-      rmSync(copy, { recursive: true });
+      await rm(this.storeDir, { recursive: true });
+      await cp(copy, this.storeDir, { recursive: true });
+      await rm(copy, { recursive: true });
       directories.delete(copy);
       await this.restart();
     };
