@@ -26,7 +26,7 @@ const STEPS = [
   CHECK,
   tests("tests of the core, and its branches covered", ...COVERAGE, "--coverage.reporter=text-summary"),
   tests("all other tests", "--project=unit", "--project=e2e"),
-  { name: "simulation", run: () => TOOLS.sim(["--seed", "1", "--seeds", "100", "--events", "5000"]) },
+  { name: "simulation", run: () => TOOLS.sim(["--seed", "1", "--seeds", "175", "--events", "5000"]) },
   { name: "real faults", run: () => TOOLS.faults(["--quick"]) },
 ];
 /** What goes into dist/, and the files that decide how. */

@@ -1,4 +1,7 @@
-/** The simulation itself: a few seeds hold every invariant, equal seeds give equal traces, every planted bug is caught, and made small. */
+/**
+ * The simulation itself: equal seeds give equal traces, every planted bug is caught, and made small. That seeds hold every invariant is
+ * shown by `npm run sim`, which `npm test` runs too.
+ */
 import { describe, expect, it } from "vitest";
 import { NO_BUGS } from "./bugs.ts";
 import { hunt } from "./hunt.ts";
@@ -6,32 +9,16 @@ import { PLANTS, isNamed } from "./planted.ts";
 import { runSeed } from "./run.ts";
 import { FAULTS } from "./settings.ts";
 import { argumentsOf, shrink } from "./shrink.ts";
-import { addVerdict, judge, judgeOnce, noTotals, tooSeldom } from "./sweep.ts";
+import { judgeOnce } from "./sweep.ts";
 
 const EVENTS = 3_000;
 const FIRST_SEED = 1;
-const SEEDS = 40;
 /** What catches a bug must not be luck: this many seeds suffice for each. */
 const HUNT_SEEDS = 60;
 /** Far more than is needed: the machine may be busy. */
 const PATIENCE_MS = 300_000;
 
 describe("simulation", () => {
-  it(
-    `holds every invariant on seeds ${FIRST_SEED} to ${FIRST_SEED + SEEDS - 1}, every fault fires, and users are moved`,
-    async () => {
-      const totals = noTotals();
-      for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
-        addVerdict(totals, await judge({ seed, events: EVENTS }), { seed, events: EVENTS });
-      }
-      expect(totals.violations).toEqual([]);
-      // A log is overrun when two snapshots hold enough of it, which takes longer than these runs.
-      expect(tooSeldom(totals, ["overrun"])).toEqual([]);
-      expect(totals.counts.get("moves")).toBeGreaterThan(SEEDS / 4);
-    },
-    PATIENCE_MS,
-  );
-
   it("gives the same trace for the same seed, and another for another", async () => {
     const hashes = new Set<string>();
     for (const seed of [1, 2, 3]) {

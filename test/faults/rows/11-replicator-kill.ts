@@ -16,7 +16,7 @@ const PATIENCE_MS = 60_000;
 export const row: Row = {
   row: 11,
   fault: "replicator killed between append and report, 50 times",
-  quick: true,
+  quick: false,
   run,
 };
 

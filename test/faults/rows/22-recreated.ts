@@ -20,7 +20,7 @@ const DETECTED_MS_MAX = 5_000;
 const RESYNCED_MS_MAX = 60_000;
 const PATIENCE_MS = 60_000;
 
-export const row: Row = { row: 22, fault: "origin stream deleted and recreated", quick: true, run };
+export const row: Row = { row: 22, fault: "origin stream deleted and recreated", quick: false, run };
 
 async function run({ quick, say, stage: begin }: RowContext): Promise<readonly Figure[]> {
   const stage = await begin({ ttlMs: 30_000, heartbeatMs: 1_000, rttMs: 40 });
