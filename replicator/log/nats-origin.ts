@@ -56,8 +56,11 @@ export class NatsOriginLog implements port.OriginLog {
   #proving = false;
   /** The newest position that was acknowledged to this handle or read by it. */
   #known: Position = 0;
-  /** When an append was acknowledged last, by the monotonic clock. */
-  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  /**
+   * When the newest append that was acknowledged was sent, by the monotonic clock. Not when that was heard: a process that stood still
+   * hears it when it goes on, and the server may have stopped long since.
+   */
+  #ackedSentAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the connection was lost, so it knows the end. */
   #vouches = false;
 
@@ -75,7 +78,7 @@ export class NatsOriginLog implements port.OriginLog {
     };
     this.#unhook = shared.connection.onChange((connected) => {
       if (connected) this.#doubt("the log's identity is being checked after a reconnect");
-      else this.#vouches = performance.now() - this.#ackedAtMs < port.VOUCHES_MS;
+      else this.#vouches = performance.now() - this.#ackedSentAtMs < port.VOUCHES_MS;
     });
     if (!proven) this.#doubt(port.UNPROVEN);
   }
@@ -109,8 +112,9 @@ export class NatsOriginLog implements port.OriginLog {
     const heads = headers();
     // The server remembers the ids of the log that the stream held before, too.
     heads.set("Nats-Msg-Id", `${this.logId}.${messageId}`);
+    const sentAtMs = performance.now();
     const result = await this.#append(bytes, heads);
-    if (result.ok) this.#ackedAtMs = performance.now();
+    if (result.ok) this.#ackedSentAtMs = Math.max(this.#ackedSentAtMs, sentAtMs);
     return result;
   }
 

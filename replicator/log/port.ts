@@ -126,7 +126,7 @@ export type Proof = "none" | "compared" | "proven";
 
 /** What a writer is told until the end is proven. */
 export const UNPROVEN = "the server was started, and nobody has proven yet that the log did not lose its end";
-/** A handle that was acknowledged an append so shortly before the server stopped knows the log's end. */
+/** A handle that sent an append so shortly before it lost the server, and was acknowledged it, knows the log's end. */
 export const VOUCHES_MS = 350;
 
 /** A copy of a peer's log. Its last message is the replicator's checkpoint. */

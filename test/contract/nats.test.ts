@@ -2,9 +2,10 @@
 import { headers } from "nats";
 import { createServer, connect, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { defined } from "../../replicator/core/assert.ts";
 import { Connection } from "../../replicator/log/connection.ts";
 import { connectLogStore } from "../../replicator/log/nats.ts";
-import type { LogStore } from "../../replicator/log/port.ts";
+import { UNPROVEN, VOUCHES_MS, type LogStore } from "../../replicator/log/port.ts";
 import { logStream, SNAPSHOTS_BUCKET } from "../../replicator/wire/subjects.ts";
 import { freePort, startNatsServer, type NatsServer } from "../support/nats-server.ts";
 import { createLog, freshRegion, type Harness } from "./harness.ts";
@@ -137,6 +138,23 @@ it("nats: a store made while the server is away connects when it comes", { timeo
   expect(await store.openLog("cn", { create: true })).toMatchObject({ ok: true });
   expect(store.describe()).toMatch(/^nats-server \d+\.\d+\.\d+/);
   await late.stop();
+});
+
+it("nats: who stood still and hears of an append after the server stopped does not vouch for the log's end", async () => {
+  const log = await createLog(await openStore(), freshRegion());
+  await log.append(bytesOf("e1"), "1");
+  const answer = log.append(bytesOf("e2"), "2");
+  await new Promise(setImmediate);
+  standStill(VOUCHES_MS + 100);
+  process.kill(defined(server.pid(), "the server runs"), "SIGKILL");
+  standStill(100);
+  expect(await answer).toMatchObject({ ok: true, position: 2 });
+  await server.restart();
+  await until("appends are held back", async () => {
+    const result = await log.append(bytesOf("e3"), "3");
+    return !result.ok && result.detail === UNPROVEN;
+  });
+  expect(await log.proof()).toEqual({ ok: true, proof: "none" });
 });
 
 it("nats: a reader leaves no consumer behind", async () => {
@@ -279,4 +297,9 @@ async function openLink(target: number): Promise<Link> {
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** This process does nothing at all, as one that is stopped. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -90,7 +90,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
   #known: Position = 0;
   #provenAt: number;
   #proving = false;
-  #ackedAtMs = Number.NEGATIVE_INFINITY;
+  #ackedSentAtMs = Number.NEGATIVE_INFINITY;
   /** It was appending when the server stopped, so it knows the end. */
   #vouches = false;
   /** Found to be another log: nothing goes there any more. */
@@ -144,7 +144,7 @@ export class SimOriginLog extends SimLog implements OriginLog {
   }
 
   disconnected(): void {
-    this.#vouches = this.store.world.machine.nowMs - this.#ackedAtMs < VOUCHES_MS;
+    this.#vouches = this.store.world.machine.nowMs - this.#ackedSentAtMs < VOUCHES_MS;
   }
 
   truncate(below: Position): Promise<Done<object>> {
@@ -205,13 +205,14 @@ export class SimOriginLog extends SimLog implements OriginLog {
       if (!stream.exists) return MISSING;
       return stream.logId === this.logId ? store(stream) : this.#other();
     };
+    const sentAtMs = world.machine.nowMs;
     const result = await new Promise<AppendResult | undefined>((resolve) => {
       const extraMs = late ? APPEND_LATE_MS : 0;
       world.network.request(connection, serve, resolve, { extraMs, answerLost, requestLost });
     });
     if (result?.ok === true) {
       this.#known = Math.max(this.#known, result.position);
-      if (!unproven) this.#ackedAtMs = world.machine.nowMs;
+      if (!unproven) this.#ackedSentAtMs = Math.max(this.#ackedSentAtMs, sentAtMs);
     }
     return result ?? UNANSWERED;
   }
