@@ -145,7 +145,7 @@ it("nats: who stood still and hears of an append after the server stopped does n
   await log.append(bytesOf("e1"), "1");
   const answer = log.append(bytesOf("e2"), "2");
   await new Promise(setImmediate);
-  standStill(VOUCHES_MS + 100);
+  standStill(VOUCHES_MS + 1_000);
   process.kill(defined(server.pid(), "the server runs"), "SIGKILL");
   standStill(100);
   expect(await answer).toMatchObject({ ok: true, position: 2 });
