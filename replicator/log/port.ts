@@ -126,8 +126,8 @@ export type Proof = "none" | "compared" | "proven";
 
 /** What a writer is told until the end is proven. */
 export const UNPROVEN = "the server was started, and nobody has proven yet that the log did not lose its end";
-/** A handle that sent an append so shortly before it lost the server, and was acknowledged it, knows the log's end. */
-export const VOUCHES_MS = 350;
+/** A handle that sent an append so shortly before it lost the server, and was acknowledged it, knows the log's end: twice the watermark's interval. */
+export const VOUCHES_MS = 500;
 
 /** A copy of a peer's log. Its last message is the replicator's checkpoint. */
 export interface CopyLog extends ReadableLog {
